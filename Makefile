@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make            build ./nswatch; objects and generated files go to .output/
+# make asan       build .output/asan/nswatch with AddressSanitizer and UBSan
+# make check      run the unit tests (no root needed), under ASan and UBSan
+# make lint       clang-format, clang-tidy, cppcheck
+# make install    PREFIX=/usr/local DESTDIR=
+#
+# V=1 shows the commands.
+
+VERSION := 0.1.0
+
+PREFIX  ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR  ?= $(PREFIX)/share/man
+OUT     ?= .output
+
+CC      ?= cc
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PKGCONF ?= pkg-config
+
+LIBS    := libbpf libelf zlib libpcap libmnl jansson libseccomp libcap
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+           -Wpointer-arith -Wvla -Wformat=2 -Wno-format-nonliteral -Wno-format-truncation
+CFLAGS  ?= -O2 -g
+DEFS    := -D_GNU_SOURCE -DNSWATCH_VERSION='"$(VERSION)"'
+INCS    := -Iinclude -Iuser -I$(OUT) $(shell $(PKGCONF) --cflags $(LIBS) 2>/dev/null)
+HARDEN  := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+ALLCF    = -std=gnu11 $(WARN) $(CFLAGS) $(DEFS) $(INCS) -MMD -MP -pthread
+LDLIBS  := $(shell $(PKGCONF) --libs $(LIBS) 2>/dev/null) -pthread
+SAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+SRCS    := $(sort $(wildcard user/*.c user/*/*.c))
+# Everything but main(): what the unit tests link.
+LIBSRCS := $(filter-out user/main.c,$(SRCS))
+TESTS   := $(sort $(wildcard tests/unit/*_test.c))
+
+ifeq ($(V),1)
+  Q :=
+  say = @:
+else
+  Q := @
+  say = @printf '  %-8s %s\n'
+endif
+
+all: nswatch
+
+nswatch: $(SRCS:%.c=$(OUT)/obj/%.o)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/obj/%.o: %.c | skeleton
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALLCF) $(HARDEN) -c -o $@ $<
+
+$(OUT)/asan/%.o: %.c | skeleton
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALLCF) -O1 $(SAN) -c -o $@ $<
+
+asan: $(OUT)/asan/nswatch
+$(OUT)/asan/nswatch: $(SRCS:%.c=$(OUT)/asan/%.o)
+	$(say) LINK $@
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDLIBS)
+
+# --- BPF: one object, embedded as a skeleton --------------------------------
+
+BPFHDRS := $(wildcard bpf/*.h include/nswatch/*.h) vmlinux.h
+
+.PHONY: skeleton
+skeleton: $(OUT)/nswatch.skel.h
+
+$(OUT)/nswatch.bpf.o: bpf/nswatch.bpf.c $(BPFHDRS)
+	$(say) BPF $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 -Wall -Werror -I. -Iinclude -c -o $@.tmp $<
+	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm -f $@.tmp
+
+$(OUT)/nswatch.skel.h: $(OUT)/nswatch.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name nswatch_bpf > $@
+
+# --- tests -----------------------------------------------------------------
+
+# A unit test is one file tests/unit/NAME_test.c with a cmocka main(); it links
+# everything but main.c.
+TESTBINS := $(TESTS:tests/unit/%.c=$(OUT)/unit/%)
+
+$(OUT)/unit/%: $(OUT)/asan/tests/unit/%.o $(LIBSRCS:%.c=$(OUT)/asan/%.o)
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDLIBS) -lcmocka
+
+check: $(TESTBINS)
+	$(Q)status=0; for t in $^; do printf '%s\n' "== $$t"; $$t || status=1; done; exit $$status
+
+# --- lint ------------------------------------------------------------------
+
+CSRC := $(wildcard user/*.[ch] user/*/*.[ch] include/nswatch/*.h bpf/*.[ch] tests/*/*.[ch])
+
+lint: skeleton
+	$(say) FORMAT
+	$(Q)clang-format --dry-run --Werror $(CSRC)
+	$(say) TIDY
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $(SRCS) -- \
+		-std=gnu11 $(DEFS) $(INCS) 2>/dev/null
+	$(say) CPPCHECK
+	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+		--enable=warning,portability --suppress=missingIncludeSystem \
+		--suppress=normalCheckLevelMaxBranches --suppress=unmatchedSuppression \
+		-Iinclude -Iuser -D_GNU_SOURCE user
+
+format:
+	clang-format -i $(CSRC)
+
+# --- install ---------------------------------------------------------------
+
+install: nswatch
+	install -D -m 755 nswatch $(DESTDIR)$(SBINDIR)/nswatch
+	install -D -m 644 docs/nswatch.8 $(DESTDIR)$(MANDIR)/man8/nswatch.8
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/nswatch $(DESTDIR)$(MANDIR)/man8/nswatch.8
+
+clean:
+	rm -rf $(OUT) nswatch
+
+.PHONY: all asan check lint format install uninstall clean
+.SECONDARY:
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract between the BPF programs and user space: what lies in the ring
+ * buffers and in the shared arrays. Fixed-width types, explicit padding, host
+ * byte order unless a field says otherwise. Both sides include this file.
+ */
+#ifndef NSWATCH_RECORD_H
+#define NSWATCH_RECORD_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define NSW_MAX_TAPS 8192 /* tap ids are 1..NSW_MAX_TAPS-1; 0 is none */
+#define NSW_MAX_CPUS 512
+#define NSW_COMM_LEN 16	    /* TASK_COMM_LEN */
+#define NSW_MAX_SNAP 262144 /* tcpdump's MAXIMUM_SNAPLEN */
+
+/* Bits of nsw_rec.flags. */
+enum nsw_rec_flag {
+	NSW_REC_EGRESS = 1 << 0,       /* leaving the observed namespace; else entering it */
+	NSW_REC_OWNER = 1 << 1,	       /* struct nsw_owner stands between header and bytes */
+	NSW_REC_VLAN = 1 << 2,	       /* the kernel had stripped a tag: vlan_proto, vlan_tci */
+	NSW_REC_L3 = 1 << 3,	       /* no link-layer header: bytes start with the IP header */
+	NSW_REC_CSUM_PARTIAL = 1 << 4, /* transport checksum is left to the device */
+};
+
+/* One captured packet: this header, then nsw_owner if flagged, then caplen bytes. */
+struct nsw_rec {
+	__u64 time;    /* ns, CLOCK_TAI or CLOCK_BOOTTIME as struct nsw_shared.clock says */
+	__u32 wirelen; /* skb->len: without a stripped VLAN tag, with the link header if any */
+	__u32 caplen;  /* bytes of the frame in this record */
+	__u16 tap;
+	__u8 flags; /* enum nsw_rec_flag */
+	__u8 pad;
+	__be16 vlan_proto; /* TPID, network byte order */
+	__u16 vlan_tci;	   /* host byte order */
+};
+_Static_assert(sizeof(struct nsw_rec) == 24, "packet record header");
+
+/* The process behind a packet or an attempt. */
+struct nsw_owner {
+	__u32 pid;		 /* tgid in the initial pid namespace */
+	char comm[NSW_COMM_LEN]; /* not NUL-terminated if 16 long */
+	__u32 mntns;		 /* inode of its mount namespace */
+};
+_Static_assert(sizeof(struct nsw_owner) == 24, "owner");
+
+/* An address as the socket hooks see it. */
+struct nsw_addr {
+	__u8 bytes[16]; /* network byte order; the first 4 for AF_INET */
+	__u16 family;	/* AF_INET or AF_INET6 */
+	__u16 port;	/* host byte order */
+};
+_Static_assert(sizeof(struct nsw_addr) == 20, "address");
+
+/* A socket call to a name server port, seen before any packet exists. */
+struct nsw_attempt {
+	__u64 time;  /* as nsw_rec.time */
+	__u32 netns; /* inode of the socket's network namespace */
+	__u32 ppid;  /* tgid of the parent, initial pid namespace */
+	struct nsw_owner owner;
+	struct nsw_addr dst;
+	__u8 proto; /* IPPROTO_UDP or IPPROTO_TCP */
+	__u8 call;  /* enum nsw_call */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct nsw_attempt) == 64, "attempt");
+
+enum nsw_call { NSW_CALL_CONNECT = 1, NSW_CALL_SENDMSG = 2 };
+
+/* What a (namespace, interface) pair is called; key and value of the tap map. */
+struct nsw_tap_key {
+	__u32 netns; /* inode */
+	__u32 ifindex;
+};
+
+struct nsw_tap {
+	__u16 id;
+	__u8 flags; /* enum nsw_tap_flag */
+	__u8 pad;
+};
+
+enum nsw_tap_flag {
+	NSW_TAP_INVERT = 1 << 0, /* host end of a veth: its ingress is the container's egress */
+	NSW_TAP_L3 = 1 << 1,	 /* interface without a link-layer header */
+};
+
+/*
+ * The books of one tap on one CPU: slot tap * ncpus + cpu of a mapped array, a
+ * cache line each. Only that CPU writes it, with bottom halves off.
+ * matched == captured + ring_full + load_failed, at every stop.
+ */
+struct nsw_count {
+	__u64 seen;
+	__u64 matched;
+	__u64 captured;
+	__u64 ring_full;   /* lost: no room in the ring */
+	__u64 load_failed; /* lost: bpf_skb_load_bytes refused */
+	__u64 truncated;   /* captured, with caplen < wirelen */
+	__u64 bytes;	   /* wire bytes of matched packets */
+	__u64 pad;
+};
+_Static_assert(sizeof(struct nsw_count) == 64, "one cache line");
+
+enum nsw_clock { NSW_CLOCK_BOOT = 0, NSW_CLOCK_TAI = 1 };
+
+#endif

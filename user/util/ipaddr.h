@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef NSWATCH_UTIL_IPADDR_H
+#define NSWATCH_UTIL_IPADDR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct strbuf;
+
+/* An IP address. All bytes behind an IPv4 address are zero, so that two of
+ * them may be compared and hashed as memory. */
+struct ipaddr {
+	uint8_t family;	   /* 4, 6; 0 is none */
+	uint8_t bytes[16]; /* network byte order */
+};
+
+/* Longest text: an IPv6 address with NUL. */
+#define IPADDR_STRLEN 46
+
+struct ipaddr ipaddr_v4(const void *bytes4);
+struct ipaddr ipaddr_v6(const void *bytes16);
+
+/* Text to address (inet_pton(3) forms; no scope). Returns false if it is none. */
+bool ipaddr_parse(const char *s, struct ipaddr *out);
+/* RFC 5952 text, as inet_ntop(3) gives it. */
+void ipaddr_format(const struct ipaddr *a, char out[IPADDR_STRLEN]);
+void ipaddr_put(struct strbuf *b, const struct ipaddr *a);
+
+bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b);
+/* 127.0.0.0/8 (also IPv4-mapped) or ::1 */
+bool ipaddr_is_loopback(const struct ipaddr *a);
+/* 0.0.0.0 or :: */
+bool ipaddr_is_any(const struct ipaddr *a);
+/* ::ffff:a.b.c.d becomes a.b.c.d; anything else is returned as it is. */
+struct ipaddr ipaddr_unmap(const struct ipaddr *a);
+
+#endif

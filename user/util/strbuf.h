@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef NSWATCH_UTIL_STRBUF_H
+#define NSWATCH_UTIL_STRBUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A bounded string over memory that the caller owns. What does not fit is cut
+ * and remembered in `cut`; the text is NUL-terminated at every moment (size 0
+ * is not allowed). Never allocates.
+ */
+struct strbuf {
+	char *s;
+	size_t len;  /* without the NUL */
+	size_t size; /* of the memory, with the NUL */
+	bool cut;
+};
+
+void strbuf_init(struct strbuf *b, char *mem, size_t size);
+void strbuf_reset(struct strbuf *b);
+
+void strbuf_putc(struct strbuf *b, char c);
+void strbuf_puts(struct strbuf *b, const char *s);
+void strbuf_put(struct strbuf *b, const char *s, size_t len);
+void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Decimal, without printf's cost: for lines printed per packet. */
+void strbuf_u64(struct strbuf *b, uint64_t v);
+/* Exactly `digits` lower-case hex digits, zero-padded. */
+void strbuf_hex(struct strbuf *b, uint64_t v, unsigned int digits);
+
+/*
+ * Untrusted bytes for a terminal: printable ASCII as is, backslash doubled,
+ * \t \n \r by letter, anything else as \xHH. Never emits a control byte.
+ */
+void strbuf_escape(struct strbuf *b, const void *bytes, size_t len);
+
+/* A JSON string with its quotes. Valid UTF-8 passes; other bytes become the
+ * code point of the same number (\u00HH), so that the output is valid JSON. */
+void strbuf_json(struct strbuf *b, const void *bytes, size_t len);
+
+#endif
