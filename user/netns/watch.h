@@ -23,8 +23,7 @@ struct netns_watch;
  * untrusted bytes. Events of namespaces that were not added come as well, if
  * they have a number for another reason: skip nsids you do not know.
  */
-typedef void netns_watch_cb(void *ctx, int nsid, int msgtype, uint32_t ifindex,
-			    const char *ifname);
+typedef void netns_watch_cb(void *ctx, int nsid, int msgtype, uint32_t ifindex, const char *ifname);
 
 /* Must be called at home. 0 or -errno. */
 int netns_watch_open(struct netns_watch **out, struct err *e);
