@@ -57,9 +57,13 @@ static bool read_of(pid_t pid, uint32_t mntns, enum resolv_source source, struct
 	return true;
 }
 
-/* Any process of a mount namespace has the same files, unless it changed its
- * root: those near to the asker come first. */
-static bool from_mntns(const struct target *t, uint32_t mntns, uint32_t ppid,
+/*
+ * Any process of a mount namespace has the same files, unless it changed its
+ * root: those near to the asker come first. Inode numbers are reused at once
+ * when a namespace ends (`ip netns exec` in a loop), so a stranger must be older
+ * than the asker, which its pid tells well enough.
+ */
+static bool from_mntns(const struct target *t, const struct owner *asker, uint32_t ppid,
 		       struct resolv_file *out)
 {
 	const pid_t near[] = { (pid_t)ppid, t->pid, getpid() };
@@ -68,13 +72,14 @@ static bool from_mntns(const struct target *t, uint32_t mntns, uint32_t ppid,
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(near); i++)
-		if (near[i] && read_of(near[i], mntns, RESOLV_SAME_MNTNS, out))
+		if (near[i] && read_of(near[i], asker->mntns, RESOLV_SAME_MNTNS, out))
 			return true;
 	d = opendir("/proc");
 	while (d && (ent = readdir(d))) {
-		pid_t pid = (pid_t)strtol(ent->d_name, NULL, 10);
+		long pid = strtol(ent->d_name, NULL, 10);
 
-		if (pid > 0 && read_of(pid, mntns, RESOLV_SAME_MNTNS, out))
+		if (pid > 0 && pid < (long)asker->pid &&
+		    read_of((pid_t)pid, asker->mntns, RESOLV_SAME_MNTNS, out))
 			return true;
 	}
 	return false;
@@ -152,7 +157,7 @@ void facts_read_resolv(const struct target *t, const struct owner *asker, uint32
 	if (asker && asker->pid) {
 		if (read_of((pid_t)asker->pid, asker->mntns, RESOLV_PROCESS, out))
 			return;
-		if (asker->mntns && from_mntns(t, asker->mntns, ppid, out))
+		if (asker->mntns && from_mntns(t, asker, ppid, out))
 			return;
 		if (ppid && from_parent(t, asker, ppid, out))
 			return;
