@@ -57,19 +57,19 @@ static ssize_t link_of_fd(int fd, char *out, size_t size)
 	return len;
 }
 
-/* The kernel shows the path from the root of the mount namespace; the process
- * may have a root below that. */
-static void path_in_view(int rootfd, int fd, char out[RESOLV_PATH_LEN])
+/* The kernel shows the path from the root of the mount namespace (full, PATH_MAX
+ * bytes); the process may have a root below that. */
+static void path_in_view(int rootfd, int fd, char *full, char out[RESOLV_PATH_LEN])
 {
-	char root[PATH_MAX], path[PATH_MAX];
+	char root[PATH_MAX];
 	size_t len = 0;
 
-	if (link_of_fd(rootfd, root, sizeof(root)) < 0 || link_of_fd(fd, path, sizeof(path)) < 0)
+	if (link_of_fd(rootfd, root, sizeof(root)) < 0 || link_of_fd(fd, full, PATH_MAX) < 0)
 		return;
-	if (strcmp(root, "/") != 0 && !strncmp(path, root, strlen(root)) &&
-	    path[strlen(root)] == '/')
+	if (strcmp(root, "/") != 0 && !strncmp(full, root, strlen(root)) &&
+	    full[strlen(root)] == '/')
 		len = strlen(root);
-	snprintf(out, RESOLV_PATH_LEN, "%s", path + len);
+	snprintf(out, RESOLV_PATH_LEN, "%s", full + len);
 }
 
 static int read_regular(int pathfd, const struct stat *st, struct resolv_conf *conf)
@@ -203,7 +203,7 @@ static bool find_mount(pid_t pid, int id, const char *path, char dev[24], char i
 	return false;
 }
 
-static void path_on_host(const struct view *v, int fd, const struct stat *st,
+static void path_on_host(const struct view *v, int fd, const struct stat *st, const char *full,
 			 struct resolv_file *out)
 {
 	char dev[24], inner[PATH_MAX], path[PATH_MAX];
@@ -213,8 +213,8 @@ static void path_on_host(const struct view *v, int fd, const struct stat *st,
 	struct mount m;
 	size_t size = 0;
 
-	if (same_file(out->path, st)) {
-		memcpy(out->host_path, out->path, sizeof(out->host_path));
+	if (strlen(full) < sizeof(out->host_path) && same_file(full, st)) {
+		snprintf(out->host_path, sizeof(out->host_path), "%s", full);
 		return;
 	}
 	if (!find_mount(v->pid, mount_id(fd), out->path, dev, inner))
@@ -236,6 +236,7 @@ static int read_view(const struct view *v, struct resolv_file *out)
 {
 	_cleanup_fd_ int rootfd = open(v->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_fd_ int fd = -1;
+	char full[PATH_MAX] = "";
 	struct stat st;
 	int r;
 
@@ -248,11 +249,11 @@ static int read_view(const struct view *v, struct resolv_file *out)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	r = read_regular(fd, &st, &out->conf);
-	path_in_view(rootfd, fd, out->path);
+	path_in_view(rootfd, fd, full, out->path);
 	if (r)
 		return r;
 	out->is_hosts_own = same_file("/etc/resolv.conf", &st);
-	path_on_host(v, fd, &st, out);
+	path_on_host(v, fd, &st, full, out);
 	return 0;
 }
 

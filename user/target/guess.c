@@ -10,8 +10,9 @@ void target_guess_init(struct target_guess *g, const char *typed)
 {
 	g->typed = typed;
 	g->best[0] = '\0';
-	/* One slip in a short name, two from four letters up. */
-	g->distance = strlen(typed) < 4 ? 2 : 3;
+	/* One slip in a short name, two from four letters up; a slip counts 2. */
+	g->limit = strlen(typed) < 4 ? 4 : 6;
+	g->distance = g->limit;
 }
 
 static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
@@ -52,10 +53,11 @@ void target_guess_offer(struct target_guess *g, const char *name)
 
 	if (!ln || lt > GUESS_MAX_LEN || ln > GUESS_MAX_LEN)
 		return;
-	distance = edit_distance(g->typed, lt, name, ln);
-	/* compose makes proj-php-1 of php: what was typed is one of the words. */
-	if (distance >= g->distance && lt >= 3 && strstr(name, g->typed))
-		distance = g->best[0] ? g->distance : g->distance - 1;
+	distance = 2 * edit_distance(g->typed, lt, name, ln);
+	/* compose makes proj-php-1 of php: to have typed one of the words comes
+	 * behind every slip. */
+	if (distance >= g->limit && lt >= 3 && strstr(name, g->typed))
+		distance = g->limit - 1;
 	if (distance >= g->distance)
 		return;
 	g->distance = distance;

@@ -28,7 +28,7 @@ void target_set_pid(struct target *out, pid_t pid);
 struct target_guess {
 	const char *typed;
 	char best[TARGET_NAME_LEN]; /* empty if none */
-	unsigned int distance;
+	unsigned int distance, limit;
 };
 
 void target_guess_init(struct target_guess *g, const char *typed);

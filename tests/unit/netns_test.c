@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Entering, watching and reading other namespaces. Needs root: each test makes
+ * its own namespaces with unshare(2) in children, which take them along when
+ * they end. Skipped, saying so, where that is not allowed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "netns/facts.h"
+#include "netns/netns.h"
+#include "netns/resolv_file.h"
+#include "netns/watch.h"
+#include "util/cleanup.h"
+
+/* A process in namespaces of its own; it runs until it is killed. */
+struct child {
+	pid_t pid;
+	char path[40];
+};
+
+#define NO_ROOM (-1)
+
+static int spawn(struct child *c, int flags, void (*inside)(void *), void *arg)
+{
+	int pipefd[2];
+	char ok = 0;
+
+	if (pipe2(pipefd, O_CLOEXEC) < 0)
+		return -errno;
+	c->pid = fork();
+	if (c->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(flags) < 0)
+			_exit(1);
+		if (inside)
+			inside(arg);
+		if (write(pipefd[1], "k", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(pipefd[1]);
+	if (read(pipefd[0], &ok, 1) != 1) {
+		waitpid(c->pid, NULL, 0);
+		close(pipefd[0]);
+		return NO_ROOM;
+	}
+	close(pipefd[0]);
+	snprintf(c->path, sizeof(c->path), "/proc/%d/ns/net", (int)c->pid);
+	return 0;
+}
+
+static void reap(struct child *c)
+{
+	kill(c->pid, SIGKILL);
+	waitpid(c->pid, NULL, 0);
+}
+
+#define SPAWN_OR_SKIP(c, flags, inside, arg)                    \
+	do {                                                    \
+		if (spawn(c, flags, inside, arg)) {             \
+			print_message("skipped: needs root\n"); \
+			skip();                                 \
+		}                                               \
+	} while (0)
+
+/* Runs ip(8) in the child's namespace. */
+static void ip(const struct child *c, const char *args)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof(cmd), "nsenter --net=%s ip %s", c->path, args);
+	assert_int_equal(system(cmd), 0);
+}
+
+static int open_fds(void)
+{
+	int fd, n = 0;
+
+	for (fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static int own_inode(void *arg)
+{
+	return netns_ident_path("/proc/thread-self/ns/net", arg, NULL);
+}
+
+static void test_call(void **state)
+{
+	struct netns_id home, there, after, expected;
+	struct child c;
+	int fd, before;
+
+	(void)state;
+	SPAWN_OR_SKIP(&c, CLONE_NEWNET, NULL, NULL);
+	before = open_fds();
+	assert_int_equal(netns_home(&home, NULL), 0);
+	assert_int_equal(netns_ident_path(c.path, &expected, NULL), 0);
+	fd = netns_open(c.path, &expected, NULL);
+	assert_true(fd >= 0);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(netns_call(fd, own_inode, &there, NULL), 0);
+	close(fd);
+	assert_true(netns_same(&there, &expected));
+	assert_false(netns_same(&there, &home));
+	assert_int_equal(own_inode(&after), 0);
+	assert_true(netns_same(&after, &home));
+	assert_int_equal(open_fds(), before);
+	reap(&c);
+}
+
+static void test_stale(void **state)
+{
+	struct netns_id first;
+	struct err e = { 0 };
+	struct child a, b;
+
+	(void)state;
+	SPAWN_OR_SKIP(&a, CLONE_NEWNET, NULL, NULL);
+	SPAWN_OR_SKIP(&b, CLONE_NEWNET, NULL, NULL);
+	assert_int_equal(netns_ident_path(a.path, &first, NULL), 0);
+	/* What a reused pid looks like. */
+	assert_int_equal(netns_open(b.path, &first, &e), -ESTALE);
+	reap(&a);
+	assert_int_equal(netns_open(a.path, &first, &e), -ENOENT);
+	reap(&b);
+}
+
+struct events {
+	int nsid;
+	char log[1024];
+};
+
+static void note(void *ctx, int nsid, int msgtype, uint32_t ifindex, const char *ifname)
+{
+	struct events *ev = ctx;
+	size_t len = strlen(ev->log);
+
+	(void)ifindex;
+	if (nsid != ev->nsid)
+		return;
+	snprintf(ev->log + len, sizeof(ev->log) - len, "%s%s ",
+		 msgtype == RTM_NEWLINK	  ? "+"
+		 : msgtype == RTM_DELLINK ? "-"
+					  : "gone",
+		 ifname);
+}
+
+/* Events come in their own time; the word must appear within two seconds. */
+static bool wait_for(struct netns_watch *w, struct events *ev, const char *word)
+{
+	struct pollfd p = { .fd = netns_watch_fd(w), .events = POLLIN };
+	int tries = 20;
+
+	do {
+		assert_int_equal(netns_watch_read(w, note, ev), 0);
+		if (strstr(ev->log, word))
+			return true;
+		poll(&p, 1, 100);
+	} while (--tries);
+	print_error("no \"%s\" in \"%s\"\n", word, ev->log);
+	return false;
+}
+
+static int watch_child(struct netns_watch *w, const struct child *c)
+{
+	_cleanup_fd_ int fd = netns_open(c->path, NULL, NULL);
+
+	assert_true(fd >= 0);
+	return netns_watch_add(w, fd, NULL);
+}
+
+/* No veth leads there, so nobody has given it a number yet. */
+static void test_watch(void **state)
+{
+	struct events ev = { 0 };
+	struct netns_watch *w;
+	struct child c;
+	int before;
+
+	(void)state;
+	SPAWN_OR_SKIP(&c, CLONE_NEWNET, NULL, NULL);
+	assert_int_equal(netns_watch_open(&w, NULL), 0);
+	before = open_fds();
+	ev.nsid = watch_child(w, &c);
+	assert_true(ev.nsid >= 0);
+	assert_int_equal(watch_child(w, &c), ev.nsid);
+	assert_int_equal(open_fds(), before);
+
+	ip(&c, "link add a0 type veth peer name a1");
+	assert_true(wait_for(w, &ev, "+a0"));
+	assert_true(wait_for(w, &ev, "+a1"));
+	ip(&c, "link set a0 name b0");
+	assert_true(wait_for(w, &ev, "+b0"));
+	ip(&c, "link add br0 type bridge");
+	ip(&c, "link set b0 master br0");
+	ip(&c, "link set b0 nomaster");
+	assert_true(wait_for(w, &ev, "+br0"));
+	/* Leaving a bridge is no removal, though the bridge says it with DELLINK. */
+	ip(&c, "link set lo up");
+	assert_true(wait_for(w, &ev, "+lo"));
+	assert_null(strstr(ev.log, "-b0"));
+	ip(&c, "link del b0");
+	assert_true(wait_for(w, &ev, "-b0"));
+	assert_true(wait_for(w, &ev, "-a1"));
+
+	reap(&c);
+	assert_true(wait_for(w, &ev, "gone"));
+	netns_watch_free(w);
+}
+
+static void test_watch_home(void **state)
+{
+	_cleanup_fd_ int fd = open(NETNS_HOME_PATH, O_RDONLY | O_CLOEXEC);
+	struct netns_watch *w;
+
+	(void)state;
+	if (netns_watch_open(&w, NULL)) {
+		print_message("skipped: needs root\n");
+		skip();
+	}
+	assert_int_equal(netns_watch_add(w, fd, NULL), NETNS_WATCH_HOME);
+	netns_watch_free(w);
+}
+
+/* A folder that plays the root of a process. */
+struct rootdir {
+	char path[32];
+};
+
+static void make_root(struct rootdir *d)
+{
+	char path[64];
+
+	strcpy(d->path, "/tmp/nswatch-root-XXXXXX");
+	assert_non_null(mkdtemp(d->path));
+	snprintf(path, sizeof(path), "%s/etc", d->path);
+	assert_return_code(mkdir(path, 0755), errno);
+}
+
+static void remove_root(struct rootdir *d)
+{
+	char cmd[64];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", d->path);
+	assert_int_equal(system(cmd), 0);
+}
+
+static const char *in_root(const struct rootdir *d, const char *file)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s%s", d->path, file);
+	return path;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void test_resolv_links_stay_inside(void **state)
+{
+	struct resolv_file f;
+	struct rootdir d;
+	char inner[64];
+
+	(void)state;
+	make_root(&d);
+	assert_return_code(mkdir(in_root(&d, "/run"), 0755), errno);
+	write_file(in_root(&d, "/run/stub.conf"), "nameserver 192.0.2.7\n");
+	assert_return_code(symlink("../../../../run/stub.conf", in_root(&d, "/etc/resolv.conf")),
+			   errno);
+	assert_int_equal(resolv_file_read(d.path, 0, "/etc/resolv.conf", &f), 0);
+	assert_string_equal(f.path, "/run/stub.conf");
+	snprintf(inner, sizeof(inner), "%s/run/stub.conf", d.path);
+	assert_string_equal(f.host_path, inner);
+	assert_false(f.is_hosts_own);
+	assert_int_equal(f.conf.nr_servers, 1);
+
+	/* Absolute: the one in the root, not the host's. */
+	unlink(in_root(&d, "/etc/resolv.conf"));
+	assert_return_code(symlink("/etc/passwd", in_root(&d, "/etc/resolv.conf")), errno);
+	assert_int_equal(resolv_file_read(d.path, 0, "/etc/resolv.conf", &f), -ENOENT);
+	remove_root(&d);
+}
+
+static void test_resolv_hostile_files(void **state)
+{
+	_cleanup_free_ char *big = calloc(1, RESOLV_FILE_MAX + 2);
+	struct resolv_file f;
+	struct rootdir d;
+
+	(void)state;
+	make_root(&d);
+	assert_int_equal(resolv_file_read(d.path, 0, "/etc/resolv.conf", &f), -ENOENT);
+	assert_return_code(mkfifo(in_root(&d, "/etc/resolv.conf"), 0644), errno);
+	assert_int_equal(resolv_file_read(d.path, 0, "/etc/resolv.conf", &f), -EINVAL);
+	unlink(in_root(&d, "/etc/resolv.conf"));
+	assert_return_code(mkdir(in_root(&d, "/etc/resolv.conf"), 0755), errno);
+	assert_int_equal(resolv_file_read(d.path, 0, "/etc/resolv.conf", &f), -EINVAL);
+	rmdir(in_root(&d, "/etc/resolv.conf"));
+	assert_return_code(symlink("resolv.conf", in_root(&d, "/etc/resolv.conf")), errno);
+	assert_int_equal(resolv_file_read(d.path, 0, "/etc/resolv.conf", &f), -ELOOP);
+	unlink(in_root(&d, "/etc/resolv.conf"));
+	assert_return_code(symlink("/proc/self/fd/0", in_root(&d, "/etc/resolv.conf")), errno);
+	assert_int_equal(resolv_file_read("/", 0, in_root(&d, "/etc/resolv.conf"), &f), -EXDEV);
+	unlink(in_root(&d, "/etc/resolv.conf"));
+	assert_non_null(big);
+	memset(big, '#', RESOLV_FILE_MAX + 1);
+	write_file(in_root(&d, "/etc/resolv.conf"), big);
+	assert_int_equal(resolv_file_read(d.path, 0, "/etc/resolv.conf", &f), -EFBIG);
+	big[RESOLV_FILE_MAX] = '\0';
+	write_file(in_root(&d, "/etc/resolv.conf"), big);
+	assert_int_equal(resolv_file_read(d.path, 0, "/etc/resolv.conf", &f), 0);
+	assert_int_equal(f.conf.nr_servers, 0);
+	remove_root(&d);
+}
+
+/* As docker does it: a file of the host bound over the container's. */
+static void bind_over(void *arg)
+{
+	const struct rootdir *d = arg;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount(in_root(d, "/etc/theirs.conf"), "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0)
+		_exit(1);
+}
+
+static void chroot_into(void *arg)
+{
+	const struct rootdir *d = arg;
+
+	if (chroot(d->path) < 0 || chdir("/") < 0)
+		_exit(1);
+}
+
+static struct owner owner_of(const struct child *c)
+{
+	struct owner o = { .pid = (uint32_t)c->pid };
+	char path[40];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)c->pid);
+	assert_return_code(stat(path, &st), errno);
+	o.mntns = (uint32_t)st.st_ino;
+	return o;
+}
+
+static void test_asker_with_bound_file(void **state)
+{
+	struct target t = { .kind = TARGET_HOST, .name = "host", .path = NETNS_HOME_PATH };
+	struct resolv_file f;
+	struct rootdir d;
+	struct owner o;
+	struct child c;
+	char theirs[64];
+
+	(void)state;
+	make_root(&d);
+	write_file(in_root(&d, "/etc/theirs.conf"), "nameserver 192.0.2.9\n");
+	snprintf(theirs, sizeof(theirs), "%s", in_root(&d, "/etc/theirs.conf"));
+	SPAWN_OR_SKIP(&c, CLONE_NEWNS, bind_over, &d);
+	o = owner_of(&c);
+	facts_read_resolv(&t, &o, 0, &f);
+	assert_int_equal(f.error, 0);
+	assert_int_equal(f.source, RESOLV_PROCESS);
+	assert_int_equal(f.pid, c.pid);
+	assert_string_equal(f.path, "/etc/resolv.conf");
+	assert_string_equal(f.host_path, theirs);
+	assert_false(f.is_hosts_own);
+	assert_int_equal(f.conf.nr_servers, 1);
+
+	/* Somebody else has its pid now. */
+	o.mntns++;
+	facts_read_resolv(&t, &o, 0, &f);
+	assert_int_equal(f.source, RESOLV_HOST);
+	/* It is gone, its parent (this test) is still there. */
+	reap(&c);
+	facts_read_resolv(&t, &o, (uint32_t)getpid(), &f);
+	assert_int_equal(f.source, RESOLV_PARENT);
+	assert_true(f.is_hosts_own);
+	remove_root(&d);
+}
+
+static void test_asker_in_chroot(void **state)
+{
+	struct target t = { .kind = TARGET_HOST, .name = "host", .path = NETNS_HOME_PATH };
+	struct resolv_file f;
+	struct rootdir d;
+	struct owner o;
+	struct child c;
+
+	(void)state;
+	make_root(&d);
+	write_file(in_root(&d, "/etc/resolv.conf"), "nameserver 192.0.2.9\n");
+	SPAWN_OR_SKIP(&c, CLONE_NEWNS, chroot_into, &d);
+	o = owner_of(&c);
+	facts_read_resolv(&t, &o, 0, &f);
+	assert_int_equal(f.source, RESOLV_PROCESS);
+	assert_string_equal(f.path, "/etc/resolv.conf");
+	assert_string_equal(f.host_path, in_root(&d, "/etc/resolv.conf"));
+	reap(&c);
+	remove_root(&d);
+}
+
+/* The asker is gone; the oldest process of its mount namespace has its files. */
+static void test_same_mount_namespace(void **state)
+{
+	struct target t = { .kind = TARGET_HOST, .name = "host", .path = NETNS_HOME_PATH };
+	struct resolv_file f;
+	struct rootdir d;
+	struct owner o;
+	struct child c;
+
+	(void)state;
+	make_root(&d);
+	write_file(in_root(&d, "/etc/theirs.conf"), "nameserver 192.0.2.9\n");
+	SPAWN_OR_SKIP(&c, CLONE_NEWNS, bind_over, &d);
+	o = owner_of(&c);
+	o.pid = 2147483647;
+	facts_read_resolv(&t, &o, 0, &f);
+	assert_int_equal(f.source, RESOLV_SAME_MNTNS);
+	assert_int_equal(f.pid, c.pid);
+	assert_int_equal(f.conf.nr_servers, 1);
+	reap(&c);
+	remove_root(&d);
+}
+
+static void test_facts_of_bare_namespace(void **state)
+{
+	struct ipaddr loopback, asked;
+	struct dns_facts f;
+	struct target t;
+	struct child c;
+	char word[24];
+	int before;
+
+	(void)state;
+	SPAWN_OR_SKIP(&c, CLONE_NEWNET, NULL, NULL);
+	before = open_fds();
+	snprintf(word, sizeof(word), "pid:%d", (int)c.pid);
+	assert_int_equal(target_resolve(word, &t, NULL), 0);
+	assert_false(t.is_host);
+	ipaddr_parse("127.0.0.53", &asked);
+	assert_int_equal(facts_collect(&t, NULL, 0, &asked, &f, NULL), 0);
+	assert_false(f.lo_up);
+	assert_false(f.has_default_route);
+	assert_int_equal(f.gateway.family, 0);
+	assert_int_equal(f.nr_listeners, 0);
+	assert_true(f.nr_servers >= 1);
+	assert_true(ipaddr_equal(&f.servers[f.nr_servers - 1].addr, &asked));
+	assert_int_equal(f.servers[f.nr_servers - 1].route_errno, ENETUNREACH);
+	ip(&c, "link set lo up");
+	assert_int_equal(facts_collect(&t, NULL, 0, &asked, &f, NULL), 0);
+	assert_true(f.lo_up);
+	assert_int_equal(f.servers[f.nr_servers - 1].route_errno, 0);
+	assert_false(f.servers[f.nr_servers - 1].listening);
+	ipaddr_parse("::1", &loopback);
+	assert_int_equal(facts_collect(&t, NULL, 0, &loopback, &f, NULL), 0);
+	assert_int_equal(f.servers[f.nr_servers - 1].route_errno, 0);
+	assert_int_equal(open_fds(), before);
+	reap(&c);
+	assert_int_not_equal(facts_collect(&t, NULL, 0, NULL, &f, NULL), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_watch_home),
+		cmocka_unit_test(test_resolv_links_stay_inside),
+		cmocka_unit_test(test_resolv_hostile_files),
+		cmocka_unit_test(test_asker_with_bound_file),
+		cmocka_unit_test(test_asker_in_chroot),
+		cmocka_unit_test(test_same_mount_namespace),
+		cmocka_unit_test(test_facts_of_bare_namespace),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
