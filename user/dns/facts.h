@@ -110,6 +110,7 @@ struct dns_facts {
 	uint32_t nr_upstreams;
 	struct ipaddr upstreams[RESOLV_MAX_SERVERS];
 	char bridge_addr[IPADDR_STRLEN]; /* of the host end's bridge; empty if none */
+	bool sudo; /* the user came by sudo: commands of a fix are prefixed with it */
 };
 
 #endif

@@ -1,0 +1,1492 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation
+ *
+ * A query makes a transaction; an answer, an ICMP error or a reset ends it. A
+ * pending one has a timer that takes it through its stages: after a second it
+ * is shown as unanswered, after five (sooner if the client went on to another
+ * server) the rules get to see the whole of it for a verdict. The inside view
+ * makes transactions; packets at the host's end of the veth only mark them.
+ *
+ * Rules want facts about the namespace and the asking process. An event that
+ * has none is held while the question is under way, half a second at most,
+ * and judged with what is known then.
+ *
+ * A socket call to a name server is an attempt. A packet to that server from
+ * that namespace settles it, whoever sent it: it shows that packets get out.
+ * One that stays unsettled is judged like a transaction, as never sent.
+ */
+#include "dns/engine.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode/dns.h"
+#include "dns/latency.h"
+#include "dns/rules.h"
+#include "dns/table.h"
+#include "dns/tcp.h"
+#include "dns/timers.h"
+#include "util/cleanup.h"
+
+#define MSEC 1000000LL
+#define SEC  (1000 * MSEC)
+
+#define MAX_NAMESPACES 1024
+#define MAX_SERVERS    256
+#define MAX_ATTEMPTS   256
+#define MAX_HELD       64
+#define MAX_FACTS      64
+#define MAX_ASKED      64
+
+/* A query repeated after more than this is a lookup of its own. */
+#define RETRY_WINDOW (30 * SEC)
+/* A namespace's facts from before an event are no proof, give or take the time that they
+ * travelled. */
+#define FACTS_SLACK (50 * MSEC)
+/* How long before its packet a socket call may have been seen. */
+#define OWNER_WINDOW (2 * SEC)
+/* How far the packets' ring may lag behind the attempts'. */
+#define RING_SKEW (20 * MSEC)
+/* A packet of the retry may be read a little after the verdict's time. */
+#define VERDICT_GRACE (200 * MSEC)
+/* How many of one question, or of the newest, are looked through. */
+#define SCAN_MAX 64
+
+enum timer_kind { TIMER_TRANS, TIMER_ATTEMPT, TIMER_HELD };
+
+struct netns_state {
+	uint64_t netns;
+	bool host_side; /* a packet was seen at the host's end */
+	int64_t lost;	/* time of the latest loss, 0 none */
+};
+
+struct server_state {
+	uint64_t netns;
+	struct ipaddr addr;
+	int64_t last_query, last_answer;
+	uint64_t unanswered_row;
+	struct dns_server_summary sum;
+	struct latency latency;
+};
+
+struct attempt {
+	struct timer timer;
+	struct dns_attempt a;
+	uint32_t count;
+	bool used;
+};
+
+/* An event that waits for facts. */
+struct held {
+	struct timer timer;
+	struct rule_input in; /* without t and facts */
+	struct dns_transaction t;
+	bool used;
+};
+
+/* A question that was asked lately. */
+struct asked {
+	uint64_t netns;
+	uint32_t pid;
+	struct ipaddr server;
+	int64_t time;
+};
+
+struct facts_slot {
+	struct dns_facts facts;
+	int64_t time;
+	bool used;
+};
+
+struct dns_engine {
+	struct dns_engine_options o;
+	struct dns_engine_ops ops;
+	void *ctx;
+	int64_t now;
+	uint64_t serial;
+	struct timers timers;
+	struct table *table;
+	struct tcp_table *tcp;
+	struct netns_state *ns; /* MAX_NAMESPACES */
+	struct netns_state spare_ns;
+	uint32_t nr_ns;
+	int64_t lost_any;
+	struct server_state *servers[MAX_SERVERS];
+	uint32_t nr_servers;
+	struct attempt *attempts; /* MAX_ATTEMPTS */
+	struct held *held;	  /* MAX_HELD */
+	struct facts_slot *facts; /* MAX_FACTS */
+	struct asked asked[MAX_ASKED];
+	uint32_t next_asked;
+	struct latency latency;
+	struct dns_summary *sum;
+	/* Serial of the transaction that each finding counted last. */
+	uint64_t found_serial[DNS_MAX_FINDINGS];
+	/* The packet under work, for callbacks. */
+	const struct packet *packet;
+	const struct frame *frame;
+};
+
+/* --- small tables --------------------------------------------------------------- */
+
+static struct netns_state *netns_get(struct dns_engine *e, uint64_t netns)
+{
+	uint32_t i;
+
+	for (i = 0; i < e->nr_ns; i++)
+		if (e->ns[i].netns == netns)
+			return &e->ns[i];
+	if (e->nr_ns == MAX_NAMESPACES) {
+		e->spare_ns = (struct netns_state){ .netns = netns };
+		return &e->spare_ns;
+	}
+	e->ns[e->nr_ns] = (struct netns_state){ .netns = netns };
+	return &e->ns[e->nr_ns++];
+}
+
+static struct server_state *server_get(struct dns_engine *e, uint64_t netns,
+				       const struct ipaddr *addr)
+{
+	struct server_state *s;
+	uint32_t i;
+
+	for (i = 0; i < e->nr_servers; i++) {
+		s = e->servers[i];
+		if (s->netns == netns && ipaddr_equal(&s->addr, addr))
+			return s;
+	}
+	if (e->nr_servers == MAX_SERVERS)
+		return NULL;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->netns = netns;
+	s->addr = *addr;
+	e->servers[e->nr_servers++] = s;
+	return s;
+}
+
+/* The facts that fit best: of the asking process itself, else of the namespace. */
+static const struct facts_slot *facts_find(const struct dns_engine *e, uint64_t netns, uint32_t pid)
+{
+	const struct facts_slot *best = NULL;
+	uint32_t i;
+
+	for (i = 0; i < MAX_FACTS; i++) {
+		const struct facts_slot *s = &e->facts[i];
+
+		if (!s->used || s->facts.netns != netns)
+			continue;
+		if (s->facts.asker.pid == pid)
+			return s;
+		if (!s->facts.asker.pid)
+			best = s;
+	}
+	return best;
+}
+
+static struct facts_slot *facts_slot_for(struct dns_engine *e, const struct dns_facts *f)
+{
+	struct facts_slot *oldest = &e->facts[0];
+	uint32_t i;
+
+	for (i = 0; i < MAX_FACTS; i++) {
+		struct facts_slot *s = &e->facts[i];
+
+		if (s->used && s->facts.netns == f->netns && s->facts.asker.pid == f->asker.pid)
+			return s;
+		if (oldest->used && (!s->used || s->time < oldest->time))
+			oldest = s;
+	}
+	return oldest;
+}
+
+/* --- findings --------------------------------------------------------------------- */
+
+static bool same_cause(const struct dns_finding *a, const struct dns_rule *r,
+		       const struct rule_input *in, uint64_t netns)
+{
+	return !strcmp(a->code, r->code) && a->netns == netns &&
+	       (!r->per_server || ipaddr_equal(&a->server, &in->server));
+}
+
+static bool lost_near(struct dns_engine *e, uint64_t netns, int64_t when)
+{
+	const struct netns_state *ns = netns_get(e, netns);
+
+	return (ns->lost && ns->lost >= when - SEC) || (e->lost_any && e->lost_any >= when - SEC);
+}
+
+/* The finding of this cause, new or known; NULL if there are too many. */
+static struct dns_finding *finding_get(struct dns_engine *e, const struct dns_rule *r,
+				       const struct rule_input *in)
+{
+	struct dns_summary *s = e->sum;
+	uint32_t i;
+
+	for (i = 0; i < s->nr_findings; i++)
+		if (same_cause(&s->findings[i], r, in, in->t->netns))
+			return &s->findings[i];
+	if (s->nr_findings == DNS_MAX_FINDINGS) {
+		s->more_findings++;
+		return NULL;
+	}
+	rules_finding(&s->findings[i], r, in);
+	s->findings[i].first = in->t->time;
+	s->nr_findings++;
+	return &s->findings[i];
+}
+
+static void found(struct dns_engine *e, const struct dns_rule *r, const struct rule_input *in)
+{
+	struct dns_finding *f = finding_get(e, r, in);
+	size_t i;
+
+	if (!f)
+		return;
+	i = (size_t)(f - e->sum->findings);
+	if (e->found_serial[i] == in->t->serial)
+		return;
+	e->found_serial[i] = in->t->serial;
+	f->possible = lost_near(e, in->t->netns, in->t->time);
+	f->repeat = f->count > 0;
+	f->count++;
+	f->last = in->t->time;
+	if (in->t->owner.pid)
+		f->owner = in->t->owner;
+	if (e->ops.finding)
+		e->ops.finding(e->ctx, f);
+}
+
+static bool asked_lately(struct dns_engine *e, const struct dns_transaction *t)
+{
+	struct asked *a;
+	uint32_t i;
+
+	for (i = 0; i < MAX_ASKED; i++) {
+		a = &e->asked[i];
+		if (a->netns == t->netns && a->pid == t->owner.pid &&
+		    ipaddr_equal(&a->server, &t->server) && a->time &&
+		    e->now - a->time < e->o.facts_wait)
+			return true;
+	}
+	a = &e->asked[e->next_asked++ % MAX_ASKED];
+	*a = (struct asked){ t->netns, t->owner.pid, t->server, e->now };
+	return false;
+}
+
+static void ask(struct dns_engine *e, const struct dns_transaction *t, uint32_t ppid)
+{
+	struct dns_ask a = {
+		.netns = t->netns,
+		.asker = t->owner,
+		.ppid = ppid,
+		.server = t->server,
+		.proto = t->proto,
+	};
+
+	if (!e->ops.ask || asked_lately(e, t))
+		return;
+	memcpy(a.target, t->target, sizeof(a.target));
+	e->ops.ask(e->ctx, &a);
+}
+
+/* Whether the asking process's own facts may be needed, and must be asked for now because it
+ * may end: it asks a loopback server that is not known to be well. */
+static bool trouble_ahead(const struct dns_engine *e, uint64_t netns, uint32_t pid,
+			  const struct ipaddr *server)
+{
+	const struct facts_slot *s = facts_find(e, netns, pid);
+	uint32_t i;
+
+	if (!ipaddr_is_loopback(server) || (s && s->facts.asker.pid == pid))
+		return false;
+	for (i = 0; s && i < s->facts.nr_servers && i < ARRAY_SIZE(s->facts.servers); i++)
+		if (ipaddr_equal(&s->facts.servers[i].addr, server))
+			return !s->facts.servers[i].listening;
+	return true;
+}
+
+/* What the server's record says about a transaction's end. */
+static void fill_verdict(const struct dns_engine *e, struct rule_input *in,
+			 const struct dns_transaction *t)
+{
+	const struct server_state *s = NULL;
+	uint32_t i;
+
+	for (i = 0; i < e->nr_servers && !s; i++)
+		if (e->servers[i]->netns == t->netns &&
+		    ipaddr_equal(&e->servers[i]->addr, &t->server))
+			s = e->servers[i];
+	in->server_silent = !s || s->last_answer < t->time;
+	in->server_unanswered = s ? s->unanswered_row : 0;
+}
+
+static bool facts_fresh(const struct facts_slot *s, const struct dns_transaction *t)
+{
+	return s && s->time >= t->time - FACTS_SLACK;
+}
+
+static bool judge(struct dns_engine *e, const struct rule_input *about,
+		  const struct dns_transaction *t)
+{
+	const struct facts_slot *s = facts_find(e, t->netns, t->owner.pid);
+	struct rule_input in = *about;
+	const struct dns_rule *r;
+
+	in.server = t->server;
+	in.t = t;
+	in.facts = s ? &s->facts : NULL;
+	in.facts_fresh = facts_fresh(s, t);
+	if (in.event == RULE_VERDICT)
+		fill_verdict(e, &in, t);
+	r = rules_match(&in);
+	if (r)
+		found(e, r, &in);
+	return r;
+}
+
+static void emit(struct dns_engine *e, const struct dns_transaction *t)
+{
+	if (e->ops.transaction)
+		e->ops.transaction(e->ctx, t);
+}
+
+static void show_not_sent(struct dns_engine *e, const struct dns_transaction *t)
+{
+	struct server_state *s = server_get(e, t->netns, &t->server);
+
+	e->sum->transactions++;
+	e->sum->not_sent++;
+	if (s) {
+		s->sum.transactions++;
+		s->sum.not_sent++;
+	}
+	emit(e, t);
+}
+
+/* A call that never became a packet is shown if a rule can say why. */
+static void judge_held(struct dns_engine *e, struct held *h)
+{
+	timers_cancel(&e->timers, &h->timer);
+	h->used = false;
+	if (judge(e, &h->in, &h->t) && h->t.state == DNS_NOT_SENT)
+		show_not_sent(e, &h->t);
+}
+
+static struct held *held_slot(struct dns_engine *e)
+{
+	struct held *oldest = &e->held[0];
+	uint32_t i;
+
+	for (i = 0; i < MAX_HELD; i++) {
+		if (!e->held[i].used)
+			return &e->held[i];
+		if (e->held[i].timer.due < oldest->timer.due)
+			oldest = &e->held[i];
+	}
+	judge_held(e, oldest);
+	return oldest;
+}
+
+/* Judges now if the asking process's facts are fresh, or if nobody can be asked. */
+static void judge_or_hold(struct dns_engine *e, const struct rule_input *about,
+			  const struct dns_transaction *t, uint32_t ppid)
+{
+	const struct facts_slot *s = facts_find(e, t->netns, t->owner.pid);
+	struct held *h = held_slot(e);
+
+	h->in = *about;
+	h->t = *t;
+	h->used = true;
+	if (!e->ops.ask || (facts_fresh(s, t) && s->facts.asker.pid == t->owner.pid)) {
+		judge_held(e, h);
+		return;
+	}
+	h->timer.kind = TIMER_HELD;
+	timers_set(&e->timers, &h->timer, e->now + e->o.facts_wait);
+	ask(e, t, ppid);
+}
+
+/* --- from a stored transaction to a reported one ------------------------------------- */
+
+static void report_init(struct dns_engine *e, const struct trans *x, struct dns_transaction *t)
+{
+	struct strbuf name;
+
+	memset(t, 0, offsetof(struct dns_transaction, answers));
+	t->answers[0] = '\0';
+	t->serial = x->serial;
+	t->state = x->failure.how ? DNS_FAILED : DNS_UNANSWERED;
+	t->time = x->first;
+	t->latency = -1;
+	t->waited = e->now - x->first;
+	t->queries = x->queries;
+	t->query_nr = x->query_nr;
+	t->tap = x->tap;
+	t->netns = x->key.netns;
+	memcpy(t->target, x->tap->target, sizeof(t->target));
+	memcpy(t->ifname, x->tap->ifname, sizeof(t->ifname));
+	t->owner = x->owner;
+	t->client = x->key.client;
+	t->server = x->key.server;
+	t->client_port = x->key.client_port;
+	t->server_port = x->key.server_port;
+	t->proto = x->key.proto;
+	t->id = x->key.id;
+	t->has_question = x->q.name.len > 0;
+	t->qtype = x->q.type;
+	t->qclass = x->q.class;
+	t->opcode = x->opcode;
+	strbuf_init(&name, t->name, sizeof(t->name));
+	dns_name_text(&name, &x->q.name);
+	t->host_side_watched = netns_get(e, x->key.netns)->host_side;
+	t->left = x->left;
+	t->came_back = x->came_back;
+	t->failure = x->key.connect && !x->failure.how ? DNS_FAIL_NO_SYN : x->failure.how;
+	t->icmp_version = x->failure.icmp_version;
+	t->icmp_type = x->failure.icmp_type;
+	t->icmp_code = x->failure.icmp_code;
+	t->reporter = x->failure.reporter;
+	t->response_nr = x->failure.packet_nr;
+	if (x->failure.how)
+		t->latency = x->failure.time - x->first;
+}
+
+static void put_answer(struct strbuf *b, const struct dns_transaction *t, const struct dns_msg *m,
+		       const struct dns_rr *rr)
+{
+	if (b->len)
+		strbuf_puts(b, ", ");
+	if (rr->type != t->qtype || !t->has_question) {
+		dns_type_put(b, rr->type);
+		strbuf_putc(b, ' ');
+	}
+	dns_rdata_put(b, m, rr);
+}
+
+static void report_answers(struct dns_transaction *t, const struct dns_msg *m)
+{
+	struct dns_walk w;
+	struct strbuf b;
+	struct dns_rr rr;
+
+	strbuf_init(&b, t->answers, sizeof(t->answers));
+	dns_walk_init(&w, m);
+	while (dns_walk_next(&w, &rr))
+		if (rr.section == DNS_ANSWER && !b.cut)
+			put_answer(&b, t, m, &rr);
+	t->malformed = w.status == DNS_MALFORMED;
+	t->truncated_capture = w.status == DNS_TRUNCATED;
+}
+
+static void report_response(struct dns_transaction *t, const struct dns_msg *m)
+{
+	struct strbuf b;
+
+	memcpy(t->count, m->count, sizeof(t->count));
+	t->flags = m->flags;
+	t->response_len = m->len;
+	dns_edns_get(&t->edns, m);
+	t->rcode = (uint16_t)(m->rcode | (t->edns.present ? t->edns.ext_rcode << 4 : 0));
+	strbuf_init(&b, t->ede_text, sizeof(t->ede_text));
+	strbuf_escape(&b, m->data + t->edns.error_text, t->edns.error_text_len);
+	report_answers(t, m);
+}
+
+/* --- transactions ------------------------------------------------------------------------ */
+
+static struct server_state *trans_server(struct dns_engine *e, const struct trans *x)
+{
+	return server_get(e, x->key.netns, &x->key.server);
+}
+
+static void count_unanswered(struct dns_engine *e, struct trans *x)
+{
+	struct server_state *s = trans_server(e, x);
+
+	e->sum->unanswered++;
+	if (!s)
+		return;
+	s->sum.unanswered++;
+	s->unanswered_row++;
+}
+
+static void trans_drop(void *ctx, struct trans *x)
+{
+	struct dns_engine *e = ctx;
+
+	timers_cancel(&e->timers, &x->timer);
+	if (x->stage == TRANS_PENDING) {
+		e->sum->dropped++;
+		if (!x->key.connect)
+			count_unanswered(e, x);
+	}
+}
+
+static void trans_remove(struct dns_engine *e, struct trans *x)
+{
+	timers_cancel(&e->timers, &x->timer);
+	table_remove(e->table, x);
+}
+
+/* Whether another query with the same question was answered meanwhile. */
+static void find_other_answer(const struct dns_engine *e, const struct trans *x,
+			      struct rule_input *in)
+{
+	const struct trans *y = NULL;
+	unsigned int n = 0;
+
+	while ((y = table_next_same_question(e->table, x, y)) && n++ < SCAN_MAX) {
+		if (y->answered < x->first || !ipaddr_equal(&y->key.client, &x->key.client))
+			continue;
+		in->answered_by = y->key.server;
+		in->answered_after = y->answered - x->first;
+	}
+}
+
+static void verdict(struct dns_engine *e, struct trans *x, const struct dns_transaction *t)
+{
+	struct rule_input in = { .event = RULE_VERDICT };
+
+	if (x->verdict_given)
+		return;
+	x->verdict_given = true;
+	if (x->q.name.len)
+		find_other_answer(e, x, &in);
+	judge_or_hold(e, &in, t, 0);
+}
+
+static void show_unanswered(struct dns_engine *e, struct trans *x)
+{
+	struct rule_input in = { .event = RULE_UNANSWERED };
+	struct dns_transaction t;
+
+	report_init(e, x, &t);
+	x->stage = TRANS_SHOWN;
+	count_unanswered(e, x);
+	emit(e, &t);
+	if (ipaddr_is_loopback(&t.server))
+		judge_or_hold(e, &in, &t, 0);
+	else
+		ask(e, &t, 0); /* for the verdict */
+}
+
+/* When the verdict on an unanswered one is due. */
+static int64_t verdict_time(const struct dns_engine *e, const struct trans *x)
+{
+	int64_t due = x->first + e->o.verdict_after + VERDICT_GRACE;
+
+	if (x->failure.how)
+		return x->failure.time + e->o.unanswered_after;
+	if (x->switch_time)
+		due = x->switch_time + e->o.unanswered_after;
+	/* A retry gets its second, too. */
+	if (x->last + e->o.unanswered_after > due)
+		due = x->last + e->o.unanswered_after;
+	return due;
+}
+
+static void trans_timeout(struct dns_engine *e, struct trans *x)
+{
+	struct dns_transaction t;
+	int64_t due;
+
+	if (x->stage == TRANS_PENDING)
+		show_unanswered(e, x);
+	if (x->verdict_given)
+		return;
+	due = verdict_time(e, x);
+	if (due > e->now) {
+		timers_set(&e->timers, &x->timer, due);
+		return;
+	}
+	report_init(e, x, &t);
+	verdict(e, x, &t);
+}
+
+/* The client asks another server the same: it has given up on those it asked before. */
+static void mark_switch(struct dns_engine *e, const struct trans *x)
+{
+	struct trans *y = NULL;
+	unsigned int n = 0;
+
+	while ((y = (struct trans *)table_next_same_question(e->table, x, y)) && n++ < SCAN_MAX) {
+		if (y->stage == TRANS_DONE || y->failure.how || y->verdict_given ||
+		    y->switch_time || !ipaddr_equal(&y->key.client, &x->key.client) ||
+		    ipaddr_equal(&y->key.server, &x->key.server) ||
+		    x->first - y->last < 9 * e->o.unanswered_after / 10)
+			continue;
+		y->switch_to = x->key.server;
+		y->switch_time = x->first;
+		if (y->stage == TRANS_SHOWN)
+			timers_set(&e->timers, &y->timer, verdict_time(e, y));
+	}
+}
+
+static struct owner owner_from_attempts(struct dns_engine *e, const struct trans_key *k)
+{
+	const struct attempt *best = NULL;
+	struct owner none = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < MAX_ATTEMPTS; i++) {
+		const struct attempt *a = &e->attempts[i];
+
+		if (a->used && a->a.netns == k->netns && a->a.proto == k->proto &&
+		    ipaddr_equal(&a->a.dst, &k->server) && a->a.time <= e->now + RING_SKEW &&
+		    a->a.time >= e->now - OWNER_WINDOW && (!best || a->a.time > best->a.time))
+			best = a;
+	}
+	return best ? best->a.owner : none;
+}
+
+/* A packet to the server settles what was tried before it. */
+static void settle_attempts(struct dns_engine *e, const struct trans_key *k)
+{
+	uint32_t i;
+
+	for (i = 0; i < MAX_ATTEMPTS; i++) {
+		struct attempt *a = &e->attempts[i];
+
+		if (a->used && a->timer.pos && a->a.netns == k->netns &&
+		    ipaddr_equal(&a->a.dst, &k->server))
+			timers_cancel(&e->timers, &a->timer);
+	}
+}
+
+static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
+			       const struct question *q, const struct packet *p)
+{
+	struct trans *x = table_add(e->table, k, q, trans_drop, e);
+
+	if (!x)
+		return NULL;
+	x->serial = ++e->serial;
+	x->first = x->last = p->time;
+	x->query_nr = p->number;
+	x->queries = 1;
+	x->tap = p->tap;
+	x->owner = p->owner.pid ? p->owner : owner_from_attempts(e, k);
+	x->timer.kind = TIMER_TRANS;
+	timers_set(&e->timers, &x->timer, p->time + e->o.unanswered_after);
+	return x;
+}
+
+static void count_query(struct dns_engine *e, const struct trans *x)
+{
+	struct server_state *s = trans_server(e, x);
+
+	e->sum->transactions++;
+	if (s)
+		s->sum.transactions++;
+	else
+		e->sum->more_servers++;
+}
+
+static void note_query(struct dns_engine *e, const struct trans_key *k, int64_t time)
+{
+	struct server_state *s = server_get(e, k->netns, &k->server);
+
+	if (s)
+		s->last_query = time;
+	settle_attempts(e, k);
+}
+
+static bool is_view(const struct dns_engine *e, const struct tap *tap)
+{
+	return (tap->side == SIDE_HOST) == e->o.from_host_side;
+}
+
+/* A query again. The same packet on a second interface, a bridge and its port, is no retry. */
+static void retry(struct dns_engine *e, struct trans *x, const struct packet *p)
+{
+	struct server_state *s = trans_server(e, x);
+
+	if (!x->owner.pid)
+		x->owner = p->owner;
+	if (p->tap != x->tap)
+		return;
+	x->last = p->time;
+	x->queries++;
+	e->sum->retries++;
+	if (s)
+		s->sum.retries++;
+}
+
+static struct trans_key key_of(const struct packet *p, const struct flow *flow, bool from_client,
+			       uint16_t id)
+{
+	struct trans_key k;
+
+	memset(&k, 0, sizeof(k));
+	k.netns = p->tap->netns;
+	k.client = from_client ? flow->src : flow->dst;
+	k.server = from_client ? flow->dst : flow->src;
+	k.client_port = from_client ? flow->sport : flow->dport;
+	k.server_port = from_client ? flow->dport : flow->sport;
+	k.proto = flow->proto;
+	k.id = id;
+	return k;
+}
+
+static bool is_docker_addr(const struct ipaddr *a)
+{
+	static const uint8_t docker[4] = { 127, 0, 0, 11 };
+
+	return a->family == 4 && !memcmp(a->bytes, docker, 4);
+}
+
+/* Docker's embedded resolver: the namespace's NAT turns port 53 into a random one before any
+ * interface sees the query, and back for the answer. */
+static uint16_t server_port(const struct ipaddr *server, uint16_t port)
+{
+	return is_docker_addr(server) ? 53 : port;
+}
+
+static void get_question(struct question *q, const struct dns_msg *m)
+{
+	struct dns_walk w;
+	struct dns_rr rr;
+
+	memset(q, 0, offsetof(struct question, name) + 1);
+	dns_walk_init(&w, m);
+	if (!dns_walk_next(&w, &rr) || rr.section != DNS_QUESTION)
+		return;
+	q->type = rr.type;
+	q->class = rr.class;
+	dns_name_get(&q->name, m, rr.name_off, NULL);
+}
+
+/* A connection that carries a query, or was refused, is no longer just being opened. */
+static void drop_connect(struct dns_engine *e, const struct trans_key *k)
+{
+	struct trans_key c = *k;
+	struct trans *x;
+
+	c.id = 0;
+	c.connect = true;
+	x = table_find(e->table, &c, NULL);
+	if (!x)
+		return;
+	if (x->stage == TRANS_PENDING) {
+		e->sum->transactions--;
+		if (trans_server(e, x))
+			trans_server(e, x)->sum.transactions--;
+	}
+	trans_remove(e, x);
+}
+
+static void ask_for(struct dns_engine *e, const struct trans *x)
+{
+	struct dns_transaction t;
+
+	report_init(e, x, &t);
+	ask(e, &t, 0);
+}
+
+static void query(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
+		  const struct dns_msg *m)
+{
+	struct question q;
+	struct trans *x;
+
+	get_question(&q, m);
+	x = table_find(e->table, k, &q);
+	if (!is_view(e, p->tap)) {
+		if (x)
+			x->left = true;
+		return;
+	}
+	note_query(e, k, p->time);
+	if (k->proto == IPPROTO_TCP)
+		drop_connect(e, k);
+	if (x && x->stage != TRANS_DONE && !x->failure.how && p->time - x->last <= RETRY_WINDOW) {
+		retry(e, x, p);
+		return;
+	}
+	/* Answered within the same instant on another interface: the same packet still. */
+	if (x && x->tap != p->tap && p->time - x->first < MSEC)
+		return;
+	if (x)
+		trans_remove(e, x);
+	x = trans_new(e, k, &q, p);
+	if (!x)
+		return;
+	x->opcode = m->opcode;
+	count_query(e, x);
+	if (trouble_ahead(e, k->netns, x->owner.pid, &k->server))
+		ask_for(e, x);
+	if (q.name.len)
+		mark_switch(e, x);
+}
+
+/* It was counted as unanswered or failed, and turns out otherwise. */
+static void uncount(struct dns_engine *e, const struct trans *x)
+{
+	struct server_state *s = trans_server(e, x);
+
+	if (x->failure.how) {
+		e->sum->failed--;
+		if (s)
+			s->sum.failed--;
+	} else {
+		e->sum->unanswered--;
+		if (s)
+			s->sum.unanswered--;
+	}
+}
+
+static void count_answer(struct dns_engine *e, const struct trans *x,
+			 const struct dns_transaction *t)
+{
+	struct server_state *s = trans_server(e, x);
+	unsigned int last = ARRAY_SIZE(s->sum.rcode) - 1;
+
+	e->sum->answered++;
+	if (t->state == DNS_LATE) {
+		e->sum->late++;
+		uncount(e, x);
+	}
+	latency_add(&e->latency, t->latency);
+	if (!s)
+		return;
+	s->sum.answered++;
+	s->sum.rcode[t->rcode < last ? t->rcode : last]++;
+	s->last_answer = e->now;
+	s->unanswered_row = 0;
+	latency_add(&s->latency, t->latency);
+}
+
+static void answer(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
+		   const struct dns_msg *m)
+{
+	struct dns_transaction t;
+	struct question q;
+	struct trans *x;
+
+	get_question(&q, m);
+	x = table_find(e->table, k, q.name.len ? &q : NULL);
+	if (!x || x->stage == TRANS_DONE)
+		return;
+	if (!is_view(e, p->tap)) {
+		x->came_back = true;
+		return;
+	}
+	if (!x->owner.pid)
+		x->owner = p->owner;
+	report_init(e, x, &t);
+	t.state = x->stage == TRANS_SHOWN ? DNS_LATE : DNS_ANSWERED;
+	t.failure = DNS_FAIL_NONE;
+	t.latency = p->time - x->first;
+	t.response_nr = p->number;
+	report_response(&t, m);
+	x->answered = p->time;
+	count_answer(e, x, &t);
+	timers_cancel(&e->timers, &x->timer);
+	table_done(e->table, x);
+	emit(e, &t);
+}
+
+/* An ICMP error or a reset: shown at once. A loopback server is judged at once as well; for
+ * another one the verdict waits whether somebody else answers. */
+static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
+		 const struct trans_failure *how)
+{
+	struct server_state *s = trans_server(e, x);
+	struct dns_transaction t;
+
+	if (x->failure.how)
+		return;
+	if (x->stage == TRANS_SHOWN)
+		uncount(e, x);
+	x->failure = *how;
+	x->failure.time = p->time;
+	x->failure.packet_nr = p->number;
+	x->stage = TRANS_SHOWN;
+	e->sum->failed++;
+	if (s)
+		s->sum.failed++;
+	report_init(e, x, &t);
+	emit(e, &t);
+	if (ipaddr_is_loopback(&x->key.server)) {
+		timers_cancel(&e->timers, &x->timer);
+		verdict(e, x, &t);
+		return;
+	}
+	ask(e, &t, 0);
+	timers_set(&e->timers, &x->timer, verdict_time(e, x));
+}
+
+/* --- packets --------------------------------------------------------------------------- */
+
+static void message(struct dns_engine *e, const uint8_t *data, uint32_t caplen, uint32_t len)
+{
+	const struct packet *p = e->packet;
+	struct flow flow = e->frame->flow;
+	struct trans_key k;
+	struct dns_msg m;
+	bool from_client;
+
+	switch (dns_msg_init(&m, data, caplen, len)) {
+	case DNS_OK: break;
+	case DNS_MALFORMED: e->sum->malformed++; return;
+	case DNS_TRUNCATED: return;
+	}
+	from_client = !(m.flags & DNS_F_QR);
+	k = key_of(p, &flow, from_client, m.id);
+	k.server_port = server_port(&k.server, k.server_port);
+	if (from_client)
+		query(e, p, &k, &m);
+	else
+		answer(e, p, &k, &m);
+}
+
+static void tcp_message(void *ctx, const uint8_t *data, uint32_t caplen, uint32_t len)
+{
+	message(ctx, data, caplen, len);
+}
+
+static bool is_dns_port(uint16_t port)
+{
+	return port == 53;
+}
+
+/* A message on another port is taken for DNS if every byte of it fits. Names of NetBIOS,
+ * multicast and link-local resolution look alike and are none of ours. */
+static bool looks_like_dns(const struct frame *f)
+{
+	const uint8_t *data = f->data + f->payload_off;
+	static const uint16_t others[] = { 137, 5353, 5355 };
+	struct dns_walk w;
+	struct dns_msg m;
+	struct dns_rr rr;
+	size_t i;
+
+	if (f->payload_caplen <= DNS_HEADER_LEN || f->payload_caplen != f->payload_len)
+		return false;
+	/* One question, no opcode, no reserved bit: nearly all that is not DNS ends here. */
+	if ((data[2] & 0x78) || (data[3] & 0x40) || data[4] || data[5] != 1)
+		return false;
+	for (i = 0; i < ARRAY_SIZE(others); i++)
+		if (f->flow.sport == others[i] || f->flow.dport == others[i])
+			return false;
+	if (dns_msg_init(&m, data, f->payload_caplen, f->payload_len) ||
+	    (!(m.flags & DNS_F_QR) && (m.count[DNS_ANSWER] || m.count[DNS_AUTHORITY])))
+		return false;
+	dns_walk_init(&w, &m);
+	while (dns_walk_next(&w, &rr))
+		if (!dns_type_name(rr.type) || (rr.type != DNS_T_OPT && !dns_class_name(rr.class)))
+			return false;
+	return !w.status && w.off == m.len;
+}
+
+static void udp_packet(struct dns_engine *e, const struct frame *f)
+{
+	const struct flow *flow = &f->flow;
+
+	/* The first fragment has the header but not the message. */
+	if (f->frag_off || !flow->has_ports)
+		return;
+	if (is_dns_port(flow->dport) || is_dns_port(flow->sport) || is_docker_addr(&flow->dst) ||
+	    is_docker_addr(&flow->src) || looks_like_dns(f))
+		message(e, f->data + f->payload_off, f->payload_caplen, f->payload_len);
+}
+
+static struct tcp_key tcp_key_of(const struct packet *p, const struct flow *flow, bool reverse)
+{
+	struct tcp_key k;
+
+	memset(&k, 0, sizeof(k));
+	k.netns = p->tap->netns;
+	k.src = reverse ? flow->dst : flow->src;
+	k.dst = reverse ? flow->src : flow->dst;
+	k.sport = reverse ? flow->dport : flow->sport;
+	k.dport = reverse ? flow->sport : flow->dport;
+	return k;
+}
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+static void tcp_syn(struct dns_engine *e, const struct packet *p, const struct flow *flow)
+{
+	struct trans_key k = key_of(p, flow, true, 0);
+	struct question none = { 0 };
+	struct trans *x;
+
+	k.server_port = server_port(&k.server, k.server_port);
+	k.connect = true;
+	x = table_find(e->table, &k, NULL);
+	if (!is_view(e, p->tap)) {
+		if (x)
+			x->left = true;
+		return;
+	}
+	note_query(e, &k, p->time);
+	if (x && x->stage != TRANS_DONE) {
+		retry(e, x, p);
+		return;
+	}
+	if (x)
+		trans_remove(e, x);
+	x = trans_new(e, &k, &none, p);
+	if (x)
+		count_query(e, x);
+}
+
+/* A reset from the server's side fails whatever the connection still waits for. */
+static void tcp_reset(struct dns_engine *e, const struct packet *p, const struct flow *flow)
+{
+	struct trans_key k = key_of(p, flow, false, 0);
+	const struct trans_failure how = { .how = DNS_FAIL_RESET };
+	struct trans *x = NULL, *next;
+	unsigned int n = 0;
+
+	k.server_port = server_port(&k.server, k.server_port);
+	for (x = table_next_live(e->table, NULL); x && n++ < SCAN_MAX; x = next) {
+		next = table_next_live(e->table, x);
+		k.id = x->key.id;
+		k.connect = x->key.connect;
+		if (!memcmp(&k, &x->key, sizeof(k)))
+			fail(e, p, x, &how);
+	}
+}
+
+static void tcp_packet(struct dns_engine *e, const struct packet *p, const struct frame *f)
+{
+	const struct flow *flow = &f->flow;
+	bool to_server = is_dns_port(flow->dport) || is_docker_addr(&flow->dst);
+	bool from_server = is_dns_port(flow->sport) || is_docker_addr(&flow->src);
+	struct tcp_segment g = {
+		.seq = f->tcp_seq,
+		.data = f->data + f->payload_off,
+		.caplen = f->payload_caplen,
+		.len = f->payload_len,
+		.syn = f->tcp_flags & TCP_SYN,
+		.fin = f->tcp_flags & TCP_FIN,
+		.rst = f->tcp_flags & TCP_RST,
+	};
+	struct tcp_key k;
+
+	if ((!to_server && !from_server) || f->frag_off || !flow->has_ports)
+		return;
+	if (to_server && g.syn && !(f->tcp_flags & TCP_ACK))
+		tcp_syn(e, p, flow);
+	if (from_server && g.rst && is_view(e, p->tap))
+		tcp_reset(e, p, flow);
+	if (from_server && g.syn && is_view(e, p->tap)) {
+		struct trans_key c = key_of(p, flow, false, 0);
+
+		c.server_port = server_port(&c.server, c.server_port);
+		drop_connect(e, &c);
+	}
+	/* One view of a stream is reassembled; the host's would confuse it. */
+	if (!is_view(e, p->tap))
+		return;
+	k = tcp_key_of(p, flow, false);
+	tcp_segment(e->tcp, &k, &g, tcp_message, e);
+}
+
+/* The transaction that an ICMP error quotes: by id, or by addresses if the quote ends too soon. */
+static struct trans *quoted_trans(struct dns_engine *e, const struct packet *p,
+				  const struct frame *f)
+{
+	struct trans_key k = key_of(p, &f->quoted, true, 0);
+	const uint8_t *payload = f->data + f->quoted_payload_off;
+	struct trans *x = NULL;
+	unsigned int n = 0;
+
+	k.server_port = server_port(&k.server, k.server_port);
+	if (f->quoted_payload_off && f->quoted_payload_caplen >= 2 && k.proto == IPPROTO_UDP) {
+		k.id = (uint16_t)(payload[0] << 8 | payload[1]);
+		return table_find(e->table, &k, NULL);
+	}
+	while ((x = table_next_live(e->table, x)) && n++ < SCAN_MAX) {
+		k.id = x->key.id;
+		k.connect = x->key.connect;
+		if (!memcmp(&k, &x->key, sizeof(k)))
+			return x;
+	}
+	return NULL;
+}
+
+static void icmp_packet(struct dns_engine *e, const struct packet *p, const struct frame *f)
+{
+	struct trans_failure how = {
+		.how = DNS_FAIL_ICMP,
+		.icmp_version = f->ip_version,
+		.icmp_type = f->icmp_type,
+		.icmp_code = f->icmp_code,
+		.reporter = f->flow.src,
+	};
+	struct trans *x;
+
+	if (!f->icmp_is_error || !f->has_quoted || !f->quoted.has_ports || !is_view(e, p->tap))
+		return;
+	/* "Fragmentation needed" and "packet too big" are answered by the sender's stack. */
+	if (f->ip_version == 4 ? f->icmp_type == 3 && f->icmp_code == 4 : f->icmp_type == 2)
+		return;
+	x = quoted_trans(e, p, f);
+	if (x && x->stage != TRANS_DONE)
+		fail(e, p, x, &how);
+}
+
+void dns_engine_packet(struct dns_engine *e, const struct packet *p, const struct frame *f)
+{
+	dns_engine_tick(e, p->time);
+	e->packet = p;
+	e->frame = f;
+	if (p->tap->side == SIDE_HOST)
+		netns_get(e, p->tap->netns)->host_side = true;
+	switch (f->l4) {
+	case L4_UDP: udp_packet(e, f); break;
+	case L4_TCP: tcp_packet(e, p, f); break;
+	case L4_ICMP:
+	case L4_ICMP6: icmp_packet(e, p, f); break;
+	default: break;
+	}
+	e->packet = NULL;
+	e->frame = NULL;
+}
+
+/* --- attempts ------------------------------------------------------------------------- */
+
+static void attempt_report(const struct attempt *a, struct dns_transaction *t)
+{
+	memset(t, 0, sizeof(*t));
+	t->state = DNS_NOT_SENT;
+	t->time = a->a.time;
+	t->latency = -1;
+	t->queries = a->count;
+	t->netns = a->a.netns;
+	memcpy(t->target, a->a.target, sizeof(t->target));
+	t->owner = a->a.owner;
+	t->server = a->a.dst;
+	t->server_port = a->a.port;
+	t->proto = a->a.proto;
+}
+
+static void attempt_timeout(struct dns_engine *e, struct attempt *a)
+{
+	struct rule_input in = { .event = RULE_NOT_SENT };
+	struct dns_transaction t;
+
+	attempt_report(a, &t);
+	t.serial = ++e->serial;
+	t.waited = e->now - a->a.time;
+	judge_or_hold(e, &in, &t, a->a.ppid);
+}
+
+static struct attempt *attempt_slot(struct dns_engine *e, const struct dns_attempt *n, bool *joined)
+{
+	struct attempt *oldest = &e->attempts[0];
+	uint32_t i;
+
+	*joined = false;
+	for (i = 0; i < MAX_ATTEMPTS; i++) {
+		struct attempt *a = &e->attempts[i];
+
+		if (a->used && a->timer.pos && a->a.netns == n->netns &&
+		    a->a.owner.pid == n->owner.pid && ipaddr_equal(&a->a.dst, &n->dst)) {
+			*joined = true;
+			return a;
+		}
+		if (oldest->used && (!a->used || a->a.time < oldest->a.time))
+			oldest = a;
+	}
+	timers_cancel(&e->timers, &oldest->timer);
+	return oldest;
+}
+
+/* The packet may have been read before the attempt: it gets its owner now. */
+static void adopt(struct dns_engine *e, const struct dns_attempt *a)
+{
+	struct trans *x = NULL;
+	unsigned int n = 0;
+
+	while ((x = table_next_live(e->table, x)) && n++ < SCAN_MAX)
+		if (!x->owner.pid && x->key.netns == a->netns && x->key.proto == a->proto &&
+		    ipaddr_equal(&x->key.server, &a->dst) && x->first >= a->time - RING_SKEW &&
+		    x->first <= a->time + OWNER_WINDOW)
+			x->owner = a->owner;
+}
+
+void dns_engine_attempt(struct dns_engine *e, const struct dns_attempt *a)
+{
+	struct attempt *slot;
+	struct server_state *s;
+	struct dns_transaction t;
+	bool joined;
+
+	dns_engine_tick(e, a->time);
+	slot = attempt_slot(e, a, &joined);
+	if (joined) {
+		slot->count++;
+		return;
+	}
+	slot->a = *a;
+	slot->a.dst = ipaddr_unmap(&a->dst);
+	slot->count = 1;
+	slot->used = true;
+	slot->timer.kind = TIMER_ATTEMPT;
+	adopt(e, &slot->a);
+	s = server_get(e, a->netns, &slot->a.dst);
+	if (s && s->last_query >= a->time - RING_SKEW)
+		return;
+	timers_set(&e->timers, &slot->timer, a->time + e->o.attempt_wait);
+	if (trouble_ahead(e, a->netns, a->owner.pid, &slot->a.dst)) {
+		attempt_report(slot, &t);
+		ask(e, &t, a->ppid);
+	}
+}
+
+/* --- the rest of the interface ---------------------------------------------------------- */
+
+/* At the start only the stub is warned of; whatever else is wrong shows when it is used. */
+static void check_found(void *ctx, const struct dns_finding *f)
+{
+	struct dns_engine *e = ctx;
+	struct dns_summary *s = e->sum;
+	struct dns_finding *mine;
+	uint32_t i;
+
+	for (i = 0; i < s->nr_findings; i++)
+		if (s->findings[i].netns == f->netns)
+			return;
+	if (strcmp(f->code, "STUB-CONFIG") || s->nr_findings == DNS_MAX_FINDINGS)
+		return;
+	mine = &s->findings[s->nr_findings++];
+	*mine = *f;
+	mine->first = mine->last = e->now;
+	if (e->ops.finding)
+		e->ops.finding(e->ctx, mine);
+}
+
+void dns_engine_facts(struct dns_engine *e, const struct dns_facts *facts, int64_t now)
+{
+	struct facts_slot *s;
+	uint32_t i;
+
+	dns_engine_tick(e, now);
+	s = facts_slot_for(e, facts);
+	s->facts = *facts;
+	s->time = e->now;
+	s->used = true;
+	for (i = 0; i < MAX_HELD; i++) {
+		struct held *h = &e->held[i];
+
+		if (h->used && h->t.netns == facts->netns && h->t.owner.pid == facts->asker.pid)
+			judge_held(e, h);
+	}
+	if (!facts->asker.pid)
+		dns_check(facts, check_found, e);
+}
+
+void dns_engine_lost(struct dns_engine *e, uint64_t netns, uint64_t count, int64_t now)
+{
+	if (!count)
+		return;
+	e->sum->lost_records += count;
+	if (netns)
+		netns_get(e, netns)->lost = now;
+	else
+		e->lost_any = now;
+}
+
+void dns_engine_tick(struct dns_engine *e, int64_t now)
+{
+	struct timer *t;
+
+	if (now > e->now)
+		e->now = now;
+	while ((t = timers_expired(&e->timers, e->now))) {
+		switch (t->kind) {
+		case TIMER_TRANS: trans_timeout(e, timer_owner(t, struct trans, timer)); break;
+		case TIMER_ATTEMPT:
+			attempt_timeout(e, timer_owner(t, struct attempt, timer));
+			break;
+		case TIMER_HELD: judge_held(e, timer_owner(t, struct held, timer)); break;
+		}
+	}
+}
+
+int64_t dns_engine_next(const struct dns_engine *e)
+{
+	return timers_next(&e->timers);
+}
+
+static void finish_pending(struct dns_engine *e)
+{
+	struct trans *x, *next;
+
+	for (x = table_next_live(e->table, NULL); x; x = next) {
+		struct dns_transaction t;
+		bool due = e->now - x->first >= e->o.unanswered_after || x->failure.how;
+
+		next = table_next_live(e->table, x);
+		timers_cancel(&e->timers, &x->timer);
+		report_init(e, x, &t);
+		if (x->stage == TRANS_PENDING) {
+			count_unanswered(e, x);
+			emit(e, &t);
+		}
+		if (due && !x->verdict_given)
+			verdict(e, x, &t);
+	}
+}
+
+static int more_used_first(const void *a, const void *b)
+{
+	const struct server_state *x = *(struct server_state *const *)a;
+	const struct server_state *y = *(struct server_state *const *)b;
+
+	return (x->sum.transactions < y->sum.transactions) -
+	       (x->sum.transactions > y->sum.transactions);
+}
+
+static void add_server(struct dns_server_summary *to, const struct dns_server_summary *from)
+{
+	size_t i;
+
+	to->transactions += from->transactions;
+	to->answered += from->answered;
+	to->unanswered += from->unanswered;
+	to->failed += from->failed;
+	to->not_sent += from->not_sent;
+	to->retries += from->retries;
+	for (i = 0; i < ARRAY_SIZE(to->rcode); i++)
+		to->rcode[i] += from->rcode[i];
+}
+
+/* The same server asked from several namespaces is one line. */
+static void merge_servers(struct dns_engine *e)
+{
+	uint32_t i, j, n = 0;
+
+	for (i = 0; i < e->nr_servers; i++) {
+		struct server_state *s = e->servers[i];
+
+		for (j = 0; j < n && !ipaddr_equal(&e->servers[j]->addr, &s->addr); j++)
+			;
+		if (j == n) {
+			e->servers[n++] = s;
+			continue;
+		}
+		add_server(&e->servers[j]->sum, &s->sum);
+		latency_merge(&e->servers[j]->latency, &s->latency);
+		free(s);
+	}
+	e->nr_servers = n;
+}
+
+const struct dns_summary *dns_engine_finish(struct dns_engine *e, int64_t now)
+{
+	struct dns_summary *s = e->sum;
+	uint32_t i;
+
+	dns_engine_tick(e, now);
+	finish_pending(e);
+	for (i = 0; i < MAX_ATTEMPTS; i++)
+		if (e->attempts[i].timer.pos) {
+			timers_cancel(&e->timers, &e->attempts[i].timer);
+			attempt_timeout(e, &e->attempts[i]);
+		}
+	for (i = 0; i < MAX_HELD; i++)
+		if (e->held[i].used)
+			judge_held(e, &e->held[i]);
+	merge_servers(e);
+	qsort(e->servers, e->nr_servers, sizeof(e->servers[0]), more_used_first);
+	for (i = 0; i < e->nr_servers; i++) {
+		struct server_state *state = e->servers[i];
+
+		if (!state->sum.transactions)
+			continue;
+		if (s->nr_servers == DNS_MAX_SERVERS) {
+			s->more_servers += state->sum.transactions;
+			continue;
+		}
+		state->sum.addr = state->addr;
+		state->sum.latency = latency_result(&state->latency);
+		s->servers[s->nr_servers++] = state->sum;
+	}
+	s->latency = latency_result(&e->latency);
+	return s;
+}
+
+static void set_defaults(struct dns_engine_options *o)
+{
+	const struct {
+		int64_t *value, standard;
+	} times[] = {
+		{ &o->unanswered_after, SEC },
+		{ &o->verdict_after, 5 * SEC },
+		{ &o->attempt_wait, 300 * MSEC },
+		{ &o->facts_wait, 500 * MSEC },
+	};
+	const struct {
+		uint32_t *value, standard;
+	} sizes[] = {
+		{ &o->max_transactions, 32768 },
+		{ &o->max_streams, 1024 },
+		{ &o->max_stream_bytes, 8U << 20 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(times); i++)
+		if (!*times[i].value)
+			*times[i].value = times[i].standard;
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		if (!*sizes[i].value)
+			*sizes[i].value = sizes[i].standard;
+}
+
+struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
+				  const struct dns_engine_ops *ops, void *ctx)
+{
+	struct dns_engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	if (o)
+		e->o = *o;
+	set_defaults(&e->o);
+	e->ops = *ops;
+	e->ctx = ctx;
+	e->now = INT64_MIN;
+	e->table = table_new(e->o.max_transactions);
+	e->tcp = tcp_table_new(e->o.max_streams, e->o.max_stream_bytes);
+	e->ns = calloc(MAX_NAMESPACES, sizeof(*e->ns));
+	e->attempts = calloc(MAX_ATTEMPTS, sizeof(*e->attempts));
+	e->held = calloc(MAX_HELD, sizeof(*e->held));
+	e->facts = calloc(MAX_FACTS, sizeof(*e->facts));
+	e->sum = calloc(1, sizeof(*e->sum));
+	if (!e->table || !e->tcp || !e->ns || !e->attempts || !e->held || !e->facts || !e->sum) {
+		dns_engine_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void dns_engine_free(struct dns_engine *e)
+{
+	uint32_t i;
+
+	if (!e)
+		return;
+	for (i = 0; i < e->nr_servers; i++)
+		free(e->servers[i]);
+	timers_fini(&e->timers);
+	table_free(e->table);
+	tcp_table_free(e->tcp);
+	free(e->ns);
+	free(e->attempts);
+	free(e->held);
+	free(e->facts);
+	free(e->sum);
+	free(e);
+}

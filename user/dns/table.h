@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The transactions in memory, found by address pair and id, or by question.
+ * Bounded: when full, finished ones go first, then the oldest.
+ */
+#ifndef NSWATCH_DNS_TABLE_H
+#define NSWATCH_DNS_TABLE_H
+
+#include "decode/dns.h"
+#include "dns/timers.h"
+#include "dns/transaction.h"
+#include "packet.h"
+#include "util/ipaddr.h"
+
+/* The five-tuple of a transaction with its id. Hashed and compared as memory: whoever fills
+ * one zeroes it first with memset(). */
+struct trans_key {
+	uint64_t netns;
+	struct ipaddr client, server;
+	uint16_t client_port, server_port;
+	uint16_t id;
+	uint8_t proto;
+	bool connect; /* a TCP connection being opened; no id, no question */
+};
+
+struct question {
+	uint16_t type, class;
+	struct dns_name name; /* len 0: none */
+};
+
+enum trans_stage {
+	TRANS_PENDING, /* nothing reported */
+	TRANS_SHOWN,   /* reported as unanswered or failed; an answer may yet come */
+	TRANS_DONE,    /* answered */
+};
+
+/* What came instead of an answer. */
+struct trans_failure {
+	enum dns_failure how;
+	uint8_t icmp_version, icmp_type, icmp_code;
+	struct ipaddr reporter;
+	int64_t time;
+	uint64_t packet_nr;
+};
+
+struct trans {
+	struct timer timer;
+	struct trans *by_key, *by_question; /* hash chains */
+	struct trans **question_link;	    /* what points here: one question may be asked often */
+	struct trans *prev, *next;	    /* of its age list */
+	uint32_t key_hash, question_hash;
+
+	struct trans_key key;
+	struct question q;
+	enum trans_stage stage;
+	uint64_t serial;
+	int64_t first, last; /* times of the first and the latest query */
+	int64_t answered;    /* time of the answer, 0 none */
+	uint64_t query_nr;
+	uint32_t queries;
+	const struct tap *tap;
+	struct owner owner;
+	uint8_t opcode;
+	struct trans_failure failure; /* how 0: none */
+	bool verdict_given;
+	bool left, came_back;	 /* seen on the host's side */
+	struct ipaddr switch_to; /* the client went on to this server */
+	int64_t switch_time;	 /* 0: it did not */
+};
+
+struct table;
+
+struct table *table_new(uint32_t max);
+void table_free(struct table *t);
+
+/* A new one, zeroed but for key, q and hashes; NULL only if memory is out. evict() is told of
+ * one that has to go for it. */
+struct trans *table_add(struct table *t, const struct trans_key *key, const struct question *q,
+			void (*evict)(void *ctx, struct trans *old), void *ctx);
+void table_remove(struct table *t, struct trans *x);
+/* Marks as finished: among the first to be evicted, still found. */
+void table_done(struct table *t, struct trans *x);
+
+/* Newest with that key; q NULL: any question, else that one. */
+struct trans *table_find(const struct table *t, const struct trans_key *key,
+			 const struct question *q);
+/* All with that question in the namespace, newest first: start with NULL. */
+struct trans *table_next_same_question(const struct table *t, const struct trans *x,
+				       const struct trans *pos);
+/* Unfinished ones, newest first: start with NULL. */
+struct trans *table_next_live(const struct table *t, const struct trans *pos);
+bool question_equal(const struct question *a, const struct question *b);
+
+#endif
