@@ -38,8 +38,6 @@ struct child {
 	char path[40];
 };
 
-#define NO_ROOM (-1)
-
 static int spawn(struct child *c, int flags, void (*inside)(void *), void *arg)
 {
 	int pipefd[2];
@@ -63,7 +61,7 @@ static int spawn(struct child *c, int flags, void (*inside)(void *), void *arg)
 	if (read(pipefd[0], &ok, 1) != 1) {
 		waitpid(c->pid, NULL, 0);
 		close(pipefd[0]);
-		return NO_ROOM;
+		return -EPERM;
 	}
 	close(pipefd[0]);
 	snprintf(c->path, sizeof(c->path), "/proc/%d/ns/net", (int)c->pid);

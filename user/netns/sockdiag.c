@@ -11,29 +11,21 @@
 
 #include "netns/inventory.h"
 #include "netns/rtnl.h"
+#include "netns/sockdiag.h"
 #include "util/cleanup.h"
 
 #define DNS_PORT 53
 
 /* The states in which a socket takes queries from anyone: a TCP listener, a UDP
- * socket without a peer. */
-static const struct table {
-	uint8_t family, proto, state;
-	const char *proc; /* the same list as text */
-} tables[] = {
+ * socket without a peer. proc is the same list as text. */
+static const struct sockdiag_table tables[] = {
 	{ AF_INET, IPPROTO_UDP, TCP_CLOSE, "/proc/thread-self/net/udp" },
 	{ AF_INET6, IPPROTO_UDP, TCP_CLOSE, "/proc/thread-self/net/udp6" },
 	{ AF_INET, IPPROTO_TCP, TCP_LISTEN, "/proc/thread-self/net/tcp" },
 	{ AF_INET6, IPPROTO_TCP, TCP_LISTEN, "/proc/thread-self/net/tcp6" },
 };
 
-struct found {
-	struct listener *out;
-	uint32_t max, n;
-	uint8_t proto;
-};
-
-static void consider(struct found *f, const struct listener *l)
+static void consider(struct sockdiag_found *f, const struct listener *l)
 {
 	static const uint8_t docker[4] = { 127, 0, 0, 11 };
 	struct ipaddr embedded = ipaddr_v4(docker), addr = ipaddr_unmap(&l->addr);
@@ -49,7 +41,7 @@ static int on_socket(const struct nlmsghdr *nlh, void *ctx)
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
 	struct listener l = { 0 };
 	const struct nlattr *attr;
-	struct found *f = ctx;
+	struct sockdiag_found *f = ctx;
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg))
 		return MNL_CB_OK;
@@ -64,7 +56,8 @@ static int on_socket(const struct nlmsghdr *nlh, void *ctx)
 	return MNL_CB_OK;
 }
 
-static int dump_diag(struct mnl_socket *nl, const struct table *t, struct found *f)
+static int dump_diag(struct mnl_socket *nl, const struct sockdiag_table *t,
+		     struct sockdiag_found *f)
 {
 	char buf[RTNL_REQ_LEN] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct nlmsghdr *nlh = rtnl_request(buf, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP);
@@ -91,21 +84,19 @@ static bool parse_hex_addr(struct ipaddr *out, const char *hex, uint8_t family)
 	return true;
 }
 
-/* For kernels without the udp_diag or tcp_diag module. IPV6_V6ONLY is not in the
- * text; a dual-stack socket is assumed, the default. */
-static int read_proc(const struct table *t, struct found *f)
+int sockdiag_read_proc(const struct sockdiag_table *t, struct sockdiag_found *f)
 {
 	_cleanup_fclose_ FILE *file = fopen(t->proc, "re");
 	unsigned int port, state;
 	char line[512], addr[33];
 	struct listener l;
+	int n;
 
 	if (!file)
 		return errno == ENOENT && t->family == AF_INET6 ? 0 : -errno;
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, " %*u: %32[0-9A-F]:%x %*[0-9A-F]:%*x %x", addr, &port, &state) !=
-			    3 ||
-		    state != t->state)
+		n = sscanf(line, " %*u: %32[0-9A-F]:%x %*[0-9A-F]:%*x %x", addr, &port, &state);
+		if (n != 3 || state != t->state)
 			continue;
 		l = (struct listener){ .port = (uint16_t)port, .proto = t->proto };
 		if (parse_hex_addr(&l.addr, addr, t->family))
@@ -116,7 +107,7 @@ static int read_proc(const struct table *t, struct found *f)
 
 int netns_listeners_here(struct listener *out, uint32_t max, uint32_t *n, struct err *e)
 {
-	struct found f = { .out = out, .max = max };
+	struct sockdiag_found f = { .out = out, .max = max };
 	size_t i;
 	int r;
 
@@ -130,7 +121,7 @@ int netns_listeners_here(struct listener *out, uint32_t max, uint32_t *n, struct
 			r = dump_diag(nl, &tables[i], &f);
 		if (r) {
 			f.n = before;
-			r = read_proc(&tables[i], &f);
+			r = sockdiag_read_proc(&tables[i], &f);
 		}
 		if (r)
 			return err_sys(e, r, "list of sockets");
