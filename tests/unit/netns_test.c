@@ -22,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -451,6 +452,52 @@ static void test_same_mount_namespace(void **state)
 	remove_root(&d);
 }
 
+/* A file system whose server never answers, over /etc: every look-up below it
+ * sleeps until the server's fd is closed, with the child. */
+static void mount_dead_fuse(void *arg)
+{
+	char options[64];
+	int fd = open("/dev/fuse", O_RDWR);
+
+	(void)arg;
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+	if (fd < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("dead", "/etc", "fuse", 0, options) < 0)
+		_exit(1);
+}
+
+static void test_dead_file_system(void **state)
+{
+	struct target t = { .kind = TARGET_HOST, .name = "host", .path = NETNS_HOME_PATH };
+	struct timespec a, b;
+	struct resolv_file f;
+	struct owner o;
+	struct child c;
+	long ms;
+	int i;
+
+	(void)state;
+	if (spawn(&c, CLONE_NEWNS, mount_dead_fuse, NULL)) {
+		print_message("skipped: needs root and /dev/fuse\n");
+		skip();
+	}
+	o = owner_of(&c);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	facts_read_resolv(&t, &o, 0, &f);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	ms = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
+	assert_int_equal(f.error, ETIMEDOUT);
+	assert_int_equal(f.source, RESOLV_PROCESS);
+	assert_in_range(ms, RESOLV_FILE_TIMEOUT_MS - 20, RESOLV_FILE_TIMEOUT_MS + 1000);
+	/* However often it is asked, threads do not pile up; others are served. */
+	for (i = 0; i < 20; i++)
+		facts_read_resolv(&t, &o, 0, &f);
+	assert_int_equal(f.error, ETIMEDOUT);
+	assert_int_equal(resolv_file_read("/", 0, "/etc/resolv.conf", &f), 0);
+	reap(&c);
+	usleep(200000); /* for the leak checker: the thread frees what it had */
+}
+
 static void test_facts_of_bare_namespace(void **state)
 {
 	struct ipaddr loopback, asked;
@@ -500,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_asker_with_bound_file),
 		cmocka_unit_test(test_asker_in_chroot),
 		cmocka_unit_test(test_same_mount_namespace),
+		cmocka_unit_test(test_dead_file_system),
 		cmocka_unit_test(test_facts_of_bare_namespace),
 	};
 

@@ -30,7 +30,7 @@
 #include "dns/resolv.h"
 #include "util/cleanup.h"
 
-#define MAX_STUCK 8 /* threads that a dead file system may hold */
+#define MAX_STUCK 64 /* threads that dead file systems may hold, one for each process */
 
 struct view {
 	const char *root;
@@ -266,12 +266,13 @@ struct job {
 	pid_t pid;
 	struct resolv_file out;
 	bool done, abandoned;
+	struct job *next; /* among the abandoned */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t finished;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static unsigned int stuck;
+static struct job *stuck;
 
 static void init_cond(void)
 {
@@ -283,6 +284,29 @@ static void init_cond(void)
 	pthread_condattr_destroy(&attr);
 }
 
+static void forget(struct job *j)
+{
+	struct job **p = &stuck;
+
+	while (*p != j)
+		p = &(*p)->next;
+	*p = j->next;
+}
+
+/* What has hung once hangs again; it must not keep others from being served. */
+static bool is_hopeless(const char *root)
+{
+	unsigned int n = 0;
+	struct job *j;
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	for (j = stuck; j; j = j->next, n++)
+		found |= !strcmp(j->root, root);
+	pthread_mutex_unlock(&lock);
+	return found || n >= MAX_STUCK;
+}
+
 static void *job_thread(void *arg)
 {
 	struct job *j = arg;
@@ -292,7 +316,7 @@ static void *job_thread(void *arg)
 	pthread_mutex_lock(&lock);
 	j->done = true;
 	if (j->abandoned) {
-		stuck--;
+		forget(j);
 		free(j);
 	} else {
 		pthread_cond_broadcast(&finished);
@@ -331,7 +355,8 @@ static int run(struct job *j, struct resolv_file *out)
 		free(j);
 	} else {
 		j->abandoned = true;
-		stuck++;
+		j->next = stuck;
+		stuck = j;
 		snprintf(out->path, sizeof(out->path), "%s", j->file);
 		out->error = ETIMEDOUT;
 	}
@@ -342,17 +367,15 @@ static int run(struct job *j, struct resolv_file *out)
 int resolv_file_read(const char *root, pid_t pid, const char *file, struct resolv_file *out)
 {
 	struct job *j;
-	bool full;
+	bool hopeless;
 	int r;
 
 	memset(out, 0, sizeof(*out));
 	pthread_once(&once, init_cond);
-	pthread_mutex_lock(&lock);
-	full = stuck >= MAX_STUCK;
-	pthread_mutex_unlock(&lock);
-	j = full ? NULL : calloc(1, sizeof(*j));
+	hopeless = is_hopeless(root);
+	j = hopeless ? NULL : calloc(1, sizeof(*j));
 	if (!j) {
-		out->error = full ? ETIMEDOUT : ENOMEM;
+		out->error = hopeless ? ETIMEDOUT : ENOMEM;
 		return -out->error;
 	}
 	snprintf(j->root, sizeof(j->root), "%s", root);
