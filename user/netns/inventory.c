@@ -40,8 +40,10 @@ static void get_kind(struct link *l, const struct nlattr *linkinfo)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, linkinfo) if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-		get_str(l->kind, sizeof(l->kind), attr);
+	mnl_attr_for_each_nested(attr, linkinfo) {
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			get_str(l->kind, sizeof(l->kind), attr);
+	}
 }
 
 static void get_mac(struct link *l, const struct nlattr *attr)
@@ -91,7 +93,9 @@ static int on_link(const struct nlmsghdr *nlh, void *ctx)
 		.loopback = ifi->ifi_flags & IFF_LOOPBACK,
 		.peer_nsid = -1,
 	};
-	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) get_link_attr(l, attr);
+	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
+		get_link_attr(l, attr);
+	}
 	return MNL_CB_OK;
 }
 
@@ -120,8 +124,7 @@ static int on_addr(const struct nlmsghdr *nlh, void *ctx)
 	l = (struct link *)inventory_find(all->v, all->n, ifa->ifa_index);
 	if (nlh->nlmsg_type != RTM_NEWADDR || !l)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*ifa))
-	{
+	mnl_attr_for_each(attr, nlh, sizeof(*ifa)) {
 		if (mnl_attr_get_type(attr) == IFA_LOCAL)
 			get_addr(&local, ifa->ifa_family, attr);
 		else if (mnl_attr_get_type(attr) == IFA_ADDRESS)

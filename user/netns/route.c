@@ -84,8 +84,7 @@ static void get_nexthop(struct ipaddr *out, uint8_t family, const struct nlattr 
 
 	if (len < sizeof(*nh) || nh->rtnh_len < sizeof(*nh) || nh->rtnh_len > len)
 		return;
-	mnl_attr_for_each_payload((void *)(nh + 1), nh->rtnh_len - sizeof(*nh))
-	{
+	mnl_attr_for_each_payload((void *)(nh + 1), nh->rtnh_len - sizeof(*nh)) {
 		if (mnl_attr_get_type(attr) == RTA_GATEWAY)
 			get_gateway(out, family, attr);
 	}
@@ -100,8 +99,7 @@ static int on_default(const struct nlmsghdr *nlh, void *ctx)
 
 	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_dst_len || rtm->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*rtm))
-	{
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
 		switch (mnl_attr_get_type(attr)) {
 		case RTA_TABLE: table = mnl_attr_get_u32(attr); break;
 		case RTA_PRIORITY: this.metric = mnl_attr_get_u32(attr); break;

@@ -49,9 +49,10 @@ static int on_socket(const struct nlmsghdr *nlh, void *ctx)
 	l.port = ntohs(msg->id.idiag_sport);
 	l.addr = msg->idiag_family == AF_INET ? ipaddr_v4(msg->id.idiag_src)
 					      : ipaddr_v6(msg->id.idiag_src);
-	mnl_attr_for_each(attr, nlh,
-			  sizeof(*msg)) if (mnl_attr_get_type(attr) == INET_DIAG_SKV6ONLY)
-		l.v6only = mnl_attr_get_u8(attr);
+	mnl_attr_for_each(attr, nlh, sizeof(*msg)) {
+		if (mnl_attr_get_type(attr) == INET_DIAG_SKV6ONLY)
+			l.v6only = mnl_attr_get_u8(attr);
+	}
 	consider(f, &l);
 	return MNL_CB_OK;
 }

@@ -16,9 +16,10 @@ static int on_nsid(const struct nlmsghdr *nlh, void *ctx)
 	const struct nlattr *attr;
 	int32_t *nsid = ctx;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct rtgenmsg)) if (mnl_attr_get_type(attr) ==
-								  NETNSA_NSID) *nsid =
-		(int32_t)mnl_attr_get_u32(attr);
+	mnl_attr_for_each(attr, nlh, sizeof(struct rtgenmsg)) {
+		if (mnl_attr_get_type(attr) == NETNSA_NSID)
+			*nsid = (int32_t)mnl_attr_get_u32(attr);
+	}
 	return MNL_CB_OK;
 }
 

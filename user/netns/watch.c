@@ -87,9 +87,10 @@ static int on_nsid(const struct nlmsghdr *nlh, void *ctx)
 	const struct nlattr *attr;
 	int32_t *nsid = ctx;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct rtgenmsg)) if (mnl_attr_get_type(attr) ==
-								  NETNSA_NSID) *nsid =
-		(int32_t)mnl_attr_get_u32(attr);
+	mnl_attr_for_each(attr, nlh, sizeof(struct rtgenmsg)) {
+		if (mnl_attr_get_type(attr) == NETNSA_NSID)
+			*nsid = (int32_t)mnl_attr_get_u32(attr);
+	}
 	return MNL_CB_OK;
 }
 
@@ -159,8 +160,7 @@ static int on_link(const struct nlmsghdr *nlh, struct delivery *d)
 	/* A bridge tells of its ports the same way: there, DELLINK is a port that left. */
 	if (ifi->ifi_family != AF_UNSPEC)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*ifi))
-	{
+	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
 		size_t len = mnl_attr_get_payload_len(attr);
 
 		if (mnl_attr_get_type(attr) != IFLA_IFNAME)

@@ -107,7 +107,6 @@ static int parse_inspect(const char *name, const json_t *j, struct docker_contai
 
 	if (!json_is_object(state) || n < 0 || n > INT_MAX)
 		return err_set(e, -EPROTO, "docker:%s: the engine's answer has no State.Pid", name);
-	memset(out, 0, sizeof(*out));
 	copy(out->id, sizeof(out->id), json_object_get(j, "Id"));
 	copy_name(out->name, sizeof(out->name), json_object_get(j, "Name"));
 	copy(out->status, sizeof(out->status), json_object_get(state, "Status"));
@@ -120,8 +119,9 @@ int docker_inspect(const char *name, struct docker_container *out, struct err *e
 {
 	_cleanup_(json_decrefp) json_t *j = NULL;
 	char path[TARGET_NAME_LEN + 32];
-	int status, r;
+	int status = 0, r;
 
+	memset(out, 0, sizeof(*out));
 	if (!valid_name(name))
 		return err_set(e, -ENOENT, "docker:%s: not a container name", name);
 	snprintf(path, sizeof(path), "/containers/%s/json", name);
@@ -137,7 +137,7 @@ int docker_each(void (*fn)(void *ctx, const struct docker_container *c), void *c
 {
 	_cleanup_(json_decrefp) json_t *j = NULL;
 	struct docker_container c;
-	int status, r;
+	int status = 0, r;
 	size_t i;
 
 	r = get_json("/containers/json?all=1", &j, &status, e);

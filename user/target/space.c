@@ -107,15 +107,16 @@ static int look_inside(void *arg)
 
 static void find_peers(struct space *s, int fd, const struct netns_seen *all, size_t n)
 {
-	_cleanup_free_ int32_t *nsids = calloc(n, sizeof(*nsids));
+	int32_t *nsids = calloc(n, sizeof(*nsids));
 	size_t i;
 
 	s->peers = calloc(s->nr_links + 1, sizeof(*s->peers));
-	if (!nsids || !s->peers || veth_nsids(s->seen.home ? -1 : fd, all, n, nsids, NULL))
-		return;
-	for (i = 0; i < s->nr_links; i++)
-		if (veth_peer_among(all, n, nsids, &s->seen, &s->links[i], &s->peers[i], NULL))
-			s->peers[i].ifindex = 0;
+	if (nsids && s->peers && !veth_nsids(s->seen.home ? -1 : fd, all, n, nsids, NULL))
+		for (i = 0; i < s->nr_links; i++)
+			if (veth_peer_among(all, n, nsids, &s->seen, &s->links[i], &s->peers[i],
+					    NULL))
+				s->peers[i].ifindex = 0;
+	free(nsids);
 }
 
 static void read_resolv(struct space *s)

@@ -15,22 +15,22 @@
  */
 static const struct kind {
 	const char *word;
-	enum target_kind kind;
 	int (*resolve)(const char *name, struct target *out, struct err *e);
 	void (*guess)(struct target_guess *g);
-	bool bare;
 	const char *instead;
+	enum target_kind kind;
+	bool bare;
 } kinds[] = {
-	{ "docker", TARGET_DOCKER, target_docker, target_docker_guess, true, NULL },
-	{ "podman", TARGET_PODMAN, NULL, NULL, false,
-	  "pid:$(podman inspect --format '{{.State.Pid}}' NAME)" },
-	{ "cri", TARGET_CRI, NULL, NULL, false,
-	  "pid:$(crictl inspect -o go-template --template '{{.info.pid}}' ID)" },
-	{ "netns", TARGET_NETNS, target_netns, target_netns_guess, true, NULL },
-	{ "pid", TARGET_PID, target_pid, NULL, false, NULL },
-	{ "path", TARGET_PATH, target_path, NULL, false, NULL },
-	{ "host", TARGET_HOST, target_host, NULL, false, NULL },
-	{ "new", TARGET_NEW, target_new, NULL, false, NULL },
+	{ "docker", target_docker, target_docker_guess, NULL, TARGET_DOCKER, true },
+	{ "podman", NULL, NULL, "pid:$(podman inspect --format '{{.State.Pid}}' NAME)",
+	  TARGET_PODMAN, false },
+	{ "cri", NULL, NULL, "pid:$(crictl inspect -o go-template --template '{{.info.pid}}' ID)",
+	  TARGET_CRI, false },
+	{ "netns", target_netns, target_netns_guess, NULL, TARGET_NETNS, true },
+	{ "pid", target_pid, NULL, NULL, TARGET_PID, false },
+	{ "path", target_path, NULL, NULL, TARGET_PATH, false },
+	{ "host", target_host, NULL, NULL, TARGET_HOST, false },
+	{ "new", target_new, NULL, NULL, TARGET_NEW, false },
 };
 
 const char *target_kind_name(enum target_kind kind)

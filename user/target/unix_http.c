@@ -189,8 +189,6 @@ static int check_length(struct http_answer *a, const char *value, size_t len)
 	unsigned long want;
 	char text[24];
 
-	if (!value)
-		return 0;
 	if (!len || len >= sizeof(text))
 		return -EPROTO;
 	memcpy(text, value, len);
@@ -221,7 +219,7 @@ int http_parse(struct http_answer *a, size_t len)
 	if (value && n == 7 && !strncasecmp(value, "chunked", n))
 		return join_chunks(a);
 	value = header(headers, end, "Content-Length", &n);
-	return check_length(a, value, n);
+	return value ? check_length(a, value, n) : 0;
 }
 
 static int exchange(const char *sock, const char *path, struct http_answer *a, struct err *e)
