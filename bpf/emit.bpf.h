@@ -140,14 +140,14 @@ static __always_inline void emit(struct __sk_buff *skb, const struct emission *e
 
 /*
  * The capture filter. The loader replaces this body by the translated
- * expression (user/attach/filter.c); as it stands everything matches. l3 is
- * set for an interface without a link-layer header.
+ * expression (user/attach/filter.c); as it stands everything matches. flags:
+ * NSW_REC_EGRESS and NSW_TAP_L3.
  */
-__noinline __weak int nsw_filter(struct __sk_buff *skb, __u32 l3)
+__noinline __weak int nsw_filter(struct __sk_buff *skb, __u32 flags)
 {
 	int match = 1;
 
-	asm volatile("" : "+r"(match) : "r"(skb), "r"(l3));
+	asm volatile("" : "+r"(match) : "r"(skb), "r"(flags));
 	return match;
 }
 
@@ -172,30 +172,29 @@ static __always_inline struct nsw_count *count_of(__u32 tap)
 	return bpf_map_lookup_elem(&counts, &slot);
 }
 
-static __always_inline void observe(struct __sk_buff *skb, __u8 flags)
+static __always_inline void observe(struct __sk_buff *skb, __u8 direction)
 {
 	struct nsw_tap *tap = tap_of(skb);
-	struct emission e = {};
+	struct emission e = { .flags = direction };
 
 	if (!tap)
 		return;
 	e.count = count_of(tap->id);
 	if (!e.count)
 		return;
+	e.tap = tap->id;
+	if (tap->flags & NSW_TAP_INVERT)
+		e.flags ^= NSW_REC_EGRESS;
 	e.count->seen++;
-	if (!nsw_filter(skb, tap->flags & NSW_TAP_L3))
+	if (!nsw_filter(skb, e.flags | (tap->flags & NSW_TAP_L3)))
 		return;
 	e.count->matched++;
 	e.count->bytes += skb->len;
-	e.tap = tap->id;
-	e.flags = flags;
-	if (tap->flags & NSW_TAP_INVERT)
-		e.flags ^= NSW_REC_EGRESS;
 	if (tap->flags & NSW_TAP_L3)
 		e.flags |= NSW_REC_L3;
-	e.caplen = skb->len < cfg_snaplen ? skb->len : cfg_snaplen;
 	if (cfg_owner)
 		e.flags |= NSW_REC_OWNER;
+	e.caplen = skb->len < cfg_snaplen ? skb->len : cfg_snaplen;
 	emit(skb, &e);
 }
 

@@ -80,8 +80,9 @@ struct nsw_tap {
 	__u8 pad;
 };
 
+/* Together with NSW_REC_EGRESS these are the filter's flags: no bit twice. */
 enum nsw_tap_flag {
-	NSW_TAP_INVERT = 1 << 0, /* host end of a veth: its ingress is the container's egress */
+	NSW_TAP_INVERT = 1 << 2, /* host end of a veth: its ingress is the container's egress */
 	NSW_TAP_L3 = 1 << 1,	 /* interface without a link-layer header */
 };
 

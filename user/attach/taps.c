@@ -333,10 +333,14 @@ static void ensure_link(struct taps *t, int nsfd, const struct target *target, c
 int taps_sync(struct taps *t, const struct target *target, struct err *e)
 {
 	_cleanup_free_ struct link *links = NULL;
-	_cleanup_fd_ int fd = target_open(target, e);
+	struct netns_ref ref = { .id = target->ns };
+	_cleanup_fd_ int fd = -1;
 	size_t n, i;
 	int err;
 
+	/* The process that the path goes through may have ended before the namespace. */
+	snprintf(ref.path, sizeof(ref.path), "%s", target->path);
+	fd = netns_ref_open(&ref, e);
 	if (fd < 0)
 		return fd;
 	err = inventory_links(fd, &links, &n, e);
