@@ -29,6 +29,8 @@ static void explain_open(struct reader *r, const char *why, struct err *e)
 	if (strstr(why, "unknown file format")) {
 		err_set(e, -EINVAL, "%s: not a capture file (neither pcap nor pcapng)", r->name);
 		err_hint(e, "gzip -dc FILE | nswatch -r -, if it is compressed");
+	} else if (strstr(why, "only got 0")) {
+		err_set(e, -EINVAL, "%s: is empty", r->name);
 	} else if (strstr(why, "truncated dump file")) {
 		err_set(e, -EINVAL, "%s: ends within its header", r->name);
 	} else {
