@@ -126,10 +126,14 @@ class LabError(Exception):
 
 
 def die_with_parent(sig=signal.SIGKILL):
-    """For preexec_fn: the child gets sig when the thread that made it ends."""
+    """For preexec_fn: the child gets sig when the thread that made it ends.
+    It starts with the default signals, whatever a shell made us ignore."""
     libc = ctypes.CDLL(None, use_errno=True)
 
     def set_it():
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP,
+                     signal.SIGQUIT):
+            signal.signal(each, signal.SIG_DFL)
         libc.prctl(1, sig, 0, 0, 0)
 
     return set_it
