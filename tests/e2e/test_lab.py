@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from lab import (SILENT4, STUB, STUB_FILE, UPSTREAM4, UPSTREAM6, WEB4, WEB6,
-                 read_pcapng, sockets, wait_capturing)
+                 Tshark, read_pcapng, sockets)
 from watching import LOOKUP
 
 
@@ -81,11 +81,10 @@ def test_flood_loses_nothing_on_the_way(lab, php):
 
 
 def test_tshark_runs_in_a_container(lab, php, out):
-    tshark = php.popen(["tshark", "-q", "-n", "-i", "eth0", "-w",
-                        f"{out}/t.pcapng"], stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
-    wait_capturing(tshark.pid, tshark.pid)
-    php.run(["dig", "+short", f"@{UPSTREAM4}", "v4.example.test"])
-    tshark.terminate()
-    assert tshark.wait(10) == 0
-    assert read_pcapng(f"{out}/t.pcapng")[0][0] == "eth0"
+    tshark = Tshark(lab, php.path, f"{out}/t.pcapng", ["eth0", "lo"])
+    php.run(["dig", "+short", f"@{UPSTREAM4}", "marker.example.test"])
+    tshark.wait_seen(b"\x06marker")
+    tshark.stop()
+    packets = read_pcapng(tshark.path)
+    assert any(name == "eth0" and b"\x06marker" in data
+               for name, _, data in packets)

@@ -106,6 +106,7 @@ mkdir /etc/netns
 rm -f /etc/resolv.conf
 ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 ip link set lo up
+echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 echo ready
@@ -422,6 +423,10 @@ class Lab:
     def netns(self, name):
         """A new, empty network namespace, lo down."""
         self.run(["ip", "netns", "add", name])
+        # Addresses that work at once, and no packets that nobody asked for.
+        self.run(["sh", "-c", "cd /proc/sys/net/ipv6/conf/default && "
+                  "echo 0 >accept_dad && echo 0 >router_solicitations"],
+                 ns=f"/run/netns/{name}")
         ns = self.namespaces[name] = Netns(self, name)
         return ns
 
@@ -430,7 +435,7 @@ class Lab:
 
     def _start_bridge(self):
         self._batch([
-            "link add br-lab type bridge",
+            "link add br-lab type bridge mcast_snooping 0",
             f"addr add {HOST4}/24 dev br-lab",
             f"addr add {HOST6}/64 dev br-lab nodad",
             "link set br-lab up",
@@ -687,14 +692,35 @@ def copy_program(program, root, dest):
         copy_into(path, root, path)
 
 
-def wait_capturing(pid, netns_pid, count=1, timeout=20):
-    """Waits until `count` packet sockets take packets in the namespace of
-    netns_pid (the machine's own view of them: no race with start-up)."""
-    def running():
-        with open(f"/proc/{netns_pid}/net/packet") as f:
-            lines = f.read().splitlines()[1:]
-        return sum(1 for l in lines if l.split()[5] == "1") >= count
-    return wait_for(f"{count} capture sockets of {pid}", running, timeout)
+class Tshark:
+    """tshark, live, in a namespace; ready when it takes packets: the kernel's
+    own list of packet sockets says so."""
+
+    def __init__(self, lab, ns, path, interfaces, text=False):
+        self.path = path
+        self.text = path + ".txt"
+        words = ["tshark", "-n", "-l"]
+        for name in interfaces:
+            words += ["-i", name]
+        words += [] if text else ["-q", "-w", path]
+        with open(self.text, "wb") as out:
+            self.proc = lab.popen(words, ns=ns, stdout=out,
+                                  stderr=subprocess.DEVNULL)
+        wait_for("tshark to capture", lambda: self._sockets() >= len(interfaces),
+                 timeout=20)
+
+    def _sockets(self):
+        lines = read_bytes(f"/proc/{self.proc.pid}/net/packet").splitlines()
+        return sum(line.split()[5] == b"1" for line in lines[1:])
+
+    def wait_seen(self, needle, timeout=20):
+        """Until those bytes are in the file (or the text)."""
+        wait_for(f"tshark to see {needle!r}",
+                 lambda: needle in read_bytes(self.path)
+                 or needle in read_bytes(self.text), timeout)
+
+    def stop(self):
+        end_process(self.proc, signal.SIGINT)
 
 
 def read_pcapng(path):
