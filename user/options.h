@@ -71,12 +71,14 @@ struct options {
 	enum time_format time_format;
 	enum color_choice color; /* NO_COLOR is folded in here */
 	bool verbose;
+	bool brief; /* with CMD_HELP: no argument at all, the short help is meant */
 };
 
 /*
  * Parses argv. 0 on success. On wrong usage: -EINVAL with a message naming the
  * word at fault and, as hint, what is expected. For --help and --version it
- * sets command and leaves the printing to options_usage().
+ * sets command and leaves the printing to options_usage() and
+ * options_version(). Whatever it returns, options_free() is safe and due.
  */
 int options_parse(struct options *o, int argc, char **argv, struct err *e);
 void options_free(struct options *o);
@@ -84,5 +86,7 @@ void options_free(struct options *o);
 /* Prints the help to stdout, made from the option table. brief: what `nswatch`
  * alone prints, a screenful of 80 columns at most. */
 void options_usage(bool brief);
+/* Prints name and version to stdout. */
+void options_version(void);
 
 #endif

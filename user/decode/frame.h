@@ -14,6 +14,36 @@
 
 enum frame_l4 { L4_NONE, L4_UDP, L4_TCP, L4_ICMP, L4_ICMP6, L4_OTHER };
 
+/* The innermost header that decoding got to; what follows it is in the fields below. */
+enum frame_layer {
+	LAYER_LINK, /* not even the link-layer header is whole, or its type is not decoded */
+	LAYER_VLAN,
+	LAYER_RAW_8023, /* Ethernet length field, but no LLC header behind it */
+	LAYER_LLC,
+	LAYER_ARP,
+	LAYER_IP4,
+	LAYER_IP6,
+	LAYER_IP6_EXT,	  /* stopped in an IPv6 extension header */
+	LAYER_IP_VERSION, /* inside an IP tunnel: neither 4 nor 6 */
+	LAYER_PAYLOAD,	  /* IP header whole; l4 says what follows */
+};
+
+/* A header field with a value that ends decoding; fault_value is that value. */
+enum frame_fault {
+	FAULT_NONE,
+	FAULT_LENGTH_TYPE, /* Ethernet type between 1501 and 1535 */
+	FAULT_IP_VERSION,
+	FAULT_IP_HEADER_LEN,  /* bytes, less than 20 */
+	FAULT_IP_TOTAL_LEN,   /* bytes, less than the header */
+	FAULT_IP6_SHORT,      /* bytes there, less than 40 */
+	FAULT_UDP_LEN,	      /* less than 8 */
+	FAULT_UDP_LEN_OVER,   /* more than the IP packet holds; decoded all the same */
+	FAULT_TCP_HEADER_LEN, /* bytes, less than 20 */
+};
+
+/* Most IPv6 extension headers that are recorded; more are malformed. */
+#define FRAME_MAX_EXT 8
+
 /* An inner or outer flow: what an IP header and the ports behind it say. */
 struct flow {
 	struct ipaddr src, dst;
@@ -26,32 +56,57 @@ struct frame {
 	const uint8_t *data; /* borrowed from the packet */
 	uint32_t caplen, wirelen;
 
-	uint16_t ethertype; /* after VLAN tags; 0 if none */
-	uint8_t nr_vlans;
-	uint16_t vlan_tci[2]; /* outermost first, host byte order */
+	int dlt;
+	enum frame_layer layer;
+	enum frame_fault fault;
+	uint32_t fault_value;
 
-	uint32_t l3_off;    /* of the IP or ARP header; 0 if none */
-	uint8_t ip_version; /* 4, 6; 0 if not IP */
+	bool has_mac_dst, has_mac_src;
+	uint8_t mac_len; /* 6, or what a cooked capture says */
+	uint32_t mac_dst_off, mac_src_off;
+	uint32_t null_family; /* DLT_NULL */
+	bool has_type;	      /* a type or length field was read */
+	uint16_t ethertype;   /* after VLAN tags; 0 if none */
+	uint32_t l2_off;      /* of what follows the link-layer header and the tags */
+	uint32_t l2_len;      /* bytes from there to the end of the frame's contents */
+	uint8_t nr_vlans;
+	uint16_t vlan_tpid, last_tci; /* of the innermost tag */
+	uint16_t vlan_tci[2];	      /* outermost first, host byte order */
+
+	bool has_src, has_dst; /* IP addresses; of the innermost header */
+	uint8_t nr_tunnels;    /* IP headers outside of the one described */
+	uint32_t l3_off;       /* of the IP or ARP header; 0 if none */
+	uint8_t ip_version;    /* 4, 6; 0 if not IP */
 	struct flow flow;
 	uint8_t ttl;	   /* or hop limit */
 	uint32_t ip_id;	   /* IPv4 identification, or that of the fragment header */
 	bool is_fragment;  /* not the whole datagram */
 	uint32_t frag_off; /* bytes; a fragment other than the first has no L4 header */
 	bool more_fragments;
+	uint8_t nr_ext; /* IPv6 extension headers, in order */
+	uint8_t ext[FRAME_MAX_EXT];
 
 	enum frame_l4 l4;
 	uint32_t l4_off;
-	uint32_t l4_len; /* bytes from l4_off to the end of the IP packet, as its header says */
+	uint32_t l4_caplen; /* of these captured */
+	uint32_t l4_len;    /* bytes from l4_off to the end of the IP packet, as its header says */
 
 	/* UDP and TCP payload. payload_caplen <= payload_len, less if cut by the snapshot. */
 	uint32_t payload_off;
 	uint32_t payload_len;
 	uint32_t payload_caplen;
 
+	bool has_udp_len;
+	uint16_t udp_len; /* as its header says */
+
 	/* TCP */
+	bool has_tcp; /* up to the window */
+	bool has_urgent;
 	uint32_t tcp_seq, tcp_ack;
 	uint16_t tcp_flags; /* 12 bits, with the reserved ones */
 	uint16_t tcp_window;
+	uint16_t tcp_urgent;
+	uint8_t tcp_hlen; /* bytes, as the header says */
 
 	/* ICMP and ICMPv6 */
 	uint8_t icmp_type, icmp_code;
@@ -61,8 +116,9 @@ struct frame {
 	uint32_t quoted_payload_off; /* behind the quoted UDP header, 0 if not there */
 	uint32_t quoted_payload_caplen;
 
-	bool truncated; /* a header goes on behind caplen */
-	bool malformed; /* a length or version field cannot be true */
+	bool truncated;	 /* a header goes on behind caplen */
+	bool fault_read; /* a header could not be read to its end */
+	bool malformed;	 /* a length or version field cannot be true */
 };
 
 /*

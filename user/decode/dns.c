@@ -1,0 +1,838 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation
+ *
+ * A message is walked with cursors that never leave it. Names are the hard
+ * part: a compression pointer can lead anywhere. The walk keeps the offset at
+ * which the current run of labels began and takes only pointers to before it,
+ * so every jump goes strictly backwards, and a name over 255 bytes is refused;
+ * the work on one name is bounded by both.
+ *
+ * Record data is described by a small language, one letter a field (see
+ * rdata_format[]), so that a type is one line of a table and one interpreter
+ * is all there is to fuzz.
+ */
+#include "decode/dns.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "decode/cursor.h"
+#include "util/cleanup.h"
+#include "util/ipaddr.h"
+
+static struct cursor msg_cursor(const struct dns_msg *m, uint32_t off)
+{
+	struct cursor c = cursor_init(m->data, m->caplen, m->len);
+
+	cursor_skip(&c, off);
+	return c;
+}
+
+static enum dns_status cursor_status(const struct cursor *c)
+{
+	if (c->malformed)
+		return DNS_MALFORMED;
+	return c->truncated ? DNS_TRUNCATED : DNS_OK;
+}
+
+enum dns_status dns_msg_init(struct dns_msg *m, const uint8_t *data, uint32_t caplen, uint32_t len)
+{
+	struct cursor c = cursor_init(data, caplen, len);
+	int i;
+
+	*m = (struct dns_msg){ .data = data, .caplen = c.caplen, .len = len };
+	if (!cursor_need(&c, DNS_HEADER_LEN))
+		return len < DNS_HEADER_LEN ? DNS_MALFORMED : DNS_TRUNCATED;
+	m->id = cursor_be16(&c);
+	m->flags = cursor_be16(&c);
+	m->opcode = m->flags >> 11 & 0xf;
+	m->rcode = m->flags & 0xf;
+	for (i = 0; i < DNS_NR_SECTIONS; i++)
+		m->count[i] = cursor_be16(&c);
+	return DNS_OK;
+}
+
+/* --- names ------------------------------------------------------------------ */
+
+struct name_walk {
+	struct cursor c;
+	uint32_t run;  /* where this run of labels began: pointers go before it */
+	uint32_t end;  /* behind the name in the place it stands; 0 while unknown */
+	uint32_t wire; /* bytes of the uncompressed name so far */
+	bool bad;
+};
+
+static void name_begin(struct name_walk *w, const struct dns_msg *m, uint32_t off)
+{
+	*w = (struct name_walk){ .c = msg_cursor(m, off), .run = off };
+}
+
+static void name_jump(struct name_walk *w, uint8_t high)
+{
+	uint32_t to = (uint32_t)(high & 0x3f) << 8 | cursor_u8(&w->c);
+
+	if (!w->end)
+		w->end = w->c.off;
+	if (!cursor_ok(&w->c))
+		return;
+	if (to >= w->run) {
+		w->bad = true;
+		return;
+	}
+	w->run = to;
+	w->c.off = to;
+}
+
+/* The next label, or false at the root label or a fault. */
+static bool name_label(struct name_walk *w, const uint8_t **label, uint8_t *len)
+{
+	for (;;) {
+		uint8_t n = cursor_u8(&w->c);
+
+		if (!cursor_ok(&w->c) || w->bad)
+			return false;
+		if ((n & 0xc0) == 0xc0) {
+			name_jump(w, n);
+			continue;
+		}
+		/* 0x40 and 0x80 are no longer label types (RFC 6891 5). */
+		w->wire += n + 1;
+		if (n & 0xc0 || w->wire > DNS_NAME_MAX) {
+			w->bad = true;
+			return false;
+		}
+		*len = n;
+		*label = cursor_bytes(&w->c, n);
+		if (!n && !w->end)
+			w->end = w->c.off;
+		return n && *label;
+	}
+}
+
+static enum dns_status name_status(const struct name_walk *w, uint32_t *end)
+{
+	if (end)
+		*end = w->end;
+	return w->bad ? DNS_MALFORMED : cursor_status(&w->c);
+}
+
+static void label_put(struct strbuf *b, const uint8_t *label, uint8_t len)
+{
+	static const char special[] = "\"$().;@\\";
+	uint8_t i;
+
+	for (i = 0; i < len; i++) {
+		uint8_t c = label[i];
+
+		if (c <= 0x20 || c >= 0x7f) {
+			strbuf_printf(b, "\\%03u", c);
+			continue;
+		}
+		if (strchr(special, c))
+			strbuf_putc(b, '\\');
+		strbuf_putc(b, (char)c);
+	}
+}
+
+enum dns_status dns_name_put(struct strbuf *b, const struct dns_msg *m, uint32_t off, uint32_t *end)
+{
+	const uint8_t *label;
+	struct name_walk w;
+	bool first = true;
+	uint8_t len;
+
+	name_begin(&w, m, off);
+	while (name_label(&w, &label, &len)) {
+		if (!first)
+			strbuf_putc(b, '.');
+		first = false;
+		label_put(b, label, len);
+	}
+	if (first && !w.bad && cursor_ok(&w.c))
+		strbuf_putc(b, '.');
+	return name_status(&w, end);
+}
+
+enum dns_status dns_name_get(struct dns_name *n, const struct dns_msg *m, uint32_t off,
+			     uint32_t *end)
+{
+	const uint8_t *label;
+	enum dns_status status;
+	struct name_walk w;
+	uint8_t len, i;
+
+	n->len = 0;
+	name_begin(&w, m, off);
+	while (name_label(&w, &label, &len)) {
+		n->wire[n->len++] = len;
+		for (i = 0; i < len; i++) {
+			bool upper = label[i] >= 'A' && label[i] <= 'Z';
+
+			n->wire[n->len++] = upper ? label[i] + 0x20 : label[i];
+		}
+	}
+	status = name_status(&w, end);
+	if (status)
+		n->len = 0;
+	else
+		n->wire[n->len++] = 0;
+	return status;
+}
+
+void dns_name_text(struct strbuf *b, const struct dns_name *n)
+{
+	struct dns_msg m = { .data = n->wire, .caplen = n->len, .len = n->len };
+
+	if (n->len)
+		dns_name_put(b, &m, 0, NULL);
+}
+
+/* --- the walk over a message ------------------------------------------------- */
+
+void dns_walk_init(struct dns_walk *w, const struct dns_msg *m)
+{
+	*w = (struct dns_walk){
+		.msg = m,
+		.off = DNS_HEADER_LEN,
+		.left = m->count[DNS_QUESTION],
+	};
+}
+
+static bool walk_stop(struct dns_walk *w, enum dns_status status)
+{
+	w->status = status;
+	w->left = 0;
+	w->section = DNS_NR_SECTIONS;
+	return false;
+}
+
+/* Offset behind the name at off; its text is not wanted. */
+static enum dns_status name_skip(const struct dns_msg *m, uint32_t off, uint32_t *end)
+{
+	const uint8_t *label;
+	struct name_walk w;
+	uint8_t len;
+
+	name_begin(&w, m, off);
+	while (name_label(&w, &label, &len))
+		;
+	return name_status(&w, end);
+}
+
+bool dns_walk_next(struct dns_walk *w, struct dns_rr *rr)
+{
+	enum dns_status status;
+	struct cursor c;
+	uint32_t end;
+
+	while (!w->left) {
+		if (w->section + 1 >= DNS_NR_SECTIONS)
+			return walk_stop(w, w->status);
+		w->left = w->msg->count[++w->section];
+	}
+	*rr = (struct dns_rr){ .section = w->section, .name_off = w->off };
+	status = name_skip(w->msg, w->off, &end);
+	if (status)
+		return walk_stop(w, status);
+	c = msg_cursor(w->msg, end);
+	rr->type = cursor_be16(&c);
+	rr->class = cursor_be16(&c);
+	if (w->section != DNS_QUESTION) {
+		rr->ttl = cursor_be32(&c);
+		rr->rdlen = cursor_be16(&c);
+		rr->rdata_off = c.off;
+		cursor_skip(&c, rr->rdlen);
+	}
+	if (!cursor_ok(&c))
+		return walk_stop(w, cursor_status(&c));
+	w->off = c.off;
+	w->left--;
+	return true;
+}
+
+/* --- record data ------------------------------------------------------------- */
+
+/*
+ * n name              1 2 4 decimal number of that many bytes
+ * a IPv4   A IPv6     s quoted string   S strings to the end   k bare string
+ * q rest, quoted      x rest in hex     X length, hex          b rest in base64
+ * B length, base32hex t type            T type bitmap          d time, RFC 4034
+ * p SvcParams         e EDNS options
+ */
+static const struct rdata_format {
+	uint16_t type;
+	const char *format;
+} rdata_formats[] = {
+	{ 1, "a" },	  { 2, "n" },	       { 3, "n" },     { 4, "n" },     { 5, "n" },
+	{ 6, "nn44444" }, { 7, "n" },	       { 8, "n" },     { 9, "n" },     { 12, "n" },
+	{ 13, "ss" },	  { 14, "nn" },	       { 15, "2n" },   { 16, "S" },    { 17, "nn" },
+	{ 18, "2n" },	  { 19, "s" },	       { 20, "S" },    { 21, "2n" },   { 24, "t114dd2nb" },
+	{ 25, "211b" },	  { 26, "2nn" },       { 28, "A" },    { 33, "222n" }, { 35, "22sssn" },
+	{ 36, "2n" },	  { 37, "221b" },      { 39, "n" },    { 41, "e" },    { 43, "211x" },
+	{ 44, "11x" },	  { 46, "t114dd2nb" }, { 47, "nT" },   { 48, "211b" }, { 49, "b" },
+	{ 50, "112XBT" }, { 51, "112X" },      { 52, "111x" }, { 53, "111x" }, { 59, "211x" },
+	{ 60, "211b" },	  { 61, "b" },	       { 62, "42T" },  { 63, "411x" }, { 64, "2np" },
+	{ 65, "2np" },	  { 99, "S" },	       { 105, "2a" },  { 107, "2n" },  { 256, "22q" },
+	{ 257, "1kq" },	  { 32769, "211x" },
+};
+
+struct rdata {
+	struct strbuf *b;
+	const struct dns_msg *msg;
+	struct cursor c; /* over the whole message, for names; ends with the data */
+};
+
+static uint32_t rdata_left(const struct rdata *r)
+{
+	return cursor_left(&r->c);
+}
+
+static void put_quoted(struct strbuf *b, const uint8_t *p, uint32_t len)
+{
+	uint32_t i;
+
+	for (i = 0; i < len; i++) {
+		if (p[i] < 0x20 || p[i] >= 0x7f) {
+			strbuf_printf(b, "\\%03u", p[i]);
+			continue;
+		}
+		if (p[i] == '"' || p[i] == '\\')
+			strbuf_putc(b, '\\');
+		strbuf_putc(b, (char)p[i]);
+	}
+}
+
+static void put_hex(struct strbuf *b, const uint8_t *p, uint32_t len)
+{
+	uint32_t i;
+
+	for (i = 0; i < len; i++)
+		strbuf_hex(b, p[i], 2);
+}
+
+/* Groups of `bits` bits as letters of the alphabet, most significant first. */
+static void put_base(struct strbuf *b, const uint8_t *p, uint32_t len, unsigned int bits,
+		     const char *alphabet)
+{
+	unsigned int have = 0;
+	uint32_t acc = 0, i;
+
+	for (i = 0; i < len; i++) {
+		acc = acc << 8 | p[i];
+		for (have += 8; have >= bits; have -= bits)
+			strbuf_putc(b, alphabet[acc >> (have - bits) & ((1U << bits) - 1)]);
+	}
+	if (have)
+		strbuf_putc(b, alphabet[acc << (bits - have) & ((1U << bits) - 1)]);
+}
+
+static void put_base64(struct strbuf *b, const uint8_t *p, uint32_t len)
+{
+	put_base(b, p, len, 6, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+	for (; len % 3; len++)
+		strbuf_putc(b, '=');
+}
+
+static void put_name(struct rdata *r)
+{
+	uint32_t end = 0;
+
+	switch (dns_name_put(r->b, r->msg, r->c.off, &end)) {
+	case DNS_OK: cursor_skip(&r->c, end - r->c.off); break;
+	case DNS_TRUNCATED: r->c.truncated = true; break;
+	case DNS_MALFORMED: r->c.malformed = true; break;
+	}
+}
+
+static void put_string(struct rdata *r, bool quote)
+{
+	uint8_t len = cursor_u8(&r->c);
+	const uint8_t *p = cursor_bytes(&r->c, len);
+
+	if (!cursor_ok(&r->c))
+		return;
+	if (quote)
+		strbuf_putc(r->b, '"');
+	put_quoted(r->b, p, len);
+	if (quote)
+		strbuf_putc(r->b, '"');
+}
+
+static void put_strings(struct rdata *r)
+{
+	do {
+		put_string(r, true);
+		if (!cursor_ok(&r->c) || !rdata_left(r))
+			return;
+		strbuf_putc(r->b, ' ');
+	} while (true);
+}
+
+static void put_rest(struct rdata *r, char how)
+{
+	uint32_t len = rdata_left(r);
+	const uint8_t *p = cursor_bytes(&r->c, len);
+
+	switch (how) {
+	case 'x': put_hex(r->b, p, len); break;
+	case 'b': put_base64(r->b, p, len); break;
+	default:
+		strbuf_putc(r->b, '"');
+		put_quoted(r->b, p, len);
+		strbuf_putc(r->b, '"');
+	}
+}
+
+static void put_counted(struct rdata *r, char how)
+{
+	uint8_t len = cursor_u8(&r->c);
+	const uint8_t *p = cursor_bytes(&r->c, len);
+
+	if (!cursor_ok(&r->c))
+		return;
+	if (how == 'B')
+		put_base(r->b, p, len, 5, "0123456789ABCDEFGHIJKLMNOPQRSTUV");
+	else if (len)
+		put_hex(r->b, p, len);
+	else
+		strbuf_putc(r->b, '-');
+}
+
+static void put_time(struct rdata *r)
+{
+	time_t t = cursor_be32(&r->c);
+	struct tm tm;
+
+	if (!cursor_ok(&r->c) || !gmtime_r(&t, &tm))
+		return;
+	strbuf_printf(r->b, "%04d%02d%02d%02d%02d%02d", tm.tm_year + 1900, tm.tm_mon + 1,
+		      tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+/* RFC 4034 4.1.2 */
+static void put_bitmap(struct rdata *r)
+{
+	bool first = true;
+
+	while (rdata_left(r)) {
+		uint8_t block = cursor_u8(&r->c), len = cursor_u8(&r->c);
+		const uint8_t *p = cursor_bytes(&r->c, len);
+		unsigned int bit;
+
+		if (!p)
+			return;
+		for (bit = 0; bit < len * 8U; bit++) {
+			if (!(p[bit / 8] & 0x80 >> bit % 8))
+				continue;
+			if (!first)
+				strbuf_putc(r->b, ' ');
+			first = false;
+			dns_type_put(r->b, (uint16_t)(block << 8 | bit));
+		}
+	}
+}
+
+static const char *const svcparam_names[] = {
+	"mandatory", "alpn",	 "no-default-alpn", "port",  "ipv4hint",
+	"ech",	     "ipv6hint", "dohpath",	    "ohttp",
+};
+
+static void put_svckey(struct strbuf *b, uint16_t key)
+{
+	if (key < ARRAY_SIZE(svcparam_names))
+		strbuf_puts(b, svcparam_names[key]);
+	else
+		strbuf_printf(b, "key%u", key);
+}
+
+static void put_svc_list(struct rdata *v, uint16_t key)
+{
+	bool first = true;
+
+	while (rdata_left(v) && cursor_ok(&v->c)) {
+		uint32_t n = key == 0 ? 2 : key == 4 ? 4 : key == 6 ? 16 : cursor_u8(&v->c);
+		const uint8_t *p = cursor_bytes(&v->c, n);
+		struct ipaddr a;
+
+		if (!p)
+			return;
+		if (!first)
+			strbuf_putc(v->b, ',');
+		first = false;
+		if (key == 0) {
+			put_svckey(v->b, (uint16_t)(p[0] << 8 | p[1]));
+		} else if (key == 1) {
+			put_quoted(v->b, p, n);
+		} else {
+			a = n == 4 ? ipaddr_v4(p) : ipaddr_v6(p);
+			ipaddr_put(v->b, &a);
+		}
+	}
+}
+
+/* RFC 9460 2.1 and appendix A, the value of one parameter. */
+static void put_svcvalue(struct rdata *v, uint16_t key)
+{
+	if (!rdata_left(v))
+		return;
+	strbuf_putc(v->b, '=');
+	if (key == 3 && rdata_left(v) == 2) {
+		strbuf_u64(v->b, cursor_be16(&v->c));
+		return;
+	}
+	if (key == 5) {
+		put_rest(v, 'b');
+		return;
+	}
+	strbuf_putc(v->b, '"');
+	if (key == 0 || key == 1 || key == 4 || key == 6)
+		put_svc_list(v, key);
+	else
+		put_quoted(v->b, v->c.data + v->c.off, rdata_left(v));
+	strbuf_putc(v->b, '"');
+}
+
+static void put_svcparams(struct rdata *r)
+{
+	bool first = true;
+
+	while (rdata_left(r)) {
+		uint16_t key = cursor_be16(&r->c), len = cursor_be16(&r->c);
+		const uint8_t *p = cursor_bytes(&r->c, len);
+		struct rdata v = { .b = r->b, .msg = r->msg };
+
+		if (!p)
+			return;
+		if (!first)
+			strbuf_putc(r->b, ' ');
+		first = false;
+		v.c = cursor_init(p, len, len);
+		put_svckey(r->b, key);
+		put_svcvalue(&v, key);
+		r->c.malformed |= v.c.malformed;
+	}
+}
+
+static const char *edns_option_name(uint16_t code)
+{
+	static const struct {
+		uint16_t code;
+		const char *name;
+	} names[] = {
+		{ 3, "NSID" },		{ 5, "DAU" },	 { 6, "DHU" },	    { 7, "N3U" },
+		{ 8, "CLIENT-SUBNET" }, { 9, "EXPIRE" }, { 10, "COOKIE" },  { 11, "TCP-KEEPALIVE" },
+		{ 12, "PAD" },		{ 13, "CHAIN" }, { 14, "KEY-TAG" }, { 15, "EDE" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].code == code)
+			return names[i].name;
+	return NULL;
+}
+
+static void put_edns_options(struct rdata *r)
+{
+	bool first = true;
+
+	while (rdata_left(r)) {
+		uint16_t code = cursor_be16(&r->c), len = cursor_be16(&r->c);
+		const uint8_t *p = cursor_bytes(&r->c, len);
+		const char *name = edns_option_name(code);
+
+		if (!p)
+			return;
+		strbuf_puts(r->b, first ? "" : " ");
+		first = false;
+		if (name)
+			strbuf_puts(r->b, name);
+		else
+			strbuf_printf(r->b, "OPT%u", code);
+		if (!len)
+			continue;
+		strbuf_putc(r->b, '=');
+		put_hex(r->b, p, len);
+	}
+}
+
+static void put_number(struct rdata *r, char size)
+{
+	uint32_t v = size == '1'   ? cursor_u8(&r->c)
+		     : size == '2' ? cursor_be16(&r->c)
+				   : cursor_be32(&r->c);
+
+	strbuf_u64(r->b, v);
+}
+
+static void put_addr(struct rdata *r, uint32_t len)
+{
+	const uint8_t *p = cursor_bytes(&r->c, len);
+	struct ipaddr a;
+
+	if (!p)
+		return;
+	a = len == 4 ? ipaddr_v4(p) : ipaddr_v6(p);
+	ipaddr_put(r->b, &a);
+}
+
+static void put_field(struct rdata *r, char field)
+{
+	switch (field) {
+	case 'n': put_name(r); break;
+	case '1':
+	case '2':
+	case '4': put_number(r, field); break;
+	case 'a': put_addr(r, 4); break;
+	case 'A': put_addr(r, 16); break;
+	case 's': put_string(r, true); break;
+	case 'k': put_string(r, false); break;
+	case 'S': put_strings(r); break;
+	case 'X':
+	case 'B': put_counted(r, field); break;
+	case 't': dns_type_put(r->b, cursor_be16(&r->c)); break;
+	case 'T': put_bitmap(r); break;
+	case 'd': put_time(r); break;
+	case 'p': put_svcparams(r); break;
+	case 'e': put_edns_options(r); break;
+	default: put_rest(r, field);
+	}
+}
+
+static const char *rdata_format(const struct dns_rr *rr)
+{
+	size_t i;
+
+	/* Only class IN's addresses are addresses (RFC 1035 3.4). */
+	if ((rr->type == DNS_T_A || rr->type == DNS_T_AAAA) && rr->class != 1)
+		return NULL;
+	for (i = 0; i < ARRAY_SIZE(rdata_formats); i++)
+		if (rdata_formats[i].type == rr->type)
+			return rdata_formats[i].format;
+	return NULL;
+}
+
+static void put_generic(struct strbuf *b, const struct dns_msg *m, const struct dns_rr *rr)
+{
+	struct cursor c = msg_cursor(m, rr->rdata_off);
+	uint32_t left = cursor_left(&c), len = left < rr->rdlen ? left : rr->rdlen;
+
+	strbuf_printf(b, "\\# %u%s", rr->rdlen, len ? " " : "");
+	put_hex(b, c.data + c.off, len);
+}
+
+enum dns_status dns_rdata_put(struct strbuf *b, const struct dns_msg *m, const struct dns_rr *rr)
+{
+	const char *format = rdata_format(rr), *f;
+	struct rdata r = { .b = b, .msg = m };
+	struct strbuf saved = *b;
+
+	r.c = cursor_init(m->data, m->caplen, rr->rdata_off + rr->rdlen);
+	cursor_skip(&r.c, rr->rdata_off);
+	for (f = format; f && *f && cursor_ok(&r.c); f++) {
+		/* The last field may be an empty list; it brings no space along. */
+		if (f != format && (f[1] || rdata_left(&r)))
+			strbuf_putc(b, ' ');
+		put_field(&r, *f);
+	}
+	if (format && cursor_ok(&r.c) && !rdata_left(&r))
+		return DNS_OK;
+	if (b->len != saved.len) {
+		*b = saved;
+		b->s[b->len] = '\0';
+	}
+	put_generic(b, m, rr);
+	if (!format)
+		return DNS_OK;
+	return r.c.truncated ? DNS_TRUNCATED : DNS_MALFORMED;
+}
+
+/* --- EDNS --------------------------------------------------------------------- */
+
+static void edns_option(struct dns_edns *e, uint16_t code, struct cursor *c, uint16_t len)
+{
+	struct cursor o = cursor_init(c->data, c->off + len, c->off + len);
+
+	cursor_skip(&o, c->off);
+	if (code == 10)
+		e->has_cookie = true;
+	if (code != 15 || e->has_error)
+		return;
+	e->error = cursor_be16(&o);
+	e->has_error = cursor_ok(&o);
+	e->error_text = o.off;
+	e->error_text_len = cursor_left(&o);
+}
+
+static void edns_options(struct dns_edns *e, const struct dns_msg *m, const struct dns_rr *rr)
+{
+	struct cursor c = cursor_init(m->data, m->caplen, rr->rdata_off + rr->rdlen);
+
+	cursor_skip(&c, rr->rdata_off);
+	while (cursor_left(&c)) {
+		uint16_t code = cursor_be16(&c), len = cursor_be16(&c);
+
+		if (!cursor_ok(&c) || !cursor_need(&c, len))
+			return;
+		edns_option(e, code, &c, len);
+		cursor_skip(&c, len);
+	}
+}
+
+void dns_edns_get(struct dns_edns *e, const struct dns_msg *m)
+{
+	struct dns_walk w;
+	struct dns_rr rr;
+
+	*e = (struct dns_edns){ 0 };
+	if (!m->count[DNS_ADDITIONAL])
+		return;
+	dns_walk_init(&w, m);
+	while (dns_walk_next(&w, &rr)) {
+		if (rr.section != DNS_ADDITIONAL || rr.type != DNS_T_OPT)
+			continue;
+		e->present = true;
+		e->udp_size = rr.class;
+		e->ext_rcode = (uint8_t)(rr.ttl >> 24);
+		e->version = (uint8_t)(rr.ttl >> 16);
+		e->dnssec_ok = rr.ttl & 0x8000;
+		edns_options(e, m, &rr);
+		return;
+	}
+}
+
+/* --- names of numbers (IANA, "Domain Name System (DNS) Parameters") ----------- */
+
+static const char *const type_names[] = {
+	[1] = "A",	   [2] = "NS",	     [3] = "MD",	  [4] = "MF",
+	[5] = "CNAME",	   [6] = "SOA",	     [7] = "MB",	  [8] = "MG",
+	[9] = "MR",	   [10] = "NULL",    [11] = "WKS",	  [12] = "PTR",
+	[13] = "HINFO",	   [14] = "MINFO",   [15] = "MX",	  [16] = "TXT",
+	[17] = "RP",	   [18] = "AFSDB",   [19] = "X25",	  [20] = "ISDN",
+	[21] = "RT",	   [22] = "NSAP",    [23] = "NSAP-PTR",	  [24] = "SIG",
+	[25] = "KEY",	   [26] = "PX",	     [27] = "GPOS",	  [28] = "AAAA",
+	[29] = "LOC",	   [30] = "NXT",     [31] = "EID",	  [32] = "NIMLOC",
+	[33] = "SRV",	   [34] = "ATMA",    [35] = "NAPTR",	  [36] = "KX",
+	[37] = "CERT",	   [38] = "A6",	     [39] = "DNAME",	  [40] = "SINK",
+	[41] = "OPT",	   [42] = "APL",     [43] = "DS",	  [44] = "SSHFP",
+	[45] = "IPSECKEY", [46] = "RRSIG",   [47] = "NSEC",	  [48] = "DNSKEY",
+	[49] = "DHCID",	   [50] = "NSEC3",   [51] = "NSEC3PARAM", [52] = "TLSA",
+	[53] = "SMIMEA",   [55] = "HIP",     [56] = "NINFO",	  [57] = "RKEY",
+	[58] = "TALINK",   [59] = "CDS",     [60] = "CDNSKEY",	  [61] = "OPENPGPKEY",
+	[62] = "CSYNC",	   [63] = "ZONEMD",  [64] = "SVCB",	  [65] = "HTTPS",
+	[66] = "DSYNC",	   [99] = "SPF",     [100] = "UINFO",	  [101] = "UID",
+	[102] = "GID",	   [103] = "UNSPEC", [104] = "NID",	  [105] = "L32",
+	[106] = "L64",	   [107] = "LP",     [108] = "EUI48",	  [109] = "EUI64",
+	[249] = "TKEY",	   [250] = "TSIG",   [251] = "IXFR",	  [252] = "AXFR",
+	[253] = "MAILB",   [254] = "MAILA",  [255] = "ANY",	  [256] = "URI",
+	[257] = "CAA",	   [258] = "AVC",    [259] = "DOA",	  [260] = "AMTRELAY",
+	[261] = "RESINFO", [262] = "WALLET",
+};
+
+static const char *const rcode_names[] = {
+	"NOERROR",  "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP",   "REFUSED",
+	"YXDOMAIN", "YXRRSET", "NXRRSET",  "NOTAUTH",  "NOTZONE",  "DSOTYPENI",
+	NULL,	    NULL,      NULL,	   NULL,       "BADVERS",  "BADKEY",
+	"BADTIME",  "BADMODE", "BADNAME",  "BADALG",   "BADTRUNC", "BADCOOKIE",
+};
+
+static const char *const opcode_names[] = {
+	"QUERY", "IQUERY", "STATUS", NULL, "NOTIFY", "UPDATE", "DSO",
+};
+
+static const char *const ede_names[] = {
+	"Other Error",
+	"Unsupported DNSKEY Algorithm",
+	"Unsupported DS Digest Type",
+	"Stale Answer",
+	"Forged Answer",
+	"DNSSEC Indeterminate",
+	"DNSSEC Bogus",
+	"Signature Expired",
+	"Signature Not Yet Valid",
+	"DNSKEY Missing",
+	"RRSIGs Missing",
+	"No Zone Key Bit Set",
+	"NSEC Missing",
+	"Cached Error",
+	"Not Ready",
+	"Blocked",
+	"Censored",
+	"Filtered",
+	"Prohibited",
+	"Stale NXDOMAIN Answer",
+	"Not Authoritative",
+	"Not Supported",
+	"No Reachable Authority",
+	"Network Error",
+	"Invalid Data",
+	"Signature Expired before Valid",
+	"Too Early",
+	"Unsupported NSEC3 Iterations Value",
+	"Unable to conform to policy",
+	"Synthesized",
+};
+
+const char *dns_type_name(uint16_t type)
+{
+	if (type < ARRAY_SIZE(type_names))
+		return type_names[type];
+	if (type == 32768)
+		return "TA";
+	return type == 32769 ? "DLV" : NULL;
+}
+
+const char *dns_class_name(uint16_t class)
+{
+	switch (class) {
+	case 1: return "IN";
+	case 3: return "CH";
+	case 4: return "HS";
+	case 254: return "NONE";
+	case 255: return "ANY";
+	default: return NULL;
+	}
+}
+
+const char *dns_rcode_name(uint16_t rcode)
+{
+	return rcode < ARRAY_SIZE(rcode_names) ? rcode_names[rcode] : NULL;
+}
+
+const char *dns_opcode_name(uint8_t opcode)
+{
+	return opcode < ARRAY_SIZE(opcode_names) ? opcode_names[opcode] : NULL;
+}
+
+const char *dns_ede_name(uint16_t code)
+{
+	return code < ARRAY_SIZE(ede_names) ? ede_names[code] : NULL;
+}
+
+static void put_named(struct strbuf *b, const char *name, const char *prefix, uint16_t number)
+{
+	if (name)
+		strbuf_puts(b, name);
+	else
+		strbuf_printf(b, "%s%u", prefix, number);
+}
+
+void dns_type_put(struct strbuf *b, uint16_t type)
+{
+	put_named(b, dns_type_name(type), "TYPE", type);
+}
+
+void dns_class_put(struct strbuf *b, uint16_t class)
+{
+	put_named(b, dns_class_name(class), "CLASS", class);
+}
+
+void dns_rcode_put(struct strbuf *b, uint16_t rcode)
+{
+	put_named(b, dns_rcode_name(rcode), "RCODE", rcode);
+}
+
+void dns_opcode_put(struct strbuf *b, uint8_t opcode)
+{
+	put_named(b, dns_opcode_name(opcode), "OPCODE", opcode);
+}

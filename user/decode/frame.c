@@ -1,0 +1,710 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation
+ *
+ * One cursor walks the frame from the outside in. Its `len` is what the layer
+ * just read says that the packet has, so that a read behind it is malformed,
+ * and one behind the captured bytes is truncated (cursor.h). Each layer narrows
+ * the cursor to its own payload and returns the function for the next one, or
+ * NULL; there is no recursion, and a fixed bound on the number of headers.
+ *
+ * What was read before a fault stays in *f: an IPv4 source address is known
+ * although the header ends behind it. `layer` tells how far it went.
+ */
+#include "decode/frame.h"
+
+#include <errno.h>
+#include <pcap/dlt.h>
+#include <string.h>
+
+#include "decode/cursor.h"
+#include "util/cleanup.h"
+
+#define ETH_ALEN	  6
+#define ETHERTYPE_MIN	  0x600 /* IEEE 802.3: below is a length, up to 1500 */
+#define ETHERTYPE_MAX_LEN 1500
+#define MAX_HEADERS	  32 /* per frame: tags, IP headers and extension headers */
+#define IP4_HLEN_MIN	  20
+#define IP6_HLEN	  40
+#define UDP_HLEN	  8
+#define TCP_HLEN_MIN	  20
+#define SLL_HLEN_ADDR	  8 /* LINUX_SLL has room for eight bytes of address */
+#define NULL_AF_INET	  2
+
+enum {
+	ET_IP = 0x0800,
+	ET_ARP = 0x0806,
+	ET_RARP = 0x8035,
+	ET_VLAN = 0x8100,
+	ET_IP6 = 0x86dd,
+	ET_QINQ = 0x88a8,
+	ET_QINQ_OLD = 0x9100,
+};
+
+enum {
+	PROTO_HOPOPTS = 0,
+	PROTO_ICMP = 1,
+	PROTO_IPIP = 4,
+	PROTO_TCP = 6,
+	PROTO_UDP = 17,
+	PROTO_IP6 = 41,
+	PROTO_ROUTING = 43,
+	PROTO_FRAGMENT = 44,
+	PROTO_ICMP6 = 58,
+	PROTO_NONE = 59,
+	PROTO_DSTOPTS = 60,
+};
+
+struct walk;
+typedef void (*layer_fn)(struct walk *);
+
+/* What is next is set by the layer before it. */
+struct walk {
+	struct frame *f;
+	struct cursor c;
+	layer_fn next;
+};
+
+static void walk_ethertype(struct walk *w);
+static void walk_ip(struct walk *w);
+static void walk_ip4(struct walk *w);
+static void walk_ip6(struct walk *w);
+
+static void fault(struct walk *w, enum frame_fault what, uint32_t value)
+{
+	w->f->fault = what;
+	w->f->fault_value = value;
+}
+
+/* Cuts the packet to len bytes from here; a len behind its end changes nothing. */
+static void narrow(struct walk *w, uint32_t len)
+{
+	struct cursor *c = &w->c;
+
+	if (len >= cursor_reported(c))
+		return;
+	c->len = c->off + len;
+	if (c->caplen > c->len)
+		c->caplen = c->len;
+}
+
+/* --- transport ------------------------------------------------------------ */
+
+static void set_payload(struct walk *w, uint32_t len)
+{
+	struct frame *f = w->f;
+
+	f->payload_off = w->c.off;
+	f->payload_len = len;
+	f->payload_caplen = cursor_left(&w->c) < len ? cursor_left(&w->c) : len;
+}
+
+static void walk_ports(struct walk *w)
+{
+	struct flow *flow = &w->f->flow;
+
+	flow->sport = cursor_be16(&w->c);
+	flow->dport = cursor_be16(&w->c);
+	flow->has_ports = cursor_ok(&w->c);
+}
+
+static void walk_udp(struct walk *w)
+{
+	uint32_t len, whole = cursor_reported(&w->c);
+	bool has_len;
+
+	walk_ports(w);
+	len = cursor_be16(&w->c);
+	has_len = cursor_ok(&w->c);
+	w->f->udp_len = len;
+	w->f->has_udp_len = has_len;
+	if (!has_len)
+		return;
+	/* RFC 2675: zero is the rest of a jumbogram. */
+	if (len == 0 && whole > UINT16_MAX)
+		len = whole;
+	if (len < UDP_HLEN) {
+		fault(w, FAULT_UDP_LEN, len);
+		return;
+	}
+	if (len > whole && !w->f->is_fragment)
+		fault(w, FAULT_UDP_LEN_OVER, len);
+	if (!cursor_skip(&w->c, 2))
+		return;
+	narrow(w, len - UDP_HLEN);
+	set_payload(w, cursor_reported(&w->c));
+}
+
+static void walk_tcp(struct walk *w)
+{
+	struct frame *f = w->f;
+	struct cursor *c = &w->c;
+	uint16_t bits;
+
+	walk_ports(w);
+	f->tcp_seq = cursor_be32(c);
+	f->tcp_ack = cursor_be32(c);
+	bits = cursor_be16(c);
+	f->tcp_window = cursor_be16(c);
+	f->has_tcp = cursor_ok(c);
+	f->tcp_hlen = (uint8_t)(bits >> 12 << 2);
+	f->tcp_flags = bits & 0xfff;
+	if (!f->has_tcp)
+		return;
+	if (f->tcp_hlen < TCP_HLEN_MIN) {
+		fault(w, FAULT_TCP_HEADER_LEN, f->tcp_hlen);
+		return;
+	}
+	cursor_skip(c, 2); /* checksum */
+	f->tcp_urgent = cursor_be16(c);
+	f->has_urgent = cursor_ok(c);
+	if (cursor_skip(c, f->tcp_hlen - TCP_HLEN_MIN))
+		set_payload(w, cursor_reported(c));
+}
+
+/* --- what an ICMP error quotes -------------------------------------------- */
+
+static bool quoted_ip4(struct flow *q, struct cursor *c, bool *first)
+{
+	const uint8_t *p = cursor_bytes(c, IP4_HLEN_MIN);
+	uint32_t hlen;
+
+	if (!p || p[0] >> 4 != 4)
+		return false;
+	hlen = (p[0] & 0xfu) << 2;
+	q->proto = p[9];
+	q->src = ipaddr_v4(p + 12);
+	q->dst = ipaddr_v4(p + 16);
+	*first = !((p[6] & 0x1f) << 8 | p[7]);
+	return hlen >= IP4_HLEN_MIN && cursor_skip(c, hlen - IP4_HLEN_MIN);
+}
+
+static bool is_skippable_ext(uint8_t proto)
+{
+	return proto == PROTO_HOPOPTS || proto == PROTO_ROUTING || proto == PROTO_DSTOPTS;
+}
+
+static bool quoted_ip6(struct flow *q, struct cursor *c, bool *first)
+{
+	const uint8_t *p = cursor_bytes(c, IP6_HLEN);
+	unsigned int i;
+
+	if (!p || p[0] >> 4 != 6)
+		return false;
+	q->proto = p[6];
+	q->src = ipaddr_v6(p + 8);
+	q->dst = ipaddr_v6(p + 24);
+	*first = true;
+	for (i = 0; i < MAX_HEADERS; i++) {
+		bool frag = q->proto == PROTO_FRAGMENT;
+
+		if (!frag && !is_skippable_ext(q->proto))
+			return true;
+		p = cursor_bytes(c, 8);
+		if (!p || (!frag && !cursor_skip(c, p[1] * 8u)))
+			return false;
+		q->proto = p[0];
+		if (frag && (p[2] << 8 | p[3]) & 0xfff8)
+			*first = false;
+	}
+	return false;
+}
+
+/* RFC 792 and RFC 4443: the error carries the packet's beginning, ports included if we are lucky.
+ */
+static void walk_quoted(struct walk *w, bool six)
+{
+	struct frame *f = w->f;
+	struct cursor c = w->c;
+	struct flow *q = &f->quoted;
+	bool first = false, whole;
+
+	whole = six ? quoted_ip6(q, &c, &first) : quoted_ip4(q, &c, &first);
+	f->has_quoted = q->src.family != 0;
+	if (!whole || !first || (q->proto != PROTO_TCP && q->proto != PROTO_UDP))
+		return;
+	q->sport = cursor_be16(&c);
+	q->dport = cursor_be16(&c);
+	q->has_ports = cursor_ok(&c);
+	if (q->proto == PROTO_UDP && cursor_skip(&c, 4)) {
+		f->quoted_payload_off = c.off;
+		f->quoted_payload_caplen = cursor_left(&c);
+	}
+}
+
+/* RFC 792: destination unreachable, source quench, redirect, time exceeded, parameter problem. */
+static bool is_icmp_error(uint8_t type)
+{
+	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+}
+
+static void walk_icmp_any(struct walk *w, bool six)
+{
+	struct frame *f = w->f;
+	struct cursor *c = &w->c;
+
+	f->icmp_type = cursor_u8(c);
+	f->icmp_code = cursor_u8(c);
+	if (!cursor_ok(c))
+		return;
+	/* RFC 4443 2.1: ICMPv6 errors have the high bit clear. */
+	f->icmp_is_error = six ? f->icmp_type < 128 : is_icmp_error(f->icmp_type);
+	if (cursor_skip(c, 6) && f->icmp_is_error)
+		walk_quoted(w, six);
+}
+
+static void walk_icmp(struct walk *w)
+{
+	walk_icmp_any(w, false);
+}
+
+static void walk_icmp6(struct walk *w)
+{
+	walk_icmp_any(w, true);
+}
+
+/* --- network -------------------------------------------------------------- */
+
+static const struct {
+	uint8_t proto;
+	enum frame_l4 l4;
+	layer_fn walk;
+} transports[] = {
+	{ PROTO_TCP, L4_TCP, walk_tcp },
+	{ PROTO_UDP, L4_UDP, walk_udp },
+	{ PROTO_ICMP, L4_ICMP, walk_icmp },
+	{ PROTO_ICMP6, L4_ICMP6, walk_icmp6 },
+};
+
+static void walk_transport(struct walk *w)
+{
+	struct frame *f = w->f;
+	uint8_t proto = f->flow.proto;
+	size_t i;
+
+	f->layer = LAYER_PAYLOAD;
+	f->l4_off = w->c.off;
+	f->l4_len = cursor_reported(&w->c);
+	f->l4_caplen = cursor_left(&w->c);
+	f->l4 = L4_OTHER;
+	if (f->frag_off)
+		return;
+	if ((proto == PROTO_IPIP || proto == PROTO_IP6) && !f->is_fragment) {
+		w->next = walk_ip;
+		return;
+	}
+	for (i = 0; i < ARRAY_SIZE(transports); i++) {
+		if (transports[i].proto == proto) {
+			f->l4 = transports[i].l4;
+			transports[i].walk(w);
+			return;
+		}
+	}
+}
+
+/* A new IP header forgets the one around it. */
+static void enter_ip(struct walk *w, uint8_t version)
+{
+	struct frame *f = w->f;
+
+	if (f->ip_version)
+		f->nr_tunnels++;
+	f->ip_version = version;
+	f->l3_off = w->c.off;
+	f->layer = version == 4 ? LAYER_IP4 : LAYER_IP6;
+	f->l4 = L4_NONE;
+	f->nr_ext = 0;
+	f->is_fragment = f->more_fragments = false;
+	f->frag_off = 0;
+	f->ip_id = 0;
+}
+
+static bool ip4_fields(struct walk *w)
+{
+	struct frame *f = w->f;
+	struct cursor *c = &w->c;
+	uint16_t bits;
+
+	f->ip_id = cursor_be16(c);
+	bits = cursor_be16(c);
+	f->ttl = cursor_u8(c);
+	f->flow.proto = cursor_u8(c);
+	cursor_skip(c, 2); /* checksum */
+	f->more_fragments = bits & 0x2000;
+	f->frag_off = (bits & 0x1fffu) * 8;
+	f->is_fragment = f->more_fragments || f->frag_off;
+	return cursor_ok(c);
+}
+
+static bool ip4_addresses(struct walk *w, uint32_t options)
+{
+	struct frame *f = w->f;
+	const uint8_t *src = cursor_bytes(&w->c, 4), *dst;
+
+	if (!src)
+		return false;
+	f->flow.src = ipaddr_v4(src);
+	f->has_src = true;
+	dst = cursor_bytes(&w->c, 4);
+	if (!dst || !cursor_skip(&w->c, options))
+		return false;
+	f->flow.dst = ipaddr_v4(dst);
+	f->has_dst = true;
+	return true;
+}
+
+static void walk_ip4(struct walk *w)
+{
+	struct cursor *c = &w->c;
+	uint32_t hlen, total;
+	uint8_t first;
+
+	enter_ip(w, 4);
+	if (!cursor_need(c, 1))
+		return;
+	first = cursor_u8(c);
+	hlen = (first & 0xfu) << 2;
+	if (first >> 4 != 4) {
+		fault(w, FAULT_IP_VERSION, first >> 4);
+		return;
+	}
+	if (hlen < IP4_HLEN_MIN) {
+		fault(w, FAULT_IP_HEADER_LEN, hlen);
+		return;
+	}
+	cursor_skip(c, 1); /* type of service */
+	total = cursor_be16(c);
+	if (!cursor_ok(c))
+		return;
+	/* Zero is a segment left to the device, or one above 64 KiB (BIG TCP). */
+	if (total == 0)
+		total = cursor_reported(c) + 4;
+	if (total < hlen) {
+		fault(w, FAULT_IP_TOTAL_LEN, total);
+		return;
+	}
+	narrow(w, total - 4);
+	if (ip4_fields(w) && ip4_addresses(w, hlen - IP4_HLEN_MIN))
+		walk_transport(w);
+}
+
+/* RFC 8200 4: each is `next header`, `length in 8 bytes after the first 8`, data. */
+static bool ip6_ext(struct walk *w)
+{
+	struct frame *f = w->f;
+	struct cursor *c = &w->c;
+	uint8_t kind = f->flow.proto, next, len;
+	uint16_t bits;
+
+	if (f->nr_ext < FRAME_MAX_EXT)
+		f->ext[f->nr_ext++] = kind;
+	next = cursor_u8(c);
+	len = cursor_u8(c);
+	if (kind != PROTO_FRAGMENT) {
+		if (!cursor_ok(c) || !cursor_skip(c, 6 + len * 8u))
+			return false;
+		f->flow.proto = next;
+		return true;
+	}
+	bits = cursor_be16(c);
+	f->ip_id = cursor_be32(c);
+	if (!cursor_ok(c))
+		return false;
+	f->flow.proto = next;
+	f->frag_off = bits & 0xfff8;
+	f->more_fragments = bits & 1;
+	f->is_fragment = f->more_fragments || f->frag_off;
+	return true;
+}
+
+static void walk_ip6_payload(struct walk *w)
+{
+	struct frame *f = w->f;
+	unsigned int i;
+
+	for (i = 0; i < MAX_HEADERS && !f->is_fragment; i++) {
+		if (!is_skippable_ext(f->flow.proto) && f->flow.proto != PROTO_FRAGMENT)
+			break;
+		f->layer = LAYER_IP6_EXT;
+		if (!ip6_ext(w))
+			return;
+	}
+	walk_transport(w);
+}
+
+/* RFC 2675: a payload length of zero and the jumbo option in the first extension header. */
+static uint32_t ip6_jumbo_len(const struct walk *w, uint8_t next)
+{
+	struct cursor c = w->c;
+	uint32_t end;
+
+	if (next != PROTO_HOPOPTS || !cursor_skip(&c, 1))
+		return 0;
+	end = c.off + 7 + cursor_u8(&c) * 8u;
+	while (c.off < end && cursor_ok(&c)) {
+		uint8_t type = cursor_u8(&c), len = type ? cursor_u8(&c) : 0;
+
+		if (type == 0xc2 && len == 4)
+			return cursor_be32(&c);
+		cursor_skip(&c, len);
+	}
+	return 0;
+}
+
+static bool ip6_address(struct walk *w, struct ipaddr *a, bool *has)
+{
+	const uint8_t *p = cursor_bytes(&w->c, 16);
+
+	if (!p)
+		return false;
+	*a = ipaddr_v6(p);
+	*has = true;
+	return true;
+}
+
+static void walk_ip6(struct walk *w)
+{
+	struct frame *f = w->f;
+	struct cursor *c = &w->c;
+	uint32_t len, here = cursor_reported(c);
+	uint8_t first;
+
+	enter_ip(w, 6);
+	first = cursor_u8(c);
+	if (!cursor_ok(c))
+		return;
+	if (first >> 4 != 6) {
+		fault(w, FAULT_IP_VERSION, first >> 4);
+		return;
+	}
+	if (here < IP6_HLEN)
+		fault(w, FAULT_IP6_SHORT, here);
+	cursor_skip(c, 3); /* class and label */
+	len = cursor_be16(c);
+	f->flow.proto = cursor_u8(c);
+	f->ttl = cursor_u8(c);
+	if (!ip6_address(w, &f->flow.src, &f->has_src) ||
+	    !ip6_address(w, &f->flow.dst, &f->has_dst))
+		return;
+	if (len == 0)
+		len = ip6_jumbo_len(w, f->flow.proto);
+	narrow(w, len);
+	walk_ip6_payload(w);
+}
+
+/* Inside an IP header the version nibble decides, whatever the protocol number said. */
+static void walk_ip(struct walk *w)
+{
+	struct frame *f = w->f;
+	uint8_t version;
+
+	if (!cursor_need(&w->c, 1))
+		return;
+	version = w->c.data[w->c.off] >> 4;
+	if (version == 4) {
+		w->next = walk_ip4;
+	} else if (version == 6) {
+		w->next = walk_ip6;
+	} else {
+		f->layer = LAYER_IP_VERSION;
+		fault(w, FAULT_IP_VERSION, version);
+	}
+}
+
+/* --- link ----------------------------------------------------------------- */
+
+static void set_l2(struct walk *w)
+{
+	w->f->l2_off = w->c.off;
+	w->f->l2_len = cursor_reported(&w->c);
+}
+
+static void walk_vlan(struct walk *w)
+{
+	struct frame *f = w->f;
+	uint16_t tci;
+
+	f->layer = LAYER_VLAN;
+	f->vlan_tpid = f->ethertype;
+	tci = cursor_be16(&w->c);
+	if (!cursor_ok(&w->c))
+		return;
+	if (f->nr_vlans < ARRAY_SIZE(f->vlan_tci))
+		f->vlan_tci[f->nr_vlans] = tci;
+	f->last_tci = tci;
+	f->nr_vlans++;
+	f->ethertype = cursor_be16(&w->c);
+	f->has_type = cursor_ok(&w->c);
+	if (f->has_type)
+		w->next = walk_ethertype;
+}
+
+static void walk_arp(struct walk *w)
+{
+	w->f->layer = LAYER_ARP;
+	w->f->l3_off = w->c.off;
+}
+
+/* IEEE 802.2; only the SNAP form with an Ethernet type goes on. */
+static void walk_llc(struct walk *w)
+{
+	static const uint8_t snap[] = { 0xaa, 0xaa, 0x03, 0, 0, 0 };
+	struct frame *f = w->f;
+	const uint8_t *p;
+
+	f->layer = LAYER_LLC;
+	if (cursor_left(&w->c) < sizeof(snap) ||
+	    memcmp(w->c.data + w->c.off, snap, sizeof(snap)) != 0)
+		return;
+	p = cursor_bytes(&w->c, sizeof(snap));
+	f->ethertype = cursor_be16(&w->c);
+	if (p && cursor_ok(&w->c))
+		w->next = walk_ethertype;
+}
+
+/* IEEE 802.3: the two bytes are the length of an LLC frame, or of Novell's raw IPX. */
+static void walk_8023(struct walk *w)
+{
+	struct frame *f = w->f;
+
+	narrow(w, f->ethertype);
+	set_l2(w);
+	if (cursor_left(&w->c) >= 2 && w->c.data[w->c.off] == 0xff &&
+	    w->c.data[w->c.off + 1] == 0xff)
+		f->layer = LAYER_RAW_8023;
+	else
+		walk_llc(w);
+}
+
+static const struct {
+	uint16_t type;
+	layer_fn walk;
+} ethertypes[] = {
+	{ ET_IP, walk_ip4 },	    { ET_IP6, walk_ip6 },   { ET_ARP, walk_arp },
+	{ ET_RARP, walk_arp },	    { ET_VLAN, walk_vlan }, { ET_QINQ, walk_vlan },
+	{ ET_QINQ_OLD, walk_vlan },
+};
+
+static void walk_ethertype(struct walk *w)
+{
+	struct frame *f = w->f;
+	size_t i;
+
+	set_l2(w);
+	for (i = 0; i < ARRAY_SIZE(ethertypes); i++) {
+		if (ethertypes[i].type == f->ethertype) {
+			w->next = ethertypes[i].walk;
+			return;
+		}
+	}
+	if (f->ethertype && f->ethertype <= ETHERTYPE_MAX_LEN)
+		walk_8023(w);
+	else if (f->ethertype && f->ethertype < ETHERTYPE_MIN)
+		fault(w, FAULT_LENGTH_TYPE, f->ethertype);
+}
+
+static void walk_ether(struct walk *w)
+{
+	struct frame *f = w->f;
+	struct cursor *c = &w->c;
+
+	f->mac_len = ETH_ALEN;
+	f->mac_dst_off = c->off;
+	f->has_mac_dst = cursor_skip(c, ETH_ALEN);
+	f->mac_src_off = c->off;
+	f->has_mac_src = f->has_mac_dst && cursor_skip(c, ETH_ALEN);
+	f->ethertype = cursor_be16(c);
+	f->has_type = cursor_ok(c);
+	if (f->has_type)
+		w->next = walk_ethertype;
+}
+
+/* https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html */
+static void walk_sll(struct walk *w)
+{
+	struct frame *f = w->f;
+	struct cursor *c = &w->c;
+	uint16_t alen;
+
+	cursor_skip(c, 4); /* packet type, ARPHRD */
+	alen = cursor_be16(c);
+	f->mac_src_off = c->off;
+	f->mac_len = (uint8_t)(alen < SLL_HLEN_ADDR ? alen : SLL_HLEN_ADDR);
+	f->has_mac_src = cursor_skip(c, SLL_HLEN_ADDR) && f->mac_len;
+	f->ethertype = cursor_be16(c);
+	f->has_type = cursor_ok(c);
+	if (f->has_type)
+		w->next = walk_ethertype;
+}
+
+/* https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html */
+static void walk_sll2(struct walk *w)
+{
+	struct frame *f = w->f;
+	struct cursor *c = &w->c;
+	uint8_t alen;
+
+	f->ethertype = cursor_be16(c);
+	cursor_skip(c, 9); /* reserved, interface index, ARPHRD, packet type */
+	alen = cursor_u8(c);
+	f->mac_src_off = c->off;
+	f->mac_len = alen < SLL_HLEN_ADDR ? alen : SLL_HLEN_ADDR;
+	f->has_type = cursor_skip(c, SLL_HLEN_ADDR);
+	f->has_mac_src = f->has_type && f->mac_len;
+	if (f->has_type)
+		w->next = walk_ethertype;
+}
+
+/* The address family in the byte order of the machine that wrote the file. */
+static void walk_null(struct walk *w)
+{
+	uint32_t family = cursor_be32(&w->c);
+
+	if (!cursor_ok(&w->c))
+		return;
+	if (family > 0xffff)
+		family = __builtin_bswap32(family);
+	set_l2(w);
+	w->f->null_family = family;
+	if (family == NULL_AF_INET)
+		w->next = walk_ip4;
+	else if (family == 10 || family == 24 || family == 28 || family == 30)
+		w->next = walk_ip6; /* Linux, NetBSD, FreeBSD, macOS */
+}
+
+static const struct {
+	int dlt;
+	layer_fn walk;
+} links[] = {
+	{ DLT_EN10MB, walk_ether },    { DLT_RAW, walk_ip },	    { DLT_NULL, walk_null },
+	{ DLT_LINUX_SLL2, walk_sll2 }, { DLT_LINUX_SLL, walk_sll },
+};
+
+int decode_frame(struct frame *f, const uint8_t *data, uint32_t caplen, uint32_t wirelen, int dlt)
+{
+	struct walk w = { .f = f };
+	unsigned int n;
+	size_t i;
+
+	memset(f, 0, sizeof(*f));
+	f->data = data;
+	f->caplen = caplen;
+	f->wirelen = wirelen;
+	f->dlt = dlt;
+	for (i = 0; i < ARRAY_SIZE(links) && !w.next; i++)
+		if (links[i].dlt == dlt)
+			w.next = links[i].walk;
+	if (!w.next)
+		return -ENOTSUP;
+	w.c = cursor_init(data, caplen, wirelen < caplen ? caplen : wirelen);
+	for (n = 0; w.next && n < MAX_HEADERS; n++) {
+		layer_fn walk = w.next;
+
+		w.next = NULL;
+		walk(&w);
+	}
+	f->truncated = w.c.truncated;
+	f->malformed = w.c.malformed || (f->fault && f->fault != FAULT_UDP_LEN_OVER) || w.next;
+	f->fault_read = !cursor_ok(&w.c);
+	return 0;
+}

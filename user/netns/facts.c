@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "netns/facts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dns/resolv.h"
+#include "netns/inventory.h"
+#include "netns/resolv_file.h"
+#include "netns/veth.h"
+#include "util/cleanup.h"
+
+#define RESOLV_CONF	 "/etc/resolv.conf"
+#define SYSTEMD_UPSTREAM "/run/systemd/resolve/resolv.conf"
+
+static void closedirp(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+/* The inode of a process's mount namespace; 0 if it is gone. */
+static uint32_t mntns_of(pid_t pid)
+{
+	char path[40];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	return stat(path, &st) < 0 ? 0 : (uint32_t)st.st_ino;
+}
+
+/*
+ * Reads through the root of pid; mntns is where it must be, 0 anywhere. False
+ * if it is gone, or went meanwhile: a mount namespace that ends with its last
+ * process takes its mounts along, and the file under a mount is not the one that
+ * the process saw.
+ */
+static bool read_of(pid_t pid, uint32_t mntns, enum resolv_source source, struct resolv_file *out)
+{
+	uint32_t before = mntns_of(pid);
+	char root[32];
+
+	if (!before || (mntns && mntns != before))
+		return false;
+	snprintf(root, sizeof(root), "/proc/%d/root", (int)pid);
+	resolv_file_read(root, pid == getpid() ? 0 : pid, RESOLV_CONF, out);
+	if (mntns_of(pid) != before)
+		return false;
+	out->source = source;
+	out->pid = (uint32_t)pid;
+	return true;
+}
+
+/*
+ * Any process of a mount namespace has the same files, unless it changed its
+ * root: those near to the asker come first. Inode numbers are reused at once
+ * when a namespace ends (`ip netns exec` in a loop), so a stranger must be older
+ * than the asker, which its pid tells well enough.
+ */
+static bool from_mntns(const struct target *t, const struct owner *asker, uint32_t ppid,
+		       struct resolv_file *out)
+{
+	const pid_t near[] = { (pid_t)ppid, t->pid, getpid() };
+	_cleanup_(closedirp) DIR *d = NULL;
+	struct dirent *ent;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(near); i++)
+		if (near[i] && read_of(near[i], asker->mntns, RESOLV_SAME_MNTNS, out))
+			return true;
+	d = opendir("/proc");
+	while (d && (ent = readdir(d))) {
+		long pid = strtol(ent->d_name, NULL, 10);
+
+		if (pid > 0 && pid < (long)asker->pid &&
+		    read_of((pid_t)pid, asker->mntns, RESOLV_SAME_MNTNS, out))
+			return true;
+	}
+	return false;
+}
+
+/* `ip netns exec NAME` gives its command a mount namespace of its own, with
+ * /etc/netns/NAME/resolv.conf in the place of /etc/resolv.conf if there is one. */
+static bool from_etc_netns(const char *name, enum resolv_source source, struct resolv_file *out)
+{
+	char path[RESOLV_PATH_LEN];
+
+	snprintf(path, sizeof(path), "/etc/netns/%s/resolv.conf", name);
+	if (access(path, F_OK) < 0)
+		return false;
+	resolv_file_read("/", 0, path, out);
+	out->source = source;
+	out->pid = (uint32_t)getpid();
+	snprintf(out->host_path, sizeof(out->host_path), "%s", path);
+	snprintf(out->path, sizeof(out->path), "%s", RESOLV_CONF);
+	return true;
+}
+
+/* Finds the name that the asker's parent gave to `ip netns exec`. */
+static bool from_netns_name(const struct target *t, struct resolv_file *out)
+{
+	_cleanup_(closedirp) DIR *d = opendir("/run/netns");
+	char path[RESOLV_PATH_LEN + 16];
+	struct dirent *ent;
+	struct stat st;
+
+	while (d && (ent = readdir(d))) {
+		snprintf(path, sizeof(path), "/run/netns/%s", ent->d_name);
+		if (ent->d_name[0] != '.' && stat(path, &st) == 0 && st.st_ino == t->ns.ino &&
+		    st.st_dev == t->ns.dev && from_etc_netns(ent->d_name, RESOLV_PARENT, out))
+			return true;
+	}
+	return false;
+}
+
+static bool from_parent(const struct target *t, const struct owner *asker, uint32_t ppid,
+			struct resolv_file *out)
+{
+	uint32_t mntns = mntns_of((pid_t)ppid);
+
+	if (!mntns)
+		return false;
+	if (asker->mntns && asker->mntns != mntns && from_netns_name(t, out))
+		return true;
+	return read_of((pid_t)ppid, mntns, RESOLV_PARENT, out);
+}
+
+/* The container may be gone, and its pid somebody else's. */
+static bool from_target(const struct target *t, struct resolv_file *out)
+{
+	char path[40];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)t->pid);
+	if (t->pid)
+		return stat(path, &st) == 0 && st.st_ino == t->ns.ino &&
+		       read_of(t->pid, 0, RESOLV_TARGET, out);
+	return t->kind == TARGET_NETNS && from_etc_netns(t->name, RESOLV_TARGET, out);
+}
+
+static void from_host(struct resolv_file *out)
+{
+	resolv_file_read("/", 0, RESOLV_CONF, out);
+	out->source = RESOLV_HOST;
+	out->pid = (uint32_t)getpid();
+}
+
+void facts_read_resolv(const struct target *t, const struct owner *asker, uint32_t ppid,
+		       struct resolv_file *out)
+{
+	if (asker && asker->pid) {
+		if (read_of((pid_t)asker->pid, asker->mntns, RESOLV_PROCESS, out))
+			return;
+		if (asker->mntns && from_mntns(t, asker, ppid, out))
+			return;
+		if (ppid && from_parent(t, asker, ppid, out))
+			return;
+	}
+	if (!from_target(t, out))
+		from_host(out);
+}
+
+static void add_server(struct dns_facts *f, const struct ipaddr *addr)
+{
+	uint32_t i;
+
+	for (i = f->resolv.conf.nr_servers; i < f->nr_servers; i++)
+		if (ipaddr_equal(&f->servers[i].addr, addr))
+			return;
+	for (i = 0; i < f->resolv.conf.nr_servers; i++)
+		if (ipaddr_equal(&f->resolv.conf.servers[i].addr, addr))
+			return;
+	if (f->nr_servers < RESOLV_MAX_SERVERS + 1)
+		f->servers[f->nr_servers++].addr = *addr;
+}
+
+/* libc asks 127.0.0.1 if no line names a server: resolv_server() says so. */
+static void list_servers(struct dns_facts *f, const struct ipaddr *server)
+{
+	const struct resolv_conf *c = &f->resolv.conf;
+	struct ipaddr fallback;
+	uint32_t i, line;
+
+	f->nr_servers = c->nr_servers;
+	for (i = 0; i < c->nr_servers; i++)
+		f->servers[i].addr = c->servers[i].addr;
+	if (!c->nr_servers) {
+		fallback = resolv_server(c, 0, &line);
+		add_server(f, &fallback);
+	}
+	if (server && server->family)
+		add_server(f, server);
+}
+
+/* Docker rewrites queries to its resolver to a random port: any socket there will do. */
+static bool is_listening(const struct dns_facts *f, const struct ipaddr *addr)
+{
+	static const uint8_t docker[4] = { 127, 0, 0, 11 };
+	struct ipaddr embedded = ipaddr_v4(docker);
+	uint32_t i;
+
+	if (ipaddr_equal(addr, &embedded))
+		for (i = 0; i < f->nr_listeners; i++)
+			if (ipaddr_equal(&f->listeners[i].addr, addr))
+				return true;
+	return netns_listens(f->listeners, f->nr_listeners, addr, IPPROTO_UDP, 53) ||
+	       netns_listens(f->listeners, f->nr_listeners, addr, IPPROTO_TCP, 53);
+}
+
+static bool is_local(const struct link *links, size_t n, const struct ipaddr *addr)
+{
+	size_t i;
+	uint32_t k;
+
+	if (ipaddr_is_loopback(addr))
+		return true;
+	for (i = 0; i < n; i++)
+		for (k = 0; k < links[i].nr_addrs && k < LINK_MAX_ADDRS; k++)
+			if (ipaddr_equal(&links[i].addrs[k].addr, addr))
+				return true;
+	return false;
+}
+
+struct facts_visit {
+	struct dns_facts *f;
+	struct link *links;
+	size_t nr_links;
+	struct err *e;
+};
+
+static int look_at_servers(struct facts_visit *v)
+{
+	struct dns_facts *f = v->f;
+	uint32_t i;
+	int r;
+
+	for (i = 0; i < f->nr_servers; i++) {
+		struct server_facts *s = &f->servers[i];
+
+		r = netns_route_here(&s->addr, &s->route_errno, v->e);
+		if (r)
+			return r;
+		s->is_gateway = ipaddr_equal(&s->addr, &f->gateway);
+		s->listening =
+			is_local(v->links, v->nr_links, &s->addr) && is_listening(f, &s->addr);
+	}
+	return 0;
+}
+
+static int visit_facts(void *arg)
+{
+	struct facts_visit *v = arg;
+	struct dns_facts *f = v->f;
+	size_t i;
+	int r;
+
+	r = inventory_links_here(&v->links, &v->nr_links, v->e);
+	if (!r)
+		r = netns_gateway_here(&f->has_default_route, &f->gateway, v->e);
+	if (!r)
+		r = netns_listeners_here(f->listeners, FACTS_MAX_LISTENERS, &f->nr_listeners, v->e);
+	if (r)
+		return r;
+	for (i = 0; i < v->nr_links; i++)
+		f->lo_up |= v->links[i].loopback && v->links[i].up;
+	return look_at_servers(v);
+}
+
+/* Systemd keeps the real ones apart from its stub. */
+static void list_upstreams(struct dns_facts *f)
+{
+	struct resolv_file file;
+	uint32_t i;
+
+	if (resolv_file_read("/", 0, SYSTEMD_UPSTREAM, &file) || !file.conf.nr_servers)
+		resolv_file_read("/", 0, RESOLV_CONF, &file);
+	for (i = 0; i < file.conf.nr_servers; i++)
+		if (!ipaddr_is_loopback(&file.conf.servers[i].addr))
+			f->upstreams[f->nr_upstreams++] = file.conf.servers[i].addr;
+}
+
+/* The address that the host has on the container's bridge. */
+static void find_bridge(const struct facts_visit *v, int nsfd, const struct target *t)
+{
+	struct veth_peer peer;
+	size_t i;
+
+	for (i = 0; i < v->nr_links; i++) {
+		if (veth_peer(nsfd, t->path, &v->links[i], &peer, NULL) || !peer.bridge_addr.family)
+			continue;
+		ipaddr_format(&peer.bridge_addr, v->f->bridge_addr);
+		return;
+	}
+}
+
+int facts_collect(const struct target *t, const struct owner *asker, uint32_t ppid,
+		  const struct ipaddr *server, struct dns_facts *out, struct err *e)
+{
+	struct facts_visit v = { .f = out, .e = e };
+	_cleanup_fd_ int fd = -1;
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	facts_read_resolv(t, asker, ppid, &out->resolv);
+	out->netns = t->ns.ino;
+	out->kind = t->kind;
+	memcpy(out->target, t->name, sizeof(out->target));
+	out->is_host_netns = t->is_host;
+	if (asker)
+		out->asker = *asker;
+	list_servers(out, server);
+	list_upstreams(out);
+	fd = target_open(t, e);
+	if (fd < 0)
+		return fd;
+	r = netns_call(fd, visit_facts, &v, e);
+	if (!r && !t->is_host)
+		find_bridge(&v, fd, t);
+	free(v.links);
+	return r;
+}

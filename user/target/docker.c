@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "target/docker.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "target/resolvers.h"
+#include "target/unix_http.h"
+#include "util/cleanup.h"
+
+#define DEFAULT_SOCKET "/var/run/docker.sock"
+#define MAX_CONTAINERS 1024
+
+/* What the engine takes as a name or an id prefix; nothing else is sent to it. */
+static bool valid_name(const char *name)
+{
+	static const char first[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+	return *name && strchr(first, *name) && strlen(name) < TARGET_NAME_LEN &&
+	       strspn(name + 1,
+		      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+		       strlen(name + 1);
+}
+
+static int find_socket(const char **out, struct err *e)
+{
+	const char *host = getenv("DOCKER_HOST");
+
+	*out = DEFAULT_SOCKET;
+	if (!host || !*host)
+		return 0;
+	if (strncmp(host, "unix://", 7) != 0) {
+		err_set(e, -ENOTSUP, "DOCKER_HOST=%s: only an engine on this machine can be asked",
+			host);
+		err_hint(e, "unset DOCKER_HOST, or set it to unix://PATH");
+		return -ENOTSUP;
+	}
+	*out = host + 7;
+	return 0;
+}
+
+/* One GET, its JSON on success. Text that is not JSON is bounded by the reader
+ * and refused by the parser. */
+static int get_json(const char *path, json_t **out, int *status, struct err *e)
+{
+	struct http_answer a;
+	json_error_t je;
+	const char *sock;
+	int r;
+
+	r = find_socket(&sock, e);
+	if (!r)
+		r = unix_http_get(sock, path, &a, e);
+	if (r == -ENOENT || r == -ECONNREFUSED) {
+		err_set(e, -ECONNREFUSED, "no Docker engine answers at %s", sock);
+		err_hint(e, "systemctl start docker, or DOCKER_HOST=unix://PATH");
+		return -ECONNREFUSED;
+	}
+	if (r)
+		return err_wrap(e, "docker engine");
+	*status = a.status;
+	*out = json_loadb(a.body, a.len, JSON_REJECT_DUPLICATES, &je);
+	http_answer_fini(&a);
+	if (!*out)
+		return err_set(e, -EPROTO, "docker engine: %s: the answer is not JSON", sock);
+	return 0;
+}
+
+static void copy(char *out, size_t size, const json_t *string)
+{
+	snprintf(out, size, "%s", json_is_string(string) ? json_string_value(string) : "");
+}
+
+/* Names come as "/php". */
+static void copy_name(char *out, size_t size, const json_t *string)
+{
+	const char *s = json_is_string(string) ? json_string_value(string) : "";
+
+	snprintf(out, size, "%s", *s == '/' ? s + 1 : s);
+}
+
+static int refused(const char *name, int status, const json_t *j, struct err *e)
+{
+	const json_t *message = json_object_get(j, "message");
+	const char *text = json_is_string(message) ? json_string_value(message) : "";
+
+	if (strcasestr(text, "multiple IDs")) {
+		err_set(e, -EEXIST, "docker:%s: fits several containers", name);
+		err_hint(e, "more digits of the id, or the name");
+		return -EEXIST;
+	}
+	if (status == 404)
+		return err_set(e, -ENOENT, "docker:%s: the engine has no such container", name);
+	return err_set(e, -EPROTO, "docker:%s: the engine answers %d: %.200s", name, status, text);
+}
+
+static int parse_inspect(const char *name, const json_t *j, struct docker_container *out,
+			 struct err *e)
+{
+	const json_t *state = json_object_get(j, "State");
+	const json_t *pid = json_object_get(state, "Pid");
+	json_int_t n = json_is_integer(pid) ? json_integer_value(pid) : -1;
+
+	if (!json_is_object(state) || n < 0 || n > INT_MAX)
+		return err_set(e, -EPROTO, "docker:%s: the engine's answer has no State.Pid", name);
+	memset(out, 0, sizeof(*out));
+	copy(out->id, sizeof(out->id), json_object_get(j, "Id"));
+	copy_name(out->name, sizeof(out->name), json_object_get(j, "Name"));
+	copy(out->status, sizeof(out->status), json_object_get(state, "Status"));
+	out->running = json_is_true(json_object_get(state, "Running")) && n > 0;
+	out->pid = out->running ? (pid_t)n : 0;
+	return 0;
+}
+
+int docker_inspect(const char *name, struct docker_container *out, struct err *e)
+{
+	_cleanup_(json_decrefp) json_t *j = NULL;
+	char path[TARGET_NAME_LEN + 32];
+	int status, r;
+
+	if (!valid_name(name))
+		return err_set(e, -ENOENT, "docker:%s: not a container name", name);
+	snprintf(path, sizeof(path), "/containers/%s/json", name);
+	r = get_json(path, &j, &status, e);
+	if (r)
+		return r;
+	if (status != 200)
+		return refused(name, status, j, e);
+	return parse_inspect(name, j, out, e);
+}
+
+int docker_each(void (*fn)(void *ctx, const struct docker_container *c), void *ctx, struct err *e)
+{
+	_cleanup_(json_decrefp) json_t *j = NULL;
+	struct docker_container c;
+	int status, r;
+	size_t i;
+
+	r = get_json("/containers/json?all=1", &j, &status, e);
+	if (r)
+		return r;
+	if (status != 200 || !json_is_array(j))
+		return err_set(e, -EPROTO, "docker engine: no list of containers");
+	for (i = 0; i < json_array_size(j) && i < MAX_CONTAINERS; i++) {
+		const json_t *item = json_array_get(j, i);
+
+		memset(&c, 0, sizeof(c));
+		copy(c.id, sizeof(c.id), json_object_get(item, "Id"));
+		copy_name(c.name, sizeof(c.name),
+			  json_array_get(json_object_get(item, "Names"), 0));
+		copy(c.status, sizeof(c.status), json_object_get(item, "State"));
+		c.running = !strcmp(c.status, "running") || !strcmp(c.status, "paused");
+		fn(ctx, &c);
+	}
+	return 0;
+}
+
+/* No engine means no such container, for a bare name; with the kind spelled out
+ * it is the reason. The message tells both apart. */
+int target_docker(const char *name, struct target *out, struct err *e)
+{
+	struct docker_container c;
+	int r;
+
+	r = docker_inspect(name, &c, e);
+	if (r)
+		return r == -ECONNREFUSED ? -ENOENT : r;
+	if (!c.running) {
+		err_set(e, -ESRCH, "docker:%s: the container is not running (%s)", c.name,
+			c.status);
+		err_hint(e, "docker start %s", c.name);
+		return -ESRCH;
+	}
+	target_set_pid(out, c.pid);
+	memcpy(out->name, c.name, sizeof(out->name));
+	memcpy(out->container, c.id, sizeof(out->container));
+	return 0;
+}
+
+static void offer(void *ctx, const struct docker_container *c)
+{
+	target_guess_offer(ctx, c->name);
+}
+
+void target_docker_guess(struct target_guess *g)
+{
+	docker_each(offer, g, NULL);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What nswatch asks of the Docker engine. */
+#ifndef NSWATCH_TARGET_DOCKER_H
+#define NSWATCH_TARGET_DOCKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "target/target.h"
+
+struct docker_container {
+	char id[TARGET_ID_LEN];	    /* full */
+	char name[TARGET_NAME_LEN]; /* without the slash; untrusted bytes */
+	bool running;
+	char status[32]; /* "running", "exited"...; untrusted bytes */
+	pid_t pid;	 /* of its main process; 0 unless running */
+};
+
+/*
+ * Asks the engine about a container by name or id prefix. -ENOENT: it has none
+ * such; -ECONNREFUSED: there is no engine to ask; another -errno: it cannot be
+ * asked. The socket is DOCKER_HOST if that is unix://, else /var/run/docker.sock.
+ */
+int docker_inspect(const char *name, struct docker_container *out, struct err *e);
+
+/*
+ * Calls fn for each container, also those that do not run, at most 1024; only
+ * id, name, running and status are filled in. 0 or -errno as above.
+ */
+int docker_each(void (*fn)(void *ctx, const struct docker_container *c), void *ctx, struct err *e);
+
+#endif
