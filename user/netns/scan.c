@@ -120,6 +120,16 @@ static void add_proc(struct netns_seen *seen, pid_t pid)
 	seen->nr_procs++;
 }
 
+/* Kernel threads have no program; they live in the first namespace and do
+ * nothing there that belongs to anybody. */
+static bool is_kernel_thread(long pid)
+{
+	char path[40], exe[8];
+
+	snprintf(path, sizeof(path), "/proc/%ld/exe", pid);
+	return readlink(path, exe, sizeof(exe)) < 0 && errno == ENOENT;
+}
+
 /* /proc lists processes by rising pid. */
 static int scan_procs(struct scan *s)
 {
@@ -142,7 +152,8 @@ static int scan_procs(struct scan *s)
 		seen = put(s, &(struct netns_id){ st.st_dev, st.st_ino }, path);
 		if (!seen)
 			return -ENOMEM;
-		add_proc(seen, (pid_t)pid);
+		if (!is_kernel_thread(pid))
+			add_proc(seen, (pid_t)pid);
 	}
 	return 0;
 }
