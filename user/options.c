@@ -493,7 +493,7 @@ static int set_command(struct options *o, const struct opt *opt, const char *val
 {
 	(void)value;
 	(void)e;
-	o->command = (enum command)opt->field;
+	o->command = (enum subcommand)opt->field;
 	return 0;
 }
 

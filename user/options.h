@@ -7,7 +7,7 @@
 
 #include "util/err.h"
 
-enum command { CMD_WATCH, CMD_READ, CMD_LIST, CMD_CHECK, CMD_HELP, CMD_VERSION };
+enum subcommand { CMD_WATCH, CMD_READ, CMD_LIST, CMD_CHECK, CMD_HELP, CMD_VERSION };
 
 enum file_format { FORMAT_PCAPNG, FORMAT_PCAP };
 
@@ -31,7 +31,7 @@ enum direction_choice { DIRECTIONS_BOTH, DIRECTIONS_IN, DIRECTIONS_OUT };
 /* The command line, parsed and checked; const from then on. Strings point into
  * argv or into memory owned by this struct. A number that was not given is 0. */
 struct options {
-	enum command command;
+	enum subcommand command;
 	const char *const *targets; /* "[KIND:]NAME" each */
 	unsigned int nr_targets;
 	bool all;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "decode/frame.h"
+#include "file/series.h"
 #include "sink/capfile.h"
 #include "sink/dns_json.h"
 #include "sink/dns_text.h"
@@ -99,11 +100,11 @@ static int start_file(struct pipeline *p, struct err *e)
 		.filter = p->s.filter_text,
 		.lossless = !p->s.live,
 		.stop = p->s.stop,
-		.max_bytes = o->ring_filesize,
+		.max_bytes = o->ring_filesize ?: o->stop_filesize,
 		.max_packets = o->ring_packets,
 		.max_duration = (int64_t)o->ring_duration_ns,
 		.max_files = o->stop_files,
-		.next_fd = p->s.next_fd,
+		.next_fd = series_rotates(o) ? p->s.next_fd : NULL,
 		.stats = p->s.stats,
 		.ctx = p->s.ctx,
 	};

@@ -208,7 +208,7 @@ static void help_and_version(void **state)
 {
 	static const struct {
 		const char *line;
-		enum command command;
+		enum subcommand command;
 		bool brief;
 	} rows[] = {
 		{ "", CMD_HELP, true },

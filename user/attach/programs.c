@@ -200,14 +200,21 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 	return 0;
 }
 
-void programs_free(struct programs *p)
+void programs_detach_sockets(struct programs *p)
 {
 	int i;
 
+	for (i = 0; i < NR_SOCKET_HOOKS; i++) {
+		closep(&p->socket_links[i]);
+		p->socket_links[i] = -1;
+	}
+}
+
+void programs_free(struct programs *p)
+{
 	if (!p)
 		return;
-	for (i = 0; i < NR_SOCKET_HOOKS; i++)
-		closep(&p->socket_links[i]);
+	programs_detach_sockets(p);
 	if (p->counts)
 		munmap(p->counts, p->counts_size);
 	nswatch_bpf__destroy(p->skel);

@@ -375,17 +375,19 @@ unsigned int taps_count(const struct taps *t, const struct target *target)
 	return n;
 }
 
-bool taps_saw_interface(const struct taps *t, const char *name)
+void taps_names(const struct taps *t, const struct target *target, struct strbuf *out)
 {
 	uint32_t i;
 
-	for (i = 0; i < t->n; i++)
-		if (!strcmp(t->all[i]->tap.ifname, name))
-			return true;
-	return false;
-}
+	for (i = 0; i < t->n; i++) {
+		const struct tap *tap = &t->all[i]->tap;
 
-bool taps_use_clsact(const struct taps *t)
-{
-	return t->use_clsact;
+		if (!t->all[i]->live || tap->netns != target->ns.ino)
+			continue;
+		if (out->len)
+			strbuf_puts(out, ", ");
+		strbuf_puts(out, tap->ifname);
+		if (tap->side == SIDE_HOST)
+			strbuf_puts(out, " (host end)");
+	}
 }

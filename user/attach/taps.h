@@ -9,6 +9,7 @@
 #include "packet.h"
 #include "target/target.h"
 #include "util/err.h"
+#include "util/strbuf.h"
 
 /*
  * The attachments of one run: which interface of which namespace carries our
@@ -49,10 +50,7 @@ void taps_drop(struct taps *t, const struct target *target);
 /* Attached taps of a target. */
 unsigned int taps_count(const struct taps *t, const struct target *target);
 
-/* True if the interface name was seen in some watched namespace (-i). */
-bool taps_saw_interface(const struct taps *t, const char *name);
-
-/* Whether the kernel took TCX links, or cls_bpf filters had to serve. */
-bool taps_use_clsact(const struct taps *t);
+/* Appends their interfaces, joined by ", ". */
+void taps_names(const struct taps *t, const struct target *target, struct strbuf *out);
 
 #endif

@@ -112,6 +112,11 @@ const struct tap *reader_tap(const struct reader *r)
 	return &r->tap;
 }
 
+int reader_fd(const struct reader *r)
+{
+	return fileno(pcap_file(r->pcap));
+}
+
 int reader_check_link(const struct reader *r, struct err *e)
 {
 	const char *text = pcap_datalink_val_to_description(r->tap.dlt);

@@ -19,6 +19,8 @@ struct reader *reader_open_fd(int fd, const char *name, struct err *e);
 void reader_free(struct reader *r);
 
 const struct tap *reader_tap(const struct reader *r);
+/* The file's descriptor; borrowed. */
+int reader_fd(const struct reader *r);
 
 /* 0, or -ENOTSUP with a message if packets of this link type cannot be decoded
  * (they can still be copied to another file). */
