@@ -66,10 +66,9 @@ static int wait_status(struct command *c)
 	return command_status(c);
 }
 
-/* Runs a shell line with its stdout in a file; returns its status. */
-static int run(struct command_options *opt, const char *script, char *out, size_t size)
+/* Runs a command with its stdout in a file; returns its status. */
+static int run_argv(struct command_options *opt, char *const *argv, char *out, size_t size)
 {
-	char *const argv[] = { "sh", "-c", (char *)script, NULL };
 	_cleanup_(command_fini) struct command c = COMMAND_INIT;
 	/* no tmpfile(): some tests have a read-only root */
 	int fd = memfd_create("stdout", MFD_CLOEXEC);
@@ -95,6 +94,13 @@ static int run(struct command_options *opt, const char *script, char *out, size_
 	out[n] = '\0';
 	close(fd);
 	return status;
+}
+
+static int run(struct command_options *opt, const char *script, char *out, size_t size)
+{
+	char *const argv[] = { "sh", "-c", (char *)script, NULL };
+
+	return run_argv(opt, argv, out, size);
 }
 
 static int status_of(const char *script)
@@ -145,6 +151,7 @@ static void exec_failures(void **state)
  * that nohup(1) is. */
 static void signals_are_default(void **state)
 {
+	char *const argv[] = { "grep", "-E", "Sig(Blk|Ign)", "/proc/self/status", NULL };
 	struct command_options opt = COMMAND_OPTIONS_INIT;
 	char out[256];
 	sigset_t all, old;
@@ -155,7 +162,7 @@ static void signals_are_default(void **state)
 	signal(SIGHUP, SIG_IGN);
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
-	run(&opt, "grep -E 'Sig(Blk|Ign)' /proc/self/status", out, sizeof(out));
+	run_argv(&opt, argv, out, sizeof(out)); /* no shell: it would reset the mask */
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
@@ -395,7 +402,9 @@ static void fix_dns_dangling(void **state)
 	(void)state;
 	NEEDS_ROOT("fix_dns_dangling");
 	assert_int_equal(symlink("../run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf"), 0);
-	fixed("cat /etc/resolv.conf; cat /etc/hosts", SUBSTITUTE "127.0.0.1 localhost\n");
+	/* /etc itself is what it was, and not an overlay */
+	fixed("cat /etc/resolv.conf; cat /etc/hosts; touch /etc/new && rm /etc/new",
+	      SUBSTITUTE "127.0.0.1 localhost\n");
 	assert_true(readlink("/etc/resolv.conf", target, sizeof(target) - 1) > 0);
 	assert_string_equal(target, "../run/systemd/resolve/stub-resolv.conf");
 	assert_int_equal(access("/run/systemd", F_OK), -1);
@@ -524,6 +533,9 @@ static pid_t other_container(int *alive, const char *root)
 		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 		fill_etc();
 		put("/etc/motd", "other\n");
+		mkdir("/etc/netns", 0755);
+		mkdir("/etc/netns/" NETNS_NAME, 0755);
+		put("/etc/netns/" NETNS_NAME "/motd", "not this\n");
 		put("/etc/resolv.conf", "nameserver 127.0.0.11\n");
 		if (root && chroot(root))
 			_exit(1);
@@ -731,6 +743,7 @@ int main(void)
 		cmocka_unit_test(fix_dns_text_none),
 	};
 
+	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	is_root = geteuid() == 0 && !privatize();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
