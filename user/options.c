@@ -44,17 +44,17 @@ struct opt;
 typedef int setter(struct options *o, const struct opt *opt, const char *value, struct err *e);
 
 struct opt {
-	char letter;	  /* 0: none */
 	const char *name; /* without the dashes */
 	const char *arg;  /* what --help calls the value; NULL: a flag */
 	const char *help; /* lines of 52 columns at most */
-	enum section section;
-	unsigned int commands; /* IN_* */
-	unsigned int rules;    /* REPEATS, NEEDS_* */
 	setter *set;
 	size_t field;	  /* offset in struct options */
 	const void *data; /* the setter's own table */
 	uint64_t max;	  /* of a number */
+	enum section section;
+	unsigned int commands; /* IN_* */
+	unsigned int rules;    /* REPEATS, NEEDS_* */
+	char letter;	       /* 0: none */
 };
 
 struct choice {
@@ -411,6 +411,12 @@ static int bad_value(struct err *e, const struct opt *opt, const char *value, co
 	return -EINVAL;
 }
 
+/* The word may go on behind len, as in NAME=VALUE; name may be NULL. */
+static bool is_word(const char *word, size_t len, const char *name)
+{
+	return name && strlen(name) == len && memcmp(word, name, len) == 0;
+}
+
 static void *field_of(struct options *o, size_t offset)
 {
 	return (char *)o + offset;
@@ -496,7 +502,7 @@ static int set_choice(struct options *o, const struct opt *opt, const char *valu
 	char expected[128];
 
 	for (c = opt->data; c->name; c++) {
-		if (strcmp(c->name, value))
+		if (strcmp(c->name, value) != 0)
 			continue;
 		*(unsigned int *)field_of(o, opt->field) = c->value;
 		return 0;
@@ -608,7 +614,7 @@ static int set_condition(struct options *o, const struct opt *opt, const char *v
 	uint64_t v;
 
 	for (c = opt->data; c->name; c++) {
-		if (strlen(c->name) != len || memcmp(c->name, value, len) || !value[len])
+		if (!is_word(value, len, c->name) || !value[len])
 			continue;
 		if (parse_in_unit(c->unit, value + len + 1, &v) || !v)
 			return bad_value(e, opt, value + len + 1, expected[c->unit]);
@@ -626,8 +632,7 @@ static const struct opt *by_name(const char *name, size_t len)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(table); i++)
-		if (table[i].name && strlen(table[i].name) == len &&
-		    !memcmp(table[i].name, name, len))
+		if (is_word(name, len, table[i].name))
 			return &table[i];
 	return NULL;
 }
@@ -702,8 +707,7 @@ static int unknown_long(struct parser *p, const char *word, size_t len)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rejected); i++) {
-		if (!rejected[i].name || strlen(rejected[i].name) != len ||
-		    memcmp(rejected[i].name, word, len))
+		if (!is_word(word, len, rejected[i].name))
 			continue;
 		err_set(p->e, -EINVAL, "--%s is not supported in this version", rejected[i].name);
 		err_hint(p->e, "%s", rejected[i].hint);
@@ -756,7 +760,7 @@ static int next_value(struct parser *p, const struct opt *opt, const char **valu
 {
 	char name[MAX_NAME];
 
-	if (p->next < p->argc && strcmp(p->argv[p->next], "--")) {
+	if (p->next < p->argc && strcmp(p->argv[p->next], "--") != 0) {
 		*value = p->argv[p->next++];
 		return 0;
 	}
@@ -861,7 +865,7 @@ static bool has_target(const struct options *o, const char *name, size_t len)
 	unsigned int i;
 
 	for (i = 0; i < o->nr_targets; i++)
-		if (strlen(o->targets[i]) == len && !memcmp(o->targets[i], name, len))
+		if (is_word(name, len, o->targets[i]))
 			return true;
 	return false;
 }
@@ -1099,28 +1103,36 @@ static void fold_no_color(struct options *o)
 		o->color = COLOR_NEVER;
 }
 
+static int parse_all(struct parser *p)
+{
+	int err = parse_words(p);
+
+	if (err || p->done)
+		return err;
+	err = take_words(p);
+	if (err)
+		return err;
+	fold_no_color(p->o);
+	return check(p);
+}
+
 int options_parse(struct options *o, int argc, char **argv, struct err *e)
 {
-	_cleanup_free_ const char **words = calloc(argc + 1, sizeof(*words));
-	struct parser p = { .o = o, .e = e, .argv = argv, .argc = argc, .next = 1, .words = words };
+	struct parser p = { .o = o, .e = e, .argv = argv, .argc = argc, .next = 1 };
 	int err;
 
 	*o = (struct options){ .snaplen = DEFAULT_SNAPLEN, .buffer_mib = DEFAULT_BUFFER_MIB };
-	if (!words)
-		return err_sys(e, -ENOMEM, "command line");
 	if (argc < 2) {
 		o->command = CMD_HELP;
 		o->brief = true;
 		return 0;
 	}
-	err = parse_words(&p);
-	if (err || p.done)
-		return err;
-	err = take_words(&p);
-	if (err)
-		return err;
-	fold_no_color(o);
-	return check(&p);
+	p.words = calloc(argc, sizeof(*p.words));
+	if (!p.words)
+		return err_sys(e, -ENOMEM, "command line");
+	err = parse_all(&p);
+	free(p.words);
+	return err;
 }
 
 void options_free(struct options *o)

@@ -128,6 +128,11 @@ static void bind_etc_entry(const char *dir, const char *name)
 		log_warn("cannot put %s over %s: %s", source, path, strerror(-err));
 }
 
+static bool is_dots(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
 static void bind_etc(const char *netns_name)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;
@@ -135,14 +140,14 @@ static void bind_etc(const char *netns_name)
 	char path[PATH_MAX];
 
 	/* It comes from the command line and must stay one path component. */
-	if (strchr(netns_name, '/') || !strcmp(netns_name, ".") || !strcmp(netns_name, ".."))
+	if (strchr(netns_name, '/') || is_dots(netns_name))
 		return;
 	snprintf(path, sizeof(path), NETNS_ETC "/%s", netns_name);
 	dir = opendir(path);
 	if (!dir)
 		return;
 	while ((entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (!is_dots(entry->d_name))
 			bind_etc_entry(path, entry->d_name);
 }
 
