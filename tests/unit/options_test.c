@@ -438,19 +438,29 @@ static void usage_fits(void **state)
 	assert_null(strchr(text, '\033'));
 }
 
+/* The option that a line of --help begins with, or NULL: those lines are
+ * indented by 2, or by 6 where there is no letter. */
+static char *option_in(char *line)
+{
+	size_t indent = strspn(line, " ");
+
+	if (line[indent] != '-' || indent > 6 || !strncmp(line + indent, "-- ", 3))
+		return NULL;
+	return line + indent;
+}
+
 /* Every option that --help shows is one that the parser knows. */
 static void usage_is_true(void **state)
 {
-	char text[16384], line[64];
+	char text[16384], line[64], *row, *s;
 	unsigned int seen = 0;
 	struct line l;
-	char *s;
 
 	(void)state;
 	capture_usage(false, text, sizeof(text));
-	for (s = strtok(text, "\n"); s; s = strtok(NULL, "\n")) {
-		s += strspn(s, " ");
-		if (s[0] != '-' || !strncmp(s, "-- ", 3))
+	for (row = strtok(text, "\n"); row; row = strtok(NULL, "\n")) {
+		s = option_in(row);
+		if (!s)
 			continue;
 		if (s[1] != '-' && s[2] == ',')
 			s += 4;
@@ -461,6 +471,46 @@ static void usage_is_true(void **state)
 		seen++;
 	}
 	assert_true(seen > 25);
+}
+
+/* The letter and the name of an option as --help shows them: "-i, --interface". */
+static void check_in_manual(const char *manual, const char *shown)
+{
+	char wanted[64];
+
+	if (shown[1] != '-') {
+		snprintf(wanted, sizeof(wanted), "\n.It Fl %c", shown[1]);
+		if (!strstr(manual, wanted))
+			print_error("the manual lacks -%c\n", shown[1]);
+		assert_non_null(strstr(manual, wanted));
+		shown += shown[2] == ',' ? 4 : 2;
+	}
+	if (strncmp(shown, "--", 2) != 0)
+		return;
+	snprintf(wanted, sizeof(wanted), "Fl -%.*s", (int)strcspn(shown + 2, " "), shown + 2);
+	if (!strstr(manual, wanted))
+		print_error("the manual lacks %s\n", wanted);
+	assert_non_null(strstr(manual, wanted));
+}
+
+static void manual_is_complete(void **state)
+{
+	_cleanup_fclose_ FILE *f = fopen("docs/nswatch.8", "r");
+	static char manual[65536], text[16384];
+	char *s, *option;
+
+	(void)state;
+	if (!f) {
+		print_message("manual_is_complete: docs/nswatch.8 is not here\n");
+		skip();
+	}
+	manual[fread(manual, 1, sizeof(manual) - 1, f)] = '\0';
+	capture_usage(false, text, sizeof(text));
+	for (s = strtok(text, "\n"); s; s = strtok(NULL, "\n")) {
+		option = option_in(s);
+		if (option)
+			check_in_manual(manual, option);
+	}
 }
 
 int main(void)
@@ -481,6 +531,7 @@ int main(void)
 		cmocka_unit_test(allowances),
 		cmocka_unit_test(usage_fits),
 		cmocka_unit_test(usage_is_true),
+		cmocka_unit_test(manual_is_complete),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
