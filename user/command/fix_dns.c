@@ -107,8 +107,7 @@ char *command_fix_dns_text(const struct dns_facts *facts, struct err *e)
 	strbuf_puts(&b, "# The host's upstream servers, for this command alone "
 			"(nswatch --fix-dns).\n");
 	if (!put_servers(&b, facts)) {
-		err_set(e, -ENOENT,
-			"--fix-dns: no upstream server is known that this namespace could ask");
+		err_set(e, -ENOENT, "no upstream server is known that another namespace could ask");
 		err_hint(e, "name one in /run/systemd/resolve/resolv.conf or /etc/resolv.conf");
 		return NULL;
 	}
@@ -118,6 +117,6 @@ char *command_fix_dns_text(const struct dns_facts *facts, struct err *e)
 	}
 	text = strdup(mem);
 	if (!text)
-		err_sys(e, -ENOMEM, "--fix-dns");
+		err_sys(e, -ENOMEM, "resolv.conf");
 	return text;
 }
