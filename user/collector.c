@@ -327,7 +327,7 @@ static void watch(struct collector *c)
 {
 	unsigned int in_vain = 0;
 
-	while (!c->stopping) {
+	for (;;) {
 		size_t n = drain(c, false);
 		int64_t now = stream_now(c->stream);
 
@@ -341,6 +341,8 @@ static void watch(struct collector *c)
 			tell(c, WIRE_DONE, 0);
 			c->told_done = true;
 		}
+		if (c->stopping)
+			return;
 		in_vain = n ? 0 : in_vain + 1;
 		if (in_vain > POLLS_UNTIL_IDLE)
 			sleep_until_needed(c);

@@ -20,7 +20,7 @@ enum time_format {
 	TIME_DELTA,	    /* d: since the previous packet */
 	TIME_DELTA_SHOWN,   /* dd: since the previous printed packet */
 	TIME_EPOCH,	    /* e */
-	TIME_UTC,	    /* u */
+	TIME_UTC_CLOCK,	    /* u */
 	TIME_UTC_DATE,	    /* ud */
 };
 

@@ -4,11 +4,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <unistd.h>
 
+#include "netns/rtnl.h"
 #include "util/cleanup.h"
 
 /* Linux 6.6 (commit e420bed02507); the headers of Debian 12 lack them. */
@@ -80,27 +80,18 @@ static int count_filter(const struct nlmsghdr *nlh, void *data)
  * so that in doubt nothing is deleted. */
 static unsigned int count_filters(uint32_t ifindex, uint32_t parent)
 {
-	char buf[MNL_SOCKET_BUFFER_SIZE];
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct tcmsg *tc = mnl_nlmsg_put_extra_header(nlh, sizeof(*tc));
+	_cleanup_rtnl_ struct mnl_socket *nl = NULL;
+	char buf[RTNL_REQ_LEN];
+	struct nlmsghdr *req = rtnl_request(buf, RTM_GETTFILTER, NLM_F_DUMP);
+	struct tcmsg *tc = mnl_nlmsg_put_extra_header(req, sizeof(*tc));
 	unsigned int n = 0;
-	ssize_t len = -1;
-	int ret = MNL_CB_OK;
 
-	if (!nl)
-		return 1;
-	nlh->nlmsg_type = RTM_GETTFILTER;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	tc->tcm_family = AF_UNSPEC;
 	tc->tcm_ifindex = (int)ifindex;
 	tc->tcm_parent = parent;
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0 &&
-	    mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) > 0)
-		while (ret == MNL_CB_OK && (len = mnl_socket_recvfrom(nl, buf, sizeof(buf))) > 0)
-			ret = mnl_cb_run(buf, (size_t)len, 0, 0, count_filter, &n);
-	mnl_socket_close(nl);
-	return len < 0 || ret < 0 ? 1 : n;
+	if (rtnl_open(&nl, NETLINK_ROUTE, NULL) || rtnl_talk(nl, req, count_filter, &n))
+		return 1;
+	return n;
 }
 
 static bool clsact_is_empty(uint32_t ifindex)
