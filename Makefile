@@ -75,7 +75,8 @@ skeleton: $(OUT)/nswatch.skel.h
 $(OUT)/nswatch.bpf.o: bpf/nswatch.bpf.c $(BPFHDRS)
 	$(say) BPF $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 -Wall -Werror -I. -Iinclude -c -o $@.tmp $<
+	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 -Wall -Werror -I. -Iinclude -Ibpf \
+		-idirafter /usr/include/$(shell $(CC) -print-multiarch) -c -o $@.tmp $<
 	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm -f $@.tmp
 
 $(OUT)/nswatch.skel.h: $(OUT)/nswatch.bpf.o

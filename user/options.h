@@ -7,7 +7,7 @@
 
 #include "util/err.h"
 
-enum command { CMD_WATCH, CMD_READ, CMD_LIST, CMD_CHECK, CMD_HELP, CMD_VERSION };
+enum subcommand { CMD_WATCH, CMD_READ, CMD_LIST, CMD_CHECK, CMD_HELP, CMD_VERSION };
 
 enum file_format { FORMAT_PCAPNG, FORMAT_PCAP };
 
@@ -20,7 +20,7 @@ enum time_format {
 	TIME_DELTA,	    /* d: since the previous packet */
 	TIME_DELTA_SHOWN,   /* dd: since the previous printed packet */
 	TIME_EPOCH,	    /* e */
-	TIME_UTC,	    /* u */
+	TIME_UTC_CLOCK,	    /* u */
 	TIME_UTC_DATE,	    /* ud */
 };
 
@@ -31,7 +31,7 @@ enum direction_choice { DIRECTIONS_BOTH, DIRECTIONS_IN, DIRECTIONS_OUT };
 /* The command line, parsed and checked; const from then on. Strings point into
  * argv or into memory owned by this struct. A number that was not given is 0. */
 struct options {
-	enum command command;
+	enum subcommand command;
 	const char *const *targets; /* "[KIND:]NAME" each */
 	unsigned int nr_targets;
 	bool all;
@@ -71,12 +71,14 @@ struct options {
 	enum time_format time_format;
 	enum color_choice color; /* NO_COLOR is folded in here */
 	bool verbose;
+	bool brief; /* with CMD_HELP: no argument at all, the short help is meant */
 };
 
 /*
  * Parses argv. 0 on success. On wrong usage: -EINVAL with a message naming the
  * word at fault and, as hint, what is expected. For --help and --version it
- * sets command and leaves the printing to options_usage().
+ * sets command and leaves the printing to options_usage() and
+ * options_version(). Whatever it returns, options_free() is safe and due.
  */
 int options_parse(struct options *o, int argc, char **argv, struct err *e);
 void options_free(struct options *o);
@@ -84,5 +86,7 @@ void options_free(struct options *o);
 /* Prints the help to stdout, made from the option table. brief: what `nswatch`
  * alone prints, a screenful of 80 columns at most. */
 void options_usage(bool brief);
+/* Prints name and version to stdout. */
+void options_version(void);
 
 #endif

@@ -18,11 +18,10 @@
 
 /* Bits of nsw_rec.flags. */
 enum nsw_rec_flag {
-	NSW_REC_EGRESS = 1 << 0,       /* leaving the observed namespace; else entering it */
-	NSW_REC_OWNER = 1 << 1,	       /* struct nsw_owner stands between header and bytes */
-	NSW_REC_VLAN = 1 << 2,	       /* the kernel had stripped a tag: vlan_proto, vlan_tci */
-	NSW_REC_L3 = 1 << 3,	       /* no link-layer header: bytes start with the IP header */
-	NSW_REC_CSUM_PARTIAL = 1 << 4, /* transport checksum is left to the device */
+	NSW_REC_EGRESS = 1 << 0, /* leaving the observed namespace; else entering it */
+	NSW_REC_OWNER = 1 << 1,	 /* struct nsw_owner stands between header and bytes */
+	NSW_REC_VLAN = 1 << 2,	 /* the kernel had stripped a tag: vlan_proto, vlan_tci */
+	NSW_REC_L3 = 1 << 3,	 /* no link-layer header: bytes start with the IP header */
 };
 
 /* One captured packet: this header, then nsw_owner if flagged, then caplen bytes. */
@@ -81,8 +80,9 @@ struct nsw_tap {
 	__u8 pad;
 };
 
+/* Together with NSW_REC_EGRESS these are the filter's flags: no bit twice. */
 enum nsw_tap_flag {
-	NSW_TAP_INVERT = 1 << 0, /* host end of a veth: its ingress is the container's egress */
+	NSW_TAP_INVERT = 1 << 2, /* host end of a veth: its ingress is the container's egress */
 	NSW_TAP_L3 = 1 << 1,	 /* interface without a link-layer header */
 };
 

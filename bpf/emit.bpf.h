@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * From a packet to a record: one reservation, one copy, no notification.
+ *
+ * bpf_ringbuf_reserve() wants a constant size, so there is one branch per size
+ * class: steps of 64 bytes up to 2 KiB, powers of two above. The time is taken
+ * after the reservation: then a consumer that reads the clock before it reads
+ * the producer's position knows that it has every record older than that
+ * (user/stream/stream.c builds its time order on this).
+ */
+#ifndef NSWATCH_EMIT_BPF_H
+#define NSWATCH_EMIT_BPF_H
+
+/* What a record needs to know about a packet beside its bytes. */
+struct emission {
+	struct nsw_count *count;
+	__u32 caplen;
+	__u16 tap;
+	__u8 flags;
+};
+
+/*
+ * The smallest class that holds len bytes, as a constant on every path: the
+ * verifier walks each of them. Four comparisons for a small packet.
+ */
+#define CLASS(n)        \
+	if (len <= (n)) \
+		return n;
+#define CLASSES4(n) CLASS((n) + 64) CLASS((n) + 128) CLASS((n) + 192) CLASS((n) + 256)
+
+static __always_inline __u32 size_class(__u32 len)
+{
+	if (len <= 1024) {
+		if (len <= 512) {
+			CLASSES4(0)
+			CLASSES4(256)
+		}
+		CLASSES4(512)
+		CLASSES4(768)
+	}
+	if (len <= 2048) {
+		if (len <= 1536) {
+			CLASSES4(1024)
+			CLASSES4(1280)
+		}
+		CLASSES4(1536)
+		CLASSES4(1792)
+	}
+	CLASS(3072)
+	CLASS(4096)
+	CLASS(6144)
+	CLASS(8192)
+	CLASS(12288)
+	CLASS(16384)
+	CLASS(24576)
+	CLASS(32768)
+	CLASS(49152)
+	CLASS(66560)
+	CLASS(131072)
+	return NSW_MAX_SNAP;
+}
+
+static __always_inline void put_owner(struct __sk_buff *skb, struct nsw_owner *dst)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct nsw_owner *owner = NULL;
+
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	if (sk)
+		owner = bpf_sk_storage_get(&owners, sk, NULL, 0);
+	if (owner)
+		*dst = *owner;
+	else
+		__builtin_memset(dst, 0, sizeof(*dst));
+}
+
+static __always_inline void put_header(struct __sk_buff *skb, struct nsw_rec *rec,
+				       const struct emission *e)
+{
+	rec->time = now();
+	rec->wirelen = skb->len;
+	rec->caplen = e->caplen;
+	rec->tap = e->tap;
+	rec->flags = e->flags;
+	rec->pad = 0;
+	rec->vlan_proto = 0;
+	rec->vlan_tci = 0;
+	if (skb->vlan_present) {
+		rec->flags |= NSW_REC_VLAN;
+		rec->vlan_proto = skb->vlan_proto;
+		rec->vlan_tci = skb->vlan_tci;
+	}
+}
+
+/*
+ * Submits without notification, unless the consumer said that it sleeps. The
+ * reservation (a spinlock, so a full barrier) lies between our record becoming
+ * visible and this read: either the consumer sees the record or we see it
+ * asleep. Who clears the flag wakes the consumer, so two clearing at once is
+ * one wake-up too many and never one too few; no atomic is needed (5.10 has none).
+ */
+static __always_inline void submit(void *rec)
+{
+	__u64 how = BPF_RB_NO_WAKEUP;
+
+	if (asleep) {
+		asleep = 0;
+		how = BPF_RB_FORCE_WAKEUP;
+	}
+	bpf_ringbuf_submit(rec, how);
+}
+
+static __always_inline void emit(struct __sk_buff *skb, const struct emission *e)
+{
+	const __u32 head = sizeof(struct nsw_rec) + (cfg_owner ? sizeof(struct nsw_owner) : 0);
+	__u32 room = size_class(e->caplen);
+	struct nsw_rec *rec = bpf_ringbuf_reserve(&packets, head + room, 0);
+	__u64 len = e->caplen;
+
+	if (!rec) {
+		e->count->ring_full++;
+		return;
+	}
+	put_header(skb, rec, e);
+	if (cfg_owner)
+		put_owner(skb, (struct nsw_owner *)(rec + 1));
+	/* The verifier wants the test as 64 bits and right before the call. */
+	asm volatile("" : "+r"(len));
+	if (len == 0 || len > room || bpf_skb_load_bytes(skb, 0, (char *)rec + head, len)) {
+		e->count->load_failed++;
+		bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
+		return;
+	}
+	e->count->captured++;
+	if (e->caplen < skb->len)
+		e->count->truncated++;
+	submit(rec);
+}
+
+/*
+ * The capture filter. The loader replaces this body by the translated
+ * expression (user/attach/filter.c); as it stands everything matches. flags:
+ * NSW_REC_EGRESS and NSW_TAP_L3.
+ */
+__noinline __weak int nsw_filter(struct __sk_buff *skb, __u32 flags)
+{
+	int match = 1;
+
+	asm volatile("" : "+r"(match) : "r"(skb), "r"(flags));
+	return match;
+}
+
+static __always_inline struct nsw_tap *tap_of(struct __sk_buff *skb)
+{
+	struct sk_buff *kskb = (struct sk_buff *)skb;
+	struct nsw_tap_key key = { .ifindex = skb->ifindex };
+	struct net_device *dev = NULL;
+	struct net *net = NULL;
+
+	/* __sk_buff is the kernel's sk_buff at run time; the loads are checked. */
+	bpf_core_read(&dev, sizeof(dev), &kskb->dev);
+	bpf_core_read(&net, sizeof(net), &dev->nd_net.net);
+	bpf_core_read(&key.netns, sizeof(key.netns), &net->ns.inum);
+	return bpf_map_lookup_elem(&taps, &key);
+}
+
+static __always_inline struct nsw_count *count_of(__u32 tap)
+{
+	__u32 slot = tap * cfg_ncpus + bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&counts, &slot);
+}
+
+static __always_inline void observe(struct __sk_buff *skb, __u8 direction)
+{
+	struct nsw_tap *tap = tap_of(skb);
+	struct emission e = { .flags = direction };
+
+	if (!tap)
+		return;
+	e.count = count_of(tap->id);
+	if (!e.count)
+		return;
+	e.tap = tap->id;
+	if (tap->flags & NSW_TAP_INVERT)
+		e.flags ^= NSW_REC_EGRESS;
+	e.count->seen++;
+	if (!nsw_filter(skb, e.flags | (tap->flags & NSW_TAP_L3)))
+		return;
+	e.count->matched++;
+	e.count->bytes += skb->len;
+	if (tap->flags & NSW_TAP_L3)
+		e.flags |= NSW_REC_L3;
+	if (cfg_owner)
+		e.flags |= NSW_REC_OWNER;
+	e.caplen = skb->len < cfg_snaplen ? skb->len : cfg_snaplen;
+	emit(skb, &e);
+}
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Entry points. tc_ingress and tc_egress are attached to every tapped
+ * interface, inside the namespace and at the host end of its veth; the
+ * sock_* programs to the root cgroup.
+ *
+ * We observe. Every TC program answers TC_ACT_UNSPEC (-1), which is TCX_NEXT:
+ * whatever comes after us runs as if we were not there, on every packet.
+ */
+#include "vmlinux.h"
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+
+#include "nswatch/record.h"
+
+#include "maps.bpf.h"
+#include "emit.bpf.h"
+#include "socket.bpf.h"
+
+#define TC_ACT_UNSPEC (-1)
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("tc/ingress")
+int tc_ingress(struct __sk_buff *skb)
+{
+	observe(skb, 0);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("tc/egress")
+int tc_egress(struct __sk_buff *skb)
+{
+	observe(skb, NSW_REC_EGRESS);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("cgroup/connect4")
+int sock_connect4(struct bpf_sock_addr *ctx)
+{
+	socket_call(ctx, AF_INET, NSW_CALL_CONNECT);
+	return 1;
+}
+
+SEC("cgroup/connect6")
+int sock_connect6(struct bpf_sock_addr *ctx)
+{
+	socket_call(ctx, AF_INET6, NSW_CALL_CONNECT);
+	return 1;
+}
+
+SEC("cgroup/sendmsg4")
+int sock_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	socket_call(ctx, AF_INET, NSW_CALL_SENDMSG);
+	return 1;
+}
+
+SEC("cgroup/sendmsg6")
+int sock_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	socket_call(ctx, AF_INET6, NSW_CALL_SENDMSG);
+	return 1;
+}

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Interfaces and namespaces that come, go and change while being watched, and
+the two sides of a veth."""
+
+import os
+
+import pytest
+
+from lab import HOST4, WEB4, read_pcapng, wait_for
+from watching import Footprint, Watch, network_state
+
+
+def send(lab, ns, address, port="9", count="1"):
+    lab.run([lab.tool("flood"), address, port, count], ns=ns.path)
+
+
+def names(packets):
+    return {p[0] for p in packets}
+
+
+def test_lo_shows_each_packet_once(lab, php, watch, out):
+    w = watch("netns:php", "-w", f"{out}/x.pcapng", "udp")
+    send(lab, php, "127.0.0.1", count="10")
+    assert w.stop().books["seen"] >= 10
+    packets = read_pcapng(f"{out}/x.pcapng")
+    assert len(packets) == 10 and names(packets) == {"php/lo"}
+
+
+def test_watching_line_names_the_interfaces(php, watch):
+    w = watch("netns:php")
+    assert w.wait_attached() == "php: eth0, lo"
+    w.stop()
+
+
+def test_quiet_keeps_the_watching_line(php, watch):
+    result = watch("netns:php", "-q").stop()
+    assert "watching php: eth0, lo" in result.err and result.out == ""
+
+
+def test_one_interface(lab, php, watch, out):
+    w = watch("netns:php", "-i", "lo", "-w", f"{out}/x.pcapng")
+    send(lab, php, WEB4)
+    send(lab, php, "127.0.0.1")
+    w.stop()
+    assert names(read_pcapng(f"{out}/x.pcapng")) == {"php/lo"}
+
+
+def add_leg(lab, php, name="eth1", address="10.78.0.2"):
+    lab._batch([f"link add leg type veth peer name {name} netns php",
+                "addr add 10.78.0.1/24 dev leg", "link set leg up"])
+    lab._batch([f"addr add {address}/24 dev {name}", f"link set {name} up"],
+               ns=php.path)
+
+
+def test_interface_appears(lab, php, watch, out):
+    w = watch("netns:php", "-l", "-w", f"{out}/x.pcapng", "udp")
+    add_leg(lab, php)
+    w.wait_out(r"^nswatch: .*eth1", stream="err")
+    send(lab, php, "10.78.0.1", count="5")
+    result = w.stop()
+    assert result.status == 0
+    assert [p[0] for p in read_pcapng(f"{out}/x.pcapng")] == ["php/eth1"] * 5
+
+
+def test_interface_vanishes_and_returns(lab, php, watch, out):
+    add_leg(lab, php)
+    w = watch("netns:php", "-l", "-w", f"{out}/x.pcapng", "udp")
+    send(lab, php, "10.78.0.1", count="2")
+    php.run(["ip", "link", "del", "eth1"])
+    send(lab, php, WEB4, count="2")
+    said = w.err.count("eth1")
+    add_leg(lab, php)
+    wait_for("eth1 to be attached again", lambda: w.err.count("eth1") > said)
+    send(lab, php, "10.78.0.1", count="3")
+    result = w.stop()
+    assert result.status == 0
+    got = [p[0] for p in read_pcapng(f"{out}/x.pcapng")]
+    assert got == ["php/eth1"] * 2 + ["php/eth0"] * 2 + ["php/eth1"] * 3
+    assert result.books["written"] == 7
+
+
+def test_interface_renamed(lab, php, watch, out):
+    add_leg(lab, php)
+    w = watch("netns:php", "-l", "-w", f"{out}/x.pcapng", "udp")
+    send(lab, php, "10.78.0.1")
+    lab._batch(["link set eth1 down", "link set eth1 name wan0",
+                "link set wan0 up"], ns=php.path)
+    send(lab, php, "10.78.0.1")
+    assert w.stop().status == 0
+    got = read_pcapng(f"{out}/x.pcapng")
+    assert len(got) == 2
+
+
+def test_namespace_with_lo_only(bare, watch):
+    assert watch("netns:bare").stop().status == 0
+
+
+def test_deleting_the_namespace_removes_its_veth(lab, php, watch):
+    """Nobody may keep a namespace alive by watching it."""
+    w = watch("netns:php")
+    prints = Footprint(w)
+    php.remove()
+    wait_for("the veth to go", lambda: lab.run(
+        ["ip", "link", "show", php.veth], check=False).returncode != 0, timeout=2)
+    result = w.stop()
+    assert result.status in (0, 1)
+    prints.gone()
+
+
+def test_no_namespace_reference(php, watch):
+    """Neither process has the namespace open, nor a socket made in it."""
+    w = watch("netns:php")
+    inode = os.stat(f"/proc/{w.pid}/ns/net").st_ino
+    theirs = php.run(["readlink", "/proc/self/ns/net"]).stdout.strip()
+    for pid in (w.pid, w.collector):
+        assert os.stat(f"/proc/{pid}/ns/net").st_ino == inode
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}")
+                 for fd in os.listdir(f"/proc/{pid}/fd")]
+        assert theirs not in links
+    w.stop()
+
+
+@pytest.mark.parametrize("args", [[], ["--dns"], ["--side", "both"], ["-q"]])
+def test_no_trace_of_a_run(lab, php, watch, args):
+    php.run(["sh", "-c", f"echo | busybox nc -w 1 {WEB4} 80"], check=False)
+    before = network_state(lab, php.path), network_state(lab)
+    mounts = lab.run(["cat", "/proc/self/mountinfo"]).stdout
+    w = watch("netns:php", *args)
+    prints = Footprint(w)
+    send(lab, php, WEB4)
+    assert w.stop().status == 0
+    prints.gone()
+    assert (network_state(lab, php.path), network_state(lab)) == before
+    assert lab.run(["cat", "/proc/self/mountinfo"]).stdout == mounts
+
+
+def test_somebody_elses_filter_still_runs_and_stays(lab, php, watch):
+    """A clsact filter of another program, ahead of which we attach."""
+    php.run(["tc", "qdisc", "add", "dev", "eth0", "clsact"])
+    php.run(["tc", "filter", "add", "dev", "eth0", "egress", "prio", "7",
+             "protocol", "ip", "matchall", "action", "ok"])
+    before = network_state(lab, php.path)
+    w = watch("netns:php")
+    send(lab, php, WEB4, count="20")
+    w.stop()
+    stats = php.run(["tc", "-s", "filter", "show", "dev", "eth0", "egress"]).stdout
+    assert "Sent 0 bytes" not in stats
+    assert network_state(lab, php.path) == before
+
+
+# Sides
+
+def test_both_sides(lab, php, watch, out):
+    w = watch("netns:php", "--side", "both", "-w", f"{out}/x.pcapng", "icmp or udp")
+    send(lab, php, WEB4, count="4")
+    assert w.stop().status == 0
+    got = read_pcapng(f"{out}/x.pcapng")
+    inside = [p[2] for p in got if p[0] == "php/eth0"]
+    others = names(got) - {"php/eth0"}
+    assert len(others) == 1 and php.veth in others.pop()
+    host = [p[2] for p in got if p[0] != "php/eth0"]
+    assert inside and inside == host
+
+
+def test_host_side_alone(lab, php, watch, out):
+    w = watch("netns:php", "--side", "host", "-w", f"{out}/x.pcapng", "udp dst port 9")
+    send(lab, php, WEB4, count="4")
+    w.stop()
+    got = read_pcapng(f"{out}/x.pcapng")
+    assert len(got) == 4 and all(php.veth in p[0] for p in got)
+
+
+def test_direction_is_the_containers(lab, php, watch, out):
+    """-Q in and out mean the container's view at both ends."""
+    for side in ("inside", "host"):
+        w = watch("netns:php", "--side", side, "-Q", "out", "-w",
+                  f"{out}/{side}.pcapng", "udp dst port 9 or udp dst port 10")
+        send(lab, php, WEB4, count="3")
+        lab.run([lab.tool("flood"), php.addr4, "10", "5"])
+        w.stop()
+        assert len(read_pcapng(f"{out}/{side}.pcapng")) == 3
+
+
+# Targets
+
+def test_target_forms(lab, php, watch, out):
+    sleeper = php.popen(["sleep", "1000"])
+    lab.run(["mkdir", "-p", "/run/elsewhere"])
+    lab.run(["touch", "/run/elsewhere/ns"])
+    lab.run(["mount", "--bind", php.path, "/run/elsewhere/ns"])
+    try:
+        for target in ("php", "netns:php", f"pid:{sleeper.pid}", str(sleeper.pid),
+                       "path:/run/elsewhere/ns", "/run/elsewhere/ns", php.path):
+            w = watch(target, "-c", "1", "udp dst port 9")
+            send(lab, php, HOST4)
+            assert w.wait().status == 0, target
+    finally:
+        lab.run(["umount", "/run/elsewhere/ns"])
+        sleeper.kill()
+        sleeper.wait()
+
+
+def test_host(lab, php, watch):
+    w = watch("host", "-c", "1", "-i", php.veth, "udp dst port 9")
+    send(lab, php, HOST4)
+    assert w.wait().status == 0
+
+
+def test_two_targets(lab, php, watch):
+    db = lab.container("db")
+    try:
+        w = watch("netns:php,netns:db", "-l", "udp dst port 9")
+        send(lab, php, WEB4)
+        w.wait_out(r"php/eth0")
+        send(lab, db, WEB4)
+        w.wait_out(r"db/eth0")
+        assert w.stop().status == 0
+    finally:
+        db.remove()
+
+
+def test_list_of_interfaces(lab, php):
+    result = Watch(lab, ["netns:php", "-D"], attach=False).wait()
+    assert result.status == 0
+    assert "eth0" in result.out and "lo" in result.out

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""However it ends: nothing stays attached, and files open cleanly."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lab import WEB4, end_process, read_pcapng, wait_for
+from watching import NSWATCH, Footprint, assert_opens_clean, network_state
+
+
+@pytest.fixture
+def pings(lab, php):
+    """Steady traffic: ten packets a second."""
+    script = f"while :; do {lab.tool('flood')} {WEB4} 9 1; sleep 0.1; done"
+    proc = php.popen(["sh", "-c", script], stdout=subprocess.DEVNULL,
+                     stderr=subprocess.DEVNULL)
+    yield
+    end_process(proc, signal.SIGKILL)
+
+
+@pytest.fixture
+def unchanged(lab, php):
+    """The namespace and the host are after the test as they were before."""
+    # The neighbour entries and addresses settle with the first packets.
+    php.run(["sh", "-c", f"echo | busybox nc -w 1 {WEB4} 80"], check=False)
+    before = network_state(lab, php.path), network_state(lab)
+    yield
+    after = network_state(lab, php.path), network_state(lab)
+    assert before == after
+
+
+def wait_for_packets(path, count=1):
+    def enough():
+        return os.path.exists(path) and os.path.getsize(path) > 0 \
+            and len(packets_so_far(path)) >= count
+    wait_for(f"{count} packets in {path}", enough)
+
+
+def packets_so_far(path):
+    try:
+        return read_pcapng(path)
+    except Exception:  # a block is being written
+        return []
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_signal(lab, unchanged, php, watch, pings, out, sig):
+    path = f"{out}/x.pcapng"
+    w = watch("netns:php", "-l", "-w", path)
+    prints = Footprint(w)
+    wait_for_packets(path)
+    result = w.stop(sig, timeout=5)
+    assert result.status == 0 and result.complaints == []
+    assert result.books["written"] == assert_opens_clean(path) > 0
+    prints.gone()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_signal_to_the_group(lab, unchanged, php, watch, pings, out, sig):
+    """Ctrl-C reaches both processes: the collector must not die of it."""
+    path = f"{out}/x.pcapng"
+    w = watch("netns:php", "-l", "-w", path)
+    wait_for_packets(path)
+    os.killpg(w.pid, sig)
+    result = w.wait(5)
+    assert result.status == 0
+    assert result.books["written"] == assert_opens_clean(path) > 0
+
+
+def test_loader_killed(lab, unchanged, php, watch, pings, out):
+    path = f"{out}/x.pcapng"
+    w = watch("netns:php", "-l", "-w", path)
+    prints, collector = Footprint(w), w.collector
+    wait_for_packets(path)
+    os.kill(w.pid, signal.SIGKILL)
+    w.wait(5)
+    wait_for("the collector to end", lambda: not os.path.exists(f"/proc/{collector}"))
+    assert assert_opens_clean(path) > 0
+    prints.gone()
+
+
+def test_collector_killed(lab, unchanged, php, watch, pings, out):
+    path = f"{out}/x.pcapng"
+    w = watch("netns:php", "-l", "-w", path)
+    prints = Footprint(w)
+    wait_for_packets(path)
+    os.kill(w.collector, signal.SIGKILL)
+    result = w.wait(5)
+    assert result.status == 1
+    assert len(result.complaints) == 1 and "collector" in result.complaints[0]
+    assert assert_opens_clean(path) > 0
+    prints.gone()
+
+
+def test_head(lab, unchanged, php, pings):
+    began = time.monotonic()
+    done = lab.run(["bash", "-c", f"{NSWATCH} netns:php -l | head -1;"
+                    " echo ${PIPESTATUS[0]} >&2"])
+    assert len(done.stdout.splitlines()) == 1
+    assert time.monotonic() - began < 10
+    status = int(done.stderr.splitlines()[-1])
+    # What could not be written makes it 1; unless the reader was fast enough.
+    assert status in (0, 1)
+
+
+def test_head_of_a_capture(lab, unchanged, php, pings):
+    done = lab.run(["bash", "-c", f"{NSWATCH} netns:php -w - | head -c 100 | wc -c;"
+                    " echo ${PIPESTATUS[0]} >&2"], timeout=20)
+    assert done.stdout.strip() == "100"
+    assert int(done.stderr.splitlines()[-1]) == 1
+    assert "pipe" in done.stderr
+
+
+@pytest.mark.parametrize("args", [["-c", "3"], ["-a", "duration:1"],
+                                  ["-a", "duration:0.5"], ["-a", "packets:3"]])
+def test_limits(lab, unchanged, php, watch, pings, out, args):
+    began = time.monotonic()
+    w = watch("netns:php", "-w", f"{out}/x.pcapng", *args, "udp")
+    result = w.wait(10)
+    assert result.status == 0
+    count = assert_opens_clean(f"{out}/x.pcapng")
+    if "3" in args[-1]:
+        assert count == 3 == result.books["written"]
+    else:
+        seconds = float(args[1].split(":")[1])
+        assert seconds <= time.monotonic() - began < seconds + 3
+        assert count > 0
+
+
+def test_command_ends_it(lab, unchanged, php, watch, out):
+    w = watch("netns:php", "-w", f"{out}/x.pcapng", "--", "sh", "-c",
+              f"{lab.tool('flood')} {WEB4} 9 5; exit 7", attach=False)
+    result = w.wait()
+    assert result.status == 7
+    assert len([p for p in read_pcapng(f"{out}/x.pcapng")
+                if p[2][23:24] == b"\x11"]) == 5
+
+
+def test_command_killed_by_a_signal(php, watch):
+    result = watch("netns:php", "--", "sh", "-c", "kill -9 $$", attach=False).wait()
+    assert result.status == 128 + 9
+
+
+def test_ctrl_c_during_a_command(lab, unchanged, php, watch):
+    w = watch("netns:php", "--", "sleep", "30")
+    began = time.monotonic()
+    os.killpg(w.pid, signal.SIGINT)
+    result = w.wait(5)
+    assert time.monotonic() - began < 5
+    assert result.status == 130
+
+
+def test_no_packet_before_the_stop_is_lost(lab, php, watch, out):
+    """What came in before the signal is in the file, without a pause."""
+    path = f"{out}/x.pcapng"
+    for _ in range(5):
+        w = watch("netns:php", "-w", path, "udp dst port 9")
+        lab.run([lab.tool("flood"), php.addr4, "9", "500"])
+        result = w.stop()
+        assert result.books["matched"] == 500
+        assert len(read_pcapng(path)) + result.books["lost"] == 500
+
+
+def test_stop_at_once(lab, unchanged, php, watch):
+    """A signal while it still attaches is heeded too."""
+    for delay in (0, 0.01, 0.03, 0.1):
+        w = watch("netns:php", attach=False)
+        time.sleep(delay)
+        w.proc.send_signal(signal.SIGINT)
+        status = w.wait(10).status
+        # Before main() installs its handler the signal kills: no trace either.
+        assert status in (0, 130, -signal.SIGINT)

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Running nswatch in the lab, and judging what it said and left behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+
+from lab import HERE as LAB_DIR
+from lab import ROOT, LabError, read_bytes, wait_for
+
+NSWATCH = os.path.abspath(os.environ.get("NSWATCH") or os.path.join(ROOT, "nswatch"))
+
+BOOKS = re.compile(
+    r"^nswatch: (?P<seen>\d+) seen, (?P<matched>\d+) matched, "
+    r"(?P<captured>\d+) captured, (?P<lost>\d+) lost "
+    r"\((?P<ring_full>\d+) ring full, (?P<load_failed>\d+) load failed\), "
+    r"(?P<written>\d+) written, (?P<unwritten>\d+) lost in writing$", re.M)
+ATTACHED = re.compile(r"^nswatch: watching (.*)$", re.M)
+
+
+class Result:
+    def __init__(self, status, out, err):
+        self.status = status
+        self.out = out
+        self.err = err
+
+    @property
+    def lines(self):
+        return self.out.splitlines()
+
+    @property
+    def books(self):
+        """The counts nswatch ends with, checked against each other."""
+        found = BOOKS.findall(self.err)
+        assert len(found) == 1, f"one line of books expected in:\n{self.err}"
+        books = {k: int(v)
+                 for k, v in BOOKS.search(self.err).groupdict().items()}
+        assert books["matched"] == books["captured"] + books["lost"], books
+        assert books["lost"] == books["ring_full"] + books["load_failed"], books
+        assert books["captured"] == books["written"] + books["unwritten"], books
+        return books
+
+    @property
+    def objects(self):
+        """The NDJSON on stdout: every line an object whose first key is type."""
+        objects = []
+        for line in self.lines:
+            pairs = json.loads(line, object_pairs_hook=list)
+            assert pairs and pairs[0][0] == "type", line
+            objects.append(json.loads(line))
+        return objects
+
+    def of_type(self, kind):
+        return [o for o in self.objects if o["type"] == kind]
+
+    @property
+    def codes(self):
+        """The codes of the findings, each once, in order."""
+        return list(dict.fromkeys(f["code"] for f in self.of_type("finding")))
+
+    @property
+    def complaints(self):
+        """What stderr says beyond the usual: errors, without their hint."""
+        usual = re.compile(r"^nswatch: (watching |\d+ seen,|  try: )")
+        return [line for line in self.err.splitlines() if not usual.match(line)]
+
+
+class Watch:
+    """A running nswatch. Its output goes to files: nothing blocks, and what
+    it has said so far can be looked at any time."""
+
+    def __init__(self, lab, args, env=None, attach=True, stdout=None, prefix=(),
+                 cwd=None, binary=NSWATCH):
+        self.lab = lab
+        self.dir = tempfile.mkdtemp(dir=lab.tmp)
+        os.chmod(self.dir, 0o755)
+        self._stdout = stdout
+        self.argv = [*prefix, binary, *map(str, args)]
+        with open(self._path("out"), "wb") as out, \
+                open(self._path("err"), "wb") as err:
+            self.proc = lab.popen(self.argv, stdout=stdout or out, stderr=err,
+                                  env=env, cwd=cwd)
+        self.pid = self.proc.pid
+        if attach:
+            self.wait_attached()
+
+    def _path(self, name):
+        return os.path.join(self.dir, name)
+
+    @property
+    def out(self):
+        return read_bytes(self._path("out")).decode(errors="replace")
+
+    @property
+    def raw_out(self):
+        return read_bytes(self._path("out"))
+
+    @property
+    def err(self):
+        return read_bytes(self._path("err")).decode(errors="replace")
+
+    def wait_attached(self, timeout=15):
+        """Returns the names after "watching", "php: eth0, lo"."""
+        def attached():
+            done = self.proc.poll() is not None
+            found = ATTACHED.search(self.err)
+            if done and not found:
+                raise LabError(f"{self.argv} ended with {self.proc.returncode} "
+                               f"before it watched:\n{self.err}")
+            return found
+        return wait_for("nswatch to attach", attached, timeout).group(1)
+
+    def wait_out(self, pattern, timeout=10, stream="out"):
+        """Waits for a line on stdout (or err) that matches."""
+        regex = re.compile(pattern, re.M)
+        try:
+            return wait_for(pattern, lambda: regex.search(getattr(self, stream)),
+                            timeout)
+        except LabError as e:
+            raise LabError(f"{e}\nstdout:\n{self.out}\nstderr:\n{self.err}") \
+                from None
+
+    @property
+    def collector(self):
+        """The pid of the child that parses packets."""
+        def find():
+            for pid in children(self.pid):
+                if comm(pid) == "nswatch-collect":
+                    return pid
+            return None
+        return wait_for("the collector", find, 5)
+
+    def wait(self, timeout=20):
+        try:
+            status = self.proc.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{self.argv} does not end:\n{self.out}\n{self.err}") \
+                from None
+        return Result(status, self.out, self.err)
+
+    def stop(self, sig=signal.SIGINT, timeout=20):
+        if self.proc.poll() is None:
+            self.proc.send_signal(sig)
+        return self.wait(timeout)
+
+    def kill(self):
+        if self.proc.poll() is None:
+            self.proc.kill()
+            self.proc.wait()
+
+
+def comm(pid):
+    return read_bytes(f"/proc/{pid}/comm").decode().strip()
+
+
+def children(pid):
+    return [int(p) for p in
+            read_bytes(f"/proc/{pid}/task/{pid}/children").split()]
+
+
+def status_of(pid):
+    return dict(line.split(":\t", 1) for line in
+                read_bytes(f"/proc/{pid}/status").decode().splitlines()
+                if ":\t" in line)
+
+
+def bpf_objects(pid, kind):
+    """The ids of the programs, maps or links that a process holds."""
+    ids = set()
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        info = read_bytes(f"/proc/{pid}/fdinfo/{fd}").decode(errors="replace")
+        found = re.search(rf"^{kind}_id:\s+(\d+)", info, re.M)
+        if found:
+            ids.add(int(found.group(1)))
+    return ids
+
+
+def bpf_ids(kind):
+    """All ids of that kind on the machine."""
+    out = subprocess.run(["bpftool", "-j", kind, "show"], check=True,
+                         stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                         env={"PATH": "/usr/sbin:/usr/bin"}).stdout
+    return {o["id"] for o in json.loads(out or b"[]")}
+
+
+class Footprint:
+    """What a watching nswatch holds in the kernel; gone() waits until all of
+    it is gone (the kernel frees programs a moment after the last reference)."""
+
+    KINDS = ("prog", "map", "link")
+
+    def __init__(self, watch):
+        pids = [watch.pid] + children(watch.pid)
+        self.ids = {kind: set().union(*(bpf_objects(p, kind) for p in pids))
+                    for kind in self.KINDS}
+        assert self.ids["prog"], "no BPF program: is it watching at all?"
+
+    def gone(self):
+        for kind in self.KINDS:
+            wait_for(f"{kind}s {sorted(self.ids[kind])} to go",
+                     lambda: not self.ids[kind] & bpf_ids(kind), 10)
+
+
+def network_state(lab, ns=None):
+    """All that somebody who watches could leave behind in a namespace: links
+    with their flags and qdiscs, filters, TCX programs, namespace ids."""
+    def sh(*cmd):
+        return lab.run(cmd, ns=ns, check=False).stdout
+
+    links = json.loads(sh("ip", "-j", "-d", "link", "show"))
+    state = {
+        # promiscuity counts packet sockets as well, so it is in there.
+        "links": [{k: v for k, v in link.items() if k not in ("linkinfo",)}
+                  for link in links],
+        "qdiscs": sh("tc", "qdisc", "show"),
+        "tcx": sh("/usr/bin/python3", os.path.join(LAB_DIR, "bpfstate.py")),
+        "bpftool": sh("bpftool", "net", "show"),
+        "nsids": sh("ip", "netns", "list-id"),
+        "addresses": sh("ip", "addr", "show"),
+    }
+    for link in links:
+        for where in ("ingress", "egress"):
+            state[f"{link['ifname']} {where}"] = sh(
+                "tc", "filter", "show", "dev", link["ifname"], where)
+    return state
+
+
+def tshark_fields(path, *fields, display=None):
+    cmd = ["tshark", "-n", "-r", path, "-T", "fields"]
+    for field in fields:
+        cmd += ["-e", field]
+    if display:
+        cmd += ["-Y", display]
+    done = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL, text=True)
+    assert done.returncode == 0, f"tshark: {done.stderr}"
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+def assert_opens_clean(path):
+    """tshark and capinfos read the file without a complaint; the count."""
+    done = subprocess.run(["capinfos", "-Mc", path], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr or done.stdout
+    count = int(re.search(r"Number of packets:\s+(\d+)", done.stdout).group(1))
+    done = subprocess.run(["tshark", "-n", "-r", path, "-T", "fields", "-e",
+                           "frame.number"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+    noise = [line for line in done.stderr.splitlines()
+             if "Running as user" not in line]
+    assert done.returncode == 0 and not noise, done.stderr
+    assert len(done.stdout.splitlines()) == count
+    return count
+
+
+LOOKUP = ["getent", "ahosts", "www.example.test"]

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef NSWATCH_ATTACH_PROGRAMS_H
+#define NSWATCH_ATTACH_PROGRAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nswatch/record.h"
+#include "util/err.h"
+
+struct bpf_insn;
+
+/*
+ * The BPF programs and maps of one run: loaded once, attached many times.
+ * Owned by the loader; the collector inherits the mapped memory by fork.
+ */
+struct programs;
+
+struct programs_options {
+	uint32_t snaplen;	       /* bytes of a frame to keep */
+	uint64_t ring_bytes;	       /* packet ring; rounded up to a power of two */
+	uint32_t max_taps;	       /* ids 1..max_taps-1 can be used */
+	bool owners;		       /* records carry the socket's owner */
+	const struct bpf_insn *filter; /* body of the capture filter, or NULL: all match */
+	size_t filter_len;	       /* instructions */
+};
+
+enum programs_hook { HOOK_INGRESS, HOOK_EGRESS };
+
+/*
+ * Loads. -ENOTSUP without BTF, -EPERM without the privileges; -EINVAL if the
+ * kernel's verifier refused (with a filter: perhaps because of it).
+ */
+int programs_load(struct programs **out, const struct programs_options *o, struct err *e);
+void programs_free(struct programs *p);
+
+int programs_fd(const struct programs *p, enum programs_hook hook);
+int programs_ring_fd(const struct programs *p);
+int programs_attempts_fd(const struct programs *p);
+size_t programs_ring_size(const struct programs *p);
+enum nsw_clock programs_clock(const struct programs *p);
+
+/* The consumer's wake-up flag; mapped memory shared with the programs. */
+volatile uint32_t *programs_asleep(const struct programs *p);
+/* The books: counts[tap * ncpus + cpu]; mapped, valid until programs_free(). */
+const struct nsw_count *programs_counts(const struct programs *p);
+uint32_t programs_ncpus(const struct programs *p);
+
+/* Maps (netns inode, ifindex) to a tap. */
+int programs_tap_add(struct programs *p, uint32_t netns, uint32_t ifindex,
+		     const struct nsw_tap *tap);
+void programs_tap_del(struct programs *p, uint32_t netns, uint32_t ifindex);
+
+/* Socket calls of this namespace are of interest. */
+int programs_watch_netns(struct programs *p, uint32_t netns);
+
+/* Attaches the socket hooks to the root cgroup. They vanish with the process. */
+int programs_attach_sockets(struct programs *p, struct err *e);
+void programs_detach_sockets(struct programs *p);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef NSWATCH_ATTACH_TAPS_H
+#define NSWATCH_ATTACH_TAPS_H
+
+#include <stdbool.h>
+
+#include "attach/programs.h"
+#include "options.h"
+#include "packet.h"
+#include "target/target.h"
+#include "util/err.h"
+#include "util/strbuf.h"
+
+/*
+ * The attachments of one run: which interface of which namespace carries our
+ * programs, under which tap id. Owned by the loader.
+ */
+struct taps;
+
+struct taps_options {
+	bool inside;		       /* tap the interfaces in the namespace */
+	bool host;		       /* tap the host end of its veths */
+	const char *const *interfaces; /* inside ones to tap, by name; none: all */
+	unsigned int nr_interfaces;
+	enum direction_choice directions;
+	uint32_t max_taps;
+};
+
+struct taps_ops {
+	/* Called before the first packet of a new tap can arrive. */
+	void (*added)(void *ctx, const struct tap *tap);
+	void (*removed)(void *ctx, const struct tap *tap);
+};
+
+struct taps *taps_new(struct programs *p, const struct taps_options *o, const struct taps_ops *ops,
+		      void *ctx);
+/* Detaches everything. */
+void taps_free(struct taps *t);
+
+/*
+ * Makes the attachments of a target true to its namespace as it is now: taps
+ * what has appeared, drops what has gone. -ESTALE or -ENOENT: the namespace
+ * itself is gone. An interface that cannot be tapped is logged once and skipped.
+ */
+int taps_sync(struct taps *t, const struct target *target, struct err *e);
+
+/* Forgets the target's taps; its namespace is gone. */
+void taps_drop(struct taps *t, const struct target *target);
+
+/* Attached taps of a target. */
+unsigned int taps_count(const struct taps *t, const struct target *target);
+
+/* Appends their interfaces, joined by ", ". */
+void taps_names(const struct taps *t, const struct target *target, struct strbuf *out);
+
+#endif

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "collector.h"
+
+#include <errno.h>
+#include <pcap/dlt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pipeline.h"
+#include "sandbox/wire.h"
+#include "stream/clock.h"
+#include "stream/stream.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define POLL_NS		 (2 * 1000 * 1000) /* between two looks at the ring while awake */
+#define POLLS_UNTIL_IDLE 4		   /* looks in vain before sleeping */
+#define REPORT_NS	 1000000000LL	   /* between two warnings about loss */
+#define ANSWER_WAIT_NS	 500000000LL	   /* for facts asked for, once stopped */
+#define BUSY_WAIT_NS	 1000000000LL	   /* for a record in the making, once stopped */
+
+struct seat {
+	struct tap tap;
+	uint64_t delivered;
+	uint64_t reported_lost; /* told to the sinks */
+	bool taken;
+};
+
+struct collector {
+	const struct collector_setup *s;
+	struct stream *stream;
+	struct pipeline *pipeline;
+	struct seat *seats;	    /* by tap id */
+	uint32_t nr_seats, highest; /* highest: id in use */
+	struct clock clock;
+	int64_t next_report;
+	uint64_t warned_lost;
+	unsigned int questions; /* asked and not answered */
+	volatile sig_atomic_t stopping;
+	bool told_done;
+	bool orphaned; /* the loader is gone */
+};
+
+static int64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static void sum_counts(const struct collector *c, uint32_t id, struct tap_stats *out)
+{
+	uint32_t ncpus = programs_ncpus(c->s->programs), cpu;
+	const struct nsw_count *n = programs_counts(c->s->programs) + (size_t)id * ncpus;
+
+	*out = (struct tap_stats){ .delivered = c->seats[id].delivered };
+	for (cpu = 0; cpu < ncpus; cpu++) {
+		out->seen += n[cpu].seen;
+		out->matched += n[cpu].matched;
+		out->captured += n[cpu].captured;
+		out->ring_full += n[cpu].ring_full;
+		out->load_failed += n[cpu].load_failed;
+		out->truncated += n[cpu].truncated;
+		out->bytes += n[cpu].bytes;
+	}
+}
+
+static void tap_stats(void *ctx, const struct tap *tap, struct tap_stats *s)
+{
+	sum_counts(ctx, tap->id, s);
+}
+
+static void add(struct tap_stats *sum, const struct tap_stats *s)
+{
+	sum->seen += s->seen;
+	sum->matched += s->matched;
+	sum->captured += s->captured;
+	sum->ring_full += s->ring_full;
+	sum->load_failed += s->load_failed;
+	sum->truncated += s->truncated;
+	sum->bytes += s->bytes;
+	sum->delivered += s->delivered;
+	sum->written += s->written;
+	sum->write_lost += s->write_lost;
+}
+
+static void total(const struct collector *c, struct tap_stats *sum)
+{
+	uint32_t id;
+
+	memset(sum, 0, sizeof(*sum));
+	for (id = 1; id <= c->highest; id++) {
+		struct tap_stats s;
+
+		if (!c->seats[id].taken)
+			continue;
+		sum_counts(c, id, &s);
+		pipeline_written(c->pipeline, &c->seats[id].tap, &s.written, &s.write_lost);
+		add(sum, &s);
+	}
+}
+
+static uint64_t lost_in_kernel(const struct tap_stats *s)
+{
+	return s->ring_full + s->load_failed;
+}
+
+static void print_books(const struct collector *c, const struct tap_stats *s)
+{
+	char written[96] = "", filtered[64] = "";
+	uint64_t out = pipeline_filtered(c->pipeline);
+
+	if (out)
+		snprintf(filtered, sizeof(filtered), ", %llu not matching",
+			 (unsigned long long)out);
+	if (c->s->file_fd >= 0)
+		snprintf(written, sizeof(written), ", %llu written, %llu lost in writing",
+			 (unsigned long long)s->written, (unsigned long long)s->write_lost);
+	log_info("%llu seen, %llu matched, %llu captured, %llu lost "
+		 "(%llu ring full, %llu load failed)%s%s",
+		 (unsigned long long)s->seen, (unsigned long long)s->matched,
+		 (unsigned long long)s->captured, (unsigned long long)lost_in_kernel(s),
+		 (unsigned long long)s->ring_full, (unsigned long long)s->load_failed, filtered,
+		 written);
+}
+
+/* Loss since last time goes to the sinks at once, and as a warning to the
+ * user, at most once a second. */
+static void report_loss(struct collector *c, int64_t now)
+{
+	struct tap_stats sum = { 0 };
+	uint64_t lost;
+	uint32_t id;
+
+	for (id = 1; id <= c->highest; id++) {
+		struct seat *seat = &c->seats[id];
+		struct tap_stats s;
+
+		if (!seat->taken)
+			continue;
+		sum_counts(c, id, &s);
+		add(&sum, &s);
+		lost = lost_in_kernel(&s);
+		if (lost > seat->reported_lost)
+			pipeline_lost(c->pipeline, &seat->tap, lost - seat->reported_lost, now);
+		seat->reported_lost = lost;
+	}
+	lost = lost_in_kernel(&sum);
+	if (lost > c->warned_lost)
+		log_warn("%llu packets lost so far (%llu more): a larger buffer (-B) or a "
+			 "narrower filter helps",
+			 (unsigned long long)lost, (unsigned long long)(lost - c->warned_lost));
+	c->warned_lost = lost;
+}
+
+static void tell(struct collector *c, enum wire_type type, int code)
+{
+	struct wire_msg m = { .type = type, .code = code };
+
+	wire_send(c->s->sock, &m, -1);
+}
+
+static void on_attempt(struct collector *c, const struct nsw_attempt *n)
+{
+	struct dns_attempt a = {
+		.time = clock_wall(&c->clock, (int64_t)n->time, clock_now(&c->clock)),
+		.netns = n->netns,
+		.ppid = n->ppid,
+		.port = n->dst.port,
+		.proto = n->proto,
+		.owner = { .pid = n->owner.pid, .mntns = n->owner.mntns },
+	};
+	uint32_t id;
+
+	memcpy(a.owner.comm, n->owner.comm, NSW_COMM_LEN);
+	a.dst = n->dst.family == AF_INET ? ipaddr_v4(n->dst.bytes) : ipaddr_v6(n->dst.bytes);
+	a.dst = ipaddr_unmap(&a.dst);
+	for (id = 1; id <= c->highest; id++)
+		if (c->seats[id].taken && c->seats[id].tap.netns == a.netns)
+			memcpy(a.target, c->seats[id].tap.target, sizeof(a.target));
+	pipeline_attempt(c->pipeline, &a);
+}
+
+static void on_tap(struct collector *c, const struct tap *tap)
+{
+	if (tap->id >= c->nr_seats)
+		return;
+	c->seats[tap->id].tap = *tap;
+	c->seats[tap->id].taken = true;
+	if (tap->id > c->highest)
+		c->highest = tap->id;
+	pipeline_tap(c->pipeline, &c->seats[tap->id].tap);
+}
+
+static void on_message(struct collector *c, const struct wire_msg *m)
+{
+	struct tap_stats s;
+
+	switch (m->type) {
+	case WIRE_TAP: on_tap(c, &m->tap); break;
+	case WIRE_ATTEMPT: on_attempt(c, &m->attempt); break;
+	case WIRE_FACTS:
+		if (m->code && c->questions)
+			c->questions--;
+		pipeline_facts(c->pipeline, &m->facts, stream_now(c->stream));
+		break;
+	case WIRE_STATS:
+		total(c, &s);
+		print_books(c, &s);
+		break;
+	case WIRE_STOP: c->stopping = 1; break;
+	default: break;
+	}
+}
+
+static void read_messages(struct collector *c)
+{
+	struct wire_msg m;
+	int fd, got;
+
+	while (!c->orphaned) {
+		got = wire_recv(c->s->sock, &m, &fd, MSG_DONTWAIT);
+		if (got == -EAGAIN)
+			return;
+		if (got <= 0) {
+			c->orphaned = true;
+			c->stopping = 1;
+			return;
+		}
+		closep(&fd);
+		on_message(c, &m);
+	}
+}
+
+/* The loader announces a tap before it attaches: if it is unknown, the
+ * announcement is waiting to be read. */
+static const struct tap *tap_by_id(void *ctx, uint32_t id)
+{
+	struct collector *c = ctx;
+
+	if (id >= c->nr_seats)
+		return NULL;
+	if (!c->seats[id].taken)
+		read_messages(c);
+	return c->seats[id].taken ? &c->seats[id].tap : NULL;
+}
+
+static void ask(void *ctx, const struct dns_ask *a)
+{
+	struct collector *c = ctx;
+	struct wire_msg m = { .type = WIRE_ASK, .ask = *a };
+
+	if (!wire_send(c->s->sock, &m, -1))
+		c->questions++;
+}
+
+/* Called in the writer's thread. */
+static int next_file(void *ctx, unsigned int index, struct err *e)
+{
+	struct collector *c = ctx;
+	struct wire_msg m = { .type = WIRE_NEED_FILE, .code = (int)index };
+	int fd = -1;
+
+	if (wire_send(c->s->files_sock, &m, -1) || wire_recv(c->s->files_sock, &m, &fd, 0) != 1)
+		return err_set(e, -EPIPE, "cannot open output file %u: nswatch was ended", index);
+	if (fd < 0)
+		return err_sys(e, m.code ? m.code : -EIO, "cannot open output file %u", index);
+	return fd;
+}
+
+/* Gives what has arrived to the pipeline; returns how much it was. */
+static size_t drain(struct collector *c, bool final)
+{
+	size_t n = stream_poll(c->stream, final);
+	struct packet pkt;
+
+	while (stream_next(c->stream, &pkt)) {
+		c->seats[pkt.tap->id].delivered++;
+		pipeline_packet(c->pipeline, &pkt);
+	}
+	return n;
+}
+
+static int timeout_ms(int64_t until, int64_t now)
+{
+	if (until == INT64_MAX)
+		return -1;
+	if (until <= now)
+		return 0;
+	if (until - now > 3600 * 1000000000LL)
+		return 3600 * 1000;
+	return (int)((until - now + 999999) / 1000000);
+}
+
+/* Sleeps until a packet, a message or a deadline; with no deadline, for good. */
+static void sleep_until_needed(struct collector *c)
+{
+	struct pollfd fds[] = {
+		{ .fd = c->s->sock, .events = POLLIN },
+		{ .fd = programs_ring_fd(c->s->programs), .events = POLLIN },
+	};
+	int64_t now = stream_now(c->stream);
+
+	pipeline_idle(c->pipeline);
+	if (pipeline_is_done(c->pipeline) || !stream_sleep(c->stream))
+		return;
+	poll(fds, ARRAY_SIZE(fds), timeout_ms(pipeline_next(c->pipeline), now));
+	stream_wake(c->stream);
+}
+
+static void nap(struct collector *c)
+{
+	struct pollfd fd = { .fd = c->s->sock, .events = POLLIN };
+	struct timespec ts = { .tv_nsec = POLL_NS };
+
+	ppoll(&fd, 1, &ts, NULL);
+}
+
+static void watch(struct collector *c)
+{
+	unsigned int in_vain = 0;
+
+	for (;;) {
+		size_t n = drain(c, false);
+		int64_t now = stream_now(c->stream);
+
+		read_messages(c);
+		pipeline_tick(c->pipeline, now);
+		if (now >= c->next_report) {
+			report_loss(c, now);
+			c->next_report = now + REPORT_NS;
+		}
+		if (pipeline_is_done(c->pipeline) && !c->told_done) {
+			tell(c, WIRE_DONE, 0);
+			c->told_done = true;
+		}
+		if (c->stopping)
+			return;
+		in_vain = n ? 0 : in_vain + 1;
+		if (in_vain > POLLS_UNTIL_IDLE)
+			sleep_until_needed(c);
+		else if (!n || in_vain)
+			nap(c);
+	}
+}
+
+/* Nothing is attached any more: what is in the ring is all there will be. */
+static void drain_rest(struct collector *c)
+{
+	int64_t until = monotonic_ns() + BUSY_WAIT_NS;
+
+	do {
+		if (!drain(c, false) && !stream_is_drained(c->stream))
+			nap(c);
+	} while (!stream_is_drained(c->stream) && monotonic_ns() < until);
+	drain(c, true);
+	report_loss(c, stream_now(c->stream));
+}
+
+static void await_answers(struct collector *c)
+{
+	int64_t until = monotonic_ns() + ANSWER_WAIT_NS;
+
+	while (c->questions && !c->orphaned && monotonic_ns() < until) {
+		nap(c);
+		read_messages(c);
+		pipeline_tick(c->pipeline, stream_now(c->stream));
+	}
+}
+
+/* matched == captured + lost, and every captured record came through. */
+static bool books_balance(const struct collector *c, const struct tap_stats *s)
+{
+	bool kernel = s->matched == s->captured + lost_in_kernel(s);
+	bool user = s->captured == s->delivered && !stream_strays(c->stream);
+
+	if (!kernel)
+		log_error("the books do not balance: %llu matched, %llu captured, %llu lost",
+			  (unsigned long long)s->matched, (unsigned long long)s->captured,
+			  (unsigned long long)lost_in_kernel(s));
+	if (!user)
+		log_error("the books do not balance: %llu captured, %llu read from the ring, "
+			  "%llu unreadable",
+			  (unsigned long long)s->captured, (unsigned long long)s->delivered,
+			  (unsigned long long)stream_strays(c->stream));
+	return kernel && user;
+}
+
+static int finish(struct collector *c)
+{
+	struct err e = { 0 };
+	struct tap_stats s;
+	bool failed;
+
+	read_messages(c);
+	drain_rest(c);
+	await_answers(c);
+	failed = pipeline_finish(c->pipeline, stream_now(c->stream), &e) != 0;
+	if (failed)
+		log_err(&e);
+	total(c, &s);
+	print_books(c, &s);
+	if (c->orphaned)
+		log_error("the loader is gone; what was captured until then is kept");
+	failed |= c->orphaned || s.write_lost || !books_balance(c, &s);
+	failed |= c->s->o->strict && lost_in_kernel(&s);
+	return failed;
+}
+
+static int start(struct collector *c, struct err *e)
+{
+	const struct collector_setup *s = c->s;
+	const struct programs *p = s->programs;
+	const int keep[] = { s->sock, s->files_sock, programs_ring_fd(p), s->file_fd };
+	struct stream_options so = {
+		.ring_fd = programs_ring_fd(p),
+		.ring_size = programs_ring_size(p),
+		.snaplen = s->o->snaplen,
+		.clock = programs_clock(p),
+		.asleep = programs_asleep(p),
+		.tap = tap_by_id,
+		.ctx = c,
+	};
+	struct pipeline_setup ps = {
+		.o = s->o,
+		.file_fd = s->file_fd,
+		.dlt = DLT_EN10MB,
+		.live = true,
+		.utf8 = s->utf8,
+		.filter = s->filter,
+		.filter_text = s->filter_text,
+		.stop = &c->stopping,
+		.ask = ask,
+		.next_fd = next_file,
+		.stats = tap_stats,
+		.ctx = c,
+	};
+	int err = stream_new(&c->stream, &so, e);
+
+	tzset(); /* reads /etc/localtime while that can be opened */
+	clock_init(&c->clock, so.clock);
+	if (!err)
+		err = sandbox_drop(&s->identity, keep, ARRAY_SIZE(keep), e);
+	if (!err)
+		err = pipeline_new(&c->pipeline, &ps, e);
+	return err ?: sandbox_seal(e);
+}
+
+int collector_run(const struct collector_setup *s)
+{
+	struct collector c = { .s = s, .nr_seats = NSW_MAX_TAPS };
+	struct err e = { 0 };
+	int status = 1;
+
+	prctl(PR_SET_NAME, "nswatch-collect");
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	c.seats = calloc(c.nr_seats, sizeof(*c.seats));
+	if (!c.seats || start(&c, &e)) {
+		log_err(&e);
+	} else {
+		watch(&c);
+		status = finish(&c);
+	}
+	tell(&c, WIRE_RESULT, status);
+	pipeline_free(c.pipeline);
+	stream_free(c.stream);
+	free(c.seats);
+	return status;
+}

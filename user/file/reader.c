@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "file/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pcap/pcap.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "util/cleanup.h"
+
+#define NS_PER_S 1000000000LL
+
+struct reader {
+	char *name; /* for messages */
+	pcap_t *pcap;
+	struct bpf_program filter;
+	bool has_filter;
+	uint64_t number;
+	struct tap tap;
+};
+
+/* Those that decode_frame() knows. */
+static const int decodable[] = { DLT_EN10MB, DLT_RAW, DLT_NULL, DLT_LINUX_SLL, DLT_LINUX_SLL2 };
+
+/* libpcap's words for the commonest mistakes are for programmers. */
+static void explain_open(struct reader *r, const char *why, struct err *e)
+{
+	if (strstr(why, "unknown file format")) {
+		err_set(e, -EINVAL, "%s: not a capture file (neither pcap nor pcapng)", r->name);
+		err_hint(e, "gzip -dc FILE | nswatch -r -, if it is compressed");
+	} else if (strstr(why, "only got 0")) {
+		err_set(e, -EINVAL, "%s: is empty", r->name);
+	} else if (strstr(why, "truncated dump file")) {
+		err_set(e, -EINVAL, "%s: ends within its header", r->name);
+	} else {
+		err_set(e, -EINVAL, "%s: %s", r->name, why);
+	}
+}
+
+static int open_pcap(struct reader *r, int fd, struct err *e)
+{
+	char why[PCAP_ERRBUF_SIZE];
+	FILE *f = fdopen(fd, "r");
+
+	if (!f) {
+		close(fd);
+		return err_sys(e, -errno, "%s", r->name);
+	}
+	r->pcap = pcap_fopen_offline_with_tstamp_precision(f, PCAP_TSTAMP_PRECISION_NANO, why);
+	if (!r->pcap) {
+		fclose(f);
+		explain_open(r, why, e);
+		return -EINVAL;
+	}
+	r->tap.dlt = pcap_datalink(r->pcap);
+	return 0;
+}
+
+struct reader *reader_open_fd(int fd, const char *name, struct err *e)
+{
+	struct reader *r = calloc(1, sizeof(*r));
+
+	if (r)
+		r->name = strdup(strcmp(name, "-") ? name : "standard input");
+	if (!r || !r->name) {
+		close(fd);
+		err_sys(e, -ENOMEM, "%s", name);
+		reader_free(r);
+		return NULL;
+	}
+	if (open_pcap(r, fd, e)) {
+		reader_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+struct reader *reader_open(const char *path, struct err *e)
+{
+	bool is_stdin = !strcmp(path, "-");
+	struct stat st;
+	int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+			  : open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		err_sys(e, -errno, "%s", is_stdin ? "standard input" : path);
+		return NULL;
+	}
+	if (!fstat(fd, &st) && S_ISDIR(st.st_mode)) {
+		close(fd);
+		err_sys(e, -EISDIR, "%s", path);
+		return NULL;
+	}
+	return reader_open_fd(fd, path, e);
+}
+
+void reader_free(struct reader *r)
+{
+	if (!r)
+		return;
+	if (r->has_filter)
+		pcap_freecode(&r->filter);
+	if (r->pcap)
+		pcap_close(r->pcap);
+	free(r->name);
+	free(r);
+}
+
+const struct tap *reader_tap(const struct reader *r)
+{
+	return &r->tap;
+}
+
+int reader_fd(const struct reader *r)
+{
+	return fileno(pcap_file(r->pcap));
+}
+
+int reader_check_link(const struct reader *r, struct err *e)
+{
+	const char *text = pcap_datalink_val_to_description(r->tap.dlt);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(decodable); i++)
+		if (decodable[i] == r->tap.dlt)
+			return 0;
+	err_set(e, -ENOTSUP, "%s: cannot decode link type %d (%s)", r->name, r->tap.dlt,
+		text ? text : "unknown");
+	err_hint(e, "-w FILE copies such packets; tshark decodes them");
+	return -ENOTSUP;
+}
+
+int reader_filter(struct reader *r, const char *expr, struct err *e)
+{
+	struct bpf_program prog;
+
+	if (pcap_compile(r->pcap, &prog, expr, 1, PCAP_NETMASK_UNKNOWN))
+		return err_set(e, -EINVAL, "filter \"%s\": %s", expr, pcap_geterr(r->pcap));
+	if (r->has_filter)
+		pcap_freecode(&r->filter);
+	r->filter = prog;
+	r->has_filter = true;
+	return 0;
+}
+
+/* The end of time for a 64-bit number of nanoseconds is the year 2262; a file
+ * may claim more, and stays at that. */
+static int64_t to_ns(const struct timeval *tv)
+{
+	if (tv->tv_sec >= INT64_MAX / NS_PER_S)
+		return INT64_MAX;
+	if (tv->tv_sec <= INT64_MIN / NS_PER_S)
+		return INT64_MIN;
+	return (int64_t)tv->tv_sec * NS_PER_S + tv->tv_usec; /* tv_usec holds ns */
+}
+
+static int explain_damage(const struct reader *r, struct err *e)
+{
+	const char *why = pcap_geterr(r->pcap);
+	unsigned long long n = r->number + 1;
+
+	if (strstr(why, "truncated"))
+		return err_set(e, -EBADMSG, "%s: cut short in the middle of packet %llu", r->name,
+			       n);
+	return err_set(e, -EBADMSG, "%s: damaged at packet %llu: %s", r->name, n, why);
+}
+
+int reader_next(struct reader *r, struct packet *out, struct err *e)
+{
+	struct pcap_pkthdr *h;
+	const u_char *data;
+	int got;
+
+	do {
+		got = pcap_next_ex(r->pcap, &h, &data);
+		if (got == PCAP_ERROR_BREAK)
+			return 0;
+		if (got != 1)
+			return explain_damage(r, e);
+		r->number++;
+	} while (r->has_filter && !pcap_offline_filter(&r->filter, h, data));
+	*out = (struct packet){
+		.number = r->number,
+		.time = to_ns(&h->ts),
+		.data = data,
+		.caplen = h->caplen,
+		.wirelen = h->len,
+		.tap = &r->tap,
+	};
+	return 1;
+}

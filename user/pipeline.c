@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pipeline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "decode/frame.h"
+#include "file/series.h"
+#include "sink/capfile.h"
+#include "sink/dns_json.h"
+#include "sink/dns_text.h"
+#include "sink/out.h"
+#include "sink/text.h"
+#include "util/log.h"
+
+/* What the sinks' headers say that one line needs. */
+#define LINE_ROOM    16384
+#define SUMMARY_ROOM (512 * 1024 - 1)
+
+struct pipeline {
+	struct pipeline_setup s;
+	const struct options *o;
+	bool show_packets; /* as text or JSON lines */
+	struct out out;
+	struct text *text;
+	struct dns_engine *dns;
+	struct dns_text_style style;
+	struct capfile *file;
+	uint64_t taken; /* packets that count for -c */
+	uint64_t filtered;
+	int64_t first_time;
+	bool done;
+};
+
+static unsigned int terminal_width(void)
+{
+	struct winsize w;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) || !w.ws_col)
+		return 0;
+	return w.ws_col;
+}
+
+static bool use_color(const struct options *o)
+{
+	if (o->color == COLOR_AUTO)
+		return isatty(STDOUT_FILENO);
+	return o->color == COLOR_ALWAYS;
+}
+
+static void on_transaction(void *ctx, const struct dns_transaction *t);
+static void on_finding(void *ctx, const struct dns_finding *f);
+
+static void on_ask(void *ctx, const struct dns_ask *a)
+{
+	struct pipeline *p = ctx;
+
+	p->s.ask(p->s.ctx, a);
+}
+
+static const struct dns_engine_ops live_ops = { on_transaction, on_finding, on_ask };
+static const struct dns_engine_ops file_ops = { on_transaction, on_finding, NULL };
+
+static int start_dns(struct pipeline *p, struct err *e)
+{
+	struct dns_engine_options o = { .from_host_side = p->o->side == SIDES_HOST };
+
+	p->style = (struct dns_text_style){
+		.color = use_color(p->o),
+		.utf8 = p->s.utf8,
+		.show_target = p->o->nr_targets > 1 || p->o->all,
+		.width = terminal_width(),
+	};
+	p->dns = dns_engine_new(&o, p->s.ask ? &live_ops : &file_ops, p);
+	return p->dns ? 0 : err_sys(e, -ENOMEM, "DNS engine");
+}
+
+static int start_text(struct pipeline *p, struct err *e)
+{
+	struct text_options o = {
+		.time_format = p->o->time_format,
+		.show_tap = p->o->nr_targets > 1 || p->o->all || p->o->side == SIDES_BOTH,
+		.color = use_color(p->o),
+	};
+
+	p->text = text_new(&o);
+	return p->text ? 0 : err_sys(e, -ENOMEM, "text output");
+}
+
+static int start_file(struct pipeline *p, struct err *e)
+{
+	const struct options *o = p->o;
+	struct capfile_options c = {
+		.format = o->format,
+		.snaplen = o->snaplen,
+		.dlt = p->s.dlt,
+		.filter = p->s.filter_text,
+		.lossless = !p->s.live,
+		.stop = p->s.stop,
+		.max_bytes = o->ring_filesize ?: o->stop_filesize,
+		.max_packets = o->ring_packets,
+		.max_duration = (int64_t)o->ring_duration_ns,
+		.max_files = o->stop_files,
+		.next_fd = series_rotates(o) ? p->s.next_fd : NULL,
+		.stats = p->s.stats,
+		.ctx = p->s.ctx,
+	};
+
+	p->file = capfile_new(p->s.file_fd, &c, e);
+	return p->file ? 0 : e->code;
+}
+
+int pipeline_new(struct pipeline **out, const struct pipeline_setup *s, struct err *e)
+{
+	struct pipeline *p = calloc(1, sizeof(*p));
+	const struct options *o = s->o;
+	int err = -ENOMEM;
+
+	if (!p || out_init(&p->out, STDOUT_FILENO, o->line_buffered || isatty(STDOUT_FILENO))) {
+		err_sys(e, -ENOMEM, "output");
+		goto fail;
+	}
+	p->s = *s;
+	p->o = o;
+	p->show_packets = !o->quiet && (o->print || (!o->dns && !o->write_file));
+	err = o->dns ? start_dns(p, e) : 0;
+	if (!err && p->show_packets)
+		err = start_text(p, e);
+	if (!err && s->file_fd >= 0)
+		err = start_file(p, e);
+	if (err)
+		goto fail;
+	*out = p;
+	return 0;
+fail:
+	pipeline_free(p);
+	return err;
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	if (!p)
+		return;
+	capfile_free(p->file);
+	dns_engine_free(p->dns);
+	text_free(p->text);
+	out_fini(&p->out);
+	free(p);
+}
+
+void pipeline_tap(struct pipeline *p, const struct tap *tap)
+{
+	bool shown =
+		tap->side == SIDE_INSIDE ? p->o->side != SIDES_HOST : p->o->side != SIDES_INSIDE;
+
+	if (p->file && shown)
+		capfile_tap(p->file, tap);
+}
+
+/* Addresses in the answer become names in the file. */
+static void learn_names(struct pipeline *p, const struct dns_transaction *t)
+{
+	char text[DNS_ANSWERS_LEN], *save = NULL, *word;
+	struct ipaddr a;
+
+	if (!p->file || t->rcode || (t->state != DNS_ANSWERED && t->state != DNS_LATE))
+		return;
+	memcpy(text, t->answers, sizeof(text));
+	for (word = strtok_r(text, ", ", &save); word; word = strtok_r(NULL, ", ", &save))
+		if (ipaddr_parse(word, &a))
+			capfile_name(p->file, &a, t->name);
+}
+
+static void on_transaction(void *ctx, const struct dns_transaction *t)
+{
+	struct pipeline *p = ctx;
+	struct strbuf *b = out_reserve(&p->out, LINE_ROOM);
+
+	learn_names(p, t);
+	if (p->o->quiet)
+		return;
+	if (p->o->json)
+		dns_json_transaction(b, t);
+	else
+		dns_text_transaction(b, t, &p->style);
+	out_line_end(&p->out);
+}
+
+/* Each once; the summary has the final count. */
+static void on_finding(void *ctx, const struct dns_finding *f)
+{
+	struct pipeline *p = ctx;
+	struct strbuf *b = out_reserve(&p->out, LINE_ROOM);
+
+	if (f->repeat || p->o->quiet)
+		return;
+	if (p->o->json)
+		dns_json_finding(b, f);
+	else
+		dns_text_finding(b, f, &p->style);
+	out_line_end(&p->out);
+}
+
+static void print_packet(struct pipeline *p, const struct packet *pkt, const struct frame *f)
+{
+	struct strbuf *b = out_reserve(&p->out, LINE_ROOM);
+
+	if (p->o->json) {
+		dns_json_packet(b, pkt, f, NULL, NULL);
+	} else {
+		text_line(p->text, pkt, f, b);
+		strbuf_putc(b, '\n');
+	}
+	out_line_end(&p->out);
+}
+
+static bool is_shown(const struct pipeline *p, const struct packet *pkt)
+{
+	switch (p->o->side) {
+	case SIDES_INSIDE: return pkt->tap->side == SIDE_INSIDE;
+	case SIDES_HOST: return pkt->tap->side == SIDE_HOST || !p->s.live;
+	default: return true;
+	}
+}
+
+/* -c, -a packets: and -a duration: of a file being read, whose clock is its own. */
+static void check_limits(struct pipeline *p, const struct packet *pkt)
+{
+	const struct options *o = p->o;
+	uint64_t limit = o->count ? o->count : o->stop_packets;
+
+	if (!p->first_time)
+		p->first_time = pkt->time;
+	if (limit && p->taken >= limit)
+		p->done = true;
+	if (!p->s.live && o->stop_duration_ns &&
+	    pkt->time - p->first_time >= (int64_t)o->stop_duration_ns)
+		p->done = true;
+	if (p->out.error || (p->file && capfile_is_full(p->file)))
+		p->done = true;
+}
+
+void pipeline_packet(struct pipeline *p, struct packet *pkt)
+{
+	bool shown = is_shown(p, pkt);
+	struct frame f;
+
+	if (p->done)
+		return;
+	if (p->s.filter &&
+	    !filter_match(p->s.filter, pkt->data, pkt->caplen, pkt->wirelen, pkt->dir)) {
+		p->filtered++;
+		return;
+	}
+	if (p->o->snaplen && pkt->caplen > p->o->snaplen)
+		pkt->caplen = p->o->snaplen;
+	if (p->dns || p->show_packets)
+		decode_frame(&f, pkt->data, pkt->caplen, pkt->wirelen, pkt->tap->dlt);
+	if (shown) {
+		pkt->number = p->s.live ? ++p->taken : (p->taken++, pkt->number);
+		if (p->show_packets)
+			print_packet(p, pkt, &f);
+		if (p->file)
+			capfile_packet(p->file, pkt, NULL);
+	}
+	if (p->dns)
+		dns_engine_packet(p->dns, pkt, &f);
+	check_limits(p, pkt);
+}
+
+void pipeline_attempt(struct pipeline *p, const struct dns_attempt *a)
+{
+	if (p->dns)
+		dns_engine_attempt(p->dns, a);
+}
+
+void pipeline_facts(struct pipeline *p, const struct dns_facts *f, int64_t now)
+{
+	if (p->dns)
+		dns_engine_facts(p->dns, f, now);
+}
+
+void pipeline_lost(struct pipeline *p, const struct tap *tap, uint64_t n, int64_t now)
+{
+	if (p->dns)
+		dns_engine_lost(p->dns, tap->netns, n, now);
+	if (p->file)
+		capfile_missed(p->file, tap, n);
+}
+
+void pipeline_tick(struct pipeline *p, int64_t now)
+{
+	if (p->dns)
+		dns_engine_tick(p->dns, now);
+	if (p->out.error)
+		p->done = true;
+}
+
+int64_t pipeline_next(const struct pipeline *p)
+{
+	return p->dns ? dns_engine_next(p->dns) : INT64_MAX;
+}
+
+void pipeline_idle(struct pipeline *p)
+{
+	out_flush(&p->out);
+	if (p->file)
+		capfile_flush(p->file);
+	if (p->out.error)
+		p->done = true;
+}
+
+bool pipeline_is_done(const struct pipeline *p)
+{
+	return p->done;
+}
+
+void pipeline_written(const struct pipeline *p, const struct tap *tap, uint64_t *written,
+		      uint64_t *lost)
+{
+	*written = *lost = 0;
+	if (p->file)
+		capfile_stats(p->file, tap, written, lost);
+}
+
+uint64_t pipeline_filtered(const struct pipeline *p)
+{
+	return p->filtered;
+}
+
+static void finish_dns(struct pipeline *p, int64_t now)
+{
+	const struct dns_summary *s = dns_engine_finish(p->dns, now);
+	struct strbuf *b = out_reserve(&p->out, SUMMARY_ROOM);
+
+	if (p->o->json)
+		dns_json_summary(b, s);
+	else
+		dns_text_summary(b, s, &p->style);
+}
+
+int pipeline_finish(struct pipeline *p, int64_t now, struct err *e)
+{
+	int err = 0;
+
+	if (p->dns)
+		finish_dns(p, now);
+	out_flush(&p->out);
+	if (p->out.error == -EPIPE)
+		err = err_set(e, -EPIPE, "standard output was closed by its reader; stopped");
+	else if (p->out.error)
+		err = err_sys(e, p->out.error, "cannot write to standard output");
+	if (p->file) {
+		struct err fe = { 0 };
+		int ferr = capfile_close(p->file, &fe);
+
+		if (ferr && !err)
+			*e = fe;
+		err = err ?: ferr;
+	}
+	return err;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef NSWATCH_PIPELINE_H
+#define NSWATCH_PIPELINE_H
+
+#include <signal.h>
+
+#include "attach/filter.h"
+#include "dns/engine.h"
+#include "options.h"
+#include "packet.h"
+#include "util/err.h"
+
+/*
+ * From a packet to the outputs: decode, track, diagnose, print, write. The
+ * same for live packets (collector.c) and for those of a file (read.c).
+ */
+struct pipeline;
+
+struct pipeline_setup {
+	const struct options *o;
+	int file_fd; /* first output file, owned from here on; -1: none */
+	int dlt;     /* link type of the packets */
+	bool live;
+	bool utf8;			   /* stdout takes UTF-8 */
+	const struct filter *filter;	   /* to be applied here, or NULL; borrowed */
+	const char *filter_text;	   /* for the file; or NULL */
+	const volatile sig_atomic_t *stop; /* ends waiting for a stuck output; or NULL */
+
+	/* All may be NULL. */
+	void (*ask)(void *ctx, const struct dns_ask *a);
+	int (*next_fd)(void *ctx, unsigned int index, struct err *e);
+	void (*stats)(void *ctx, const struct tap *tap, struct tap_stats *s);
+	void *ctx;
+};
+
+/* Starts the writer's thread: after sandbox_drop(), before sandbox_seal(). */
+int pipeline_new(struct pipeline **out, const struct pipeline_setup *s, struct err *e);
+void pipeline_free(struct pipeline *p);
+
+void pipeline_tap(struct pipeline *p, const struct tap *tap);
+void pipeline_packet(struct pipeline *p, struct packet *pkt);
+void pipeline_attempt(struct pipeline *p, const struct dns_attempt *a);
+void pipeline_facts(struct pipeline *p, const struct dns_facts *f, int64_t now);
+/* Records of a namespace were lost before they came here. */
+void pipeline_lost(struct pipeline *p, const struct tap *tap, uint64_t n, int64_t now);
+
+/* Time passes: what is due at now (ns since the epoch) is done. */
+void pipeline_tick(struct pipeline *p, int64_t now);
+/* When pipeline_tick() is needed next; INT64_MAX: not until something comes. */
+int64_t pipeline_next(const struct pipeline *p);
+/* Nothing to do for a moment: whoever reads along gets all there is. */
+void pipeline_idle(struct pipeline *p);
+
+/* A limit of the command line is reached, or an output is broken: stop. */
+bool pipeline_is_done(const struct pipeline *p);
+
+/* Of the packets of a tap that came here: given to the file, lost on the way. */
+void pipeline_written(const struct pipeline *p, const struct tap *tap, uint64_t *written,
+		      uint64_t *lost);
+/* Packets that the filter applied here kept back. */
+uint64_t pipeline_filtered(const struct pipeline *p);
+
+/* Ends all outputs. 0, or -errno with the first thing that went wrong. */
+int pipeline_finish(struct pipeline *p, int64_t now, struct err *e);
+
+#endif

@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation
+ *
+ * Packets are encoded straight into the current batch (see writer.c); a full
+ * one goes to the writer's thread. The end of a file is a mark on a batch, and
+ * the next batch starts with the header of the next file; so files change
+ * without the caller waiting, and no packet can fall between two files.
+ *
+ * A packet is taken whole or not at all. A batch has slack behind its mark of
+ * "full" for the largest record; for the end of a file and the start of the
+ * next, with statistics and names, free batches are counted beforehand.
+ */
+#include "sink/capfile.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "nswatch/record.h"
+#include "sink/pcap.h"
+#include "sink/pcapng.h"
+#include "sink/writer.h"
+#include "util/cleanup.h"
+
+#define QUEUE_BYTES  (8 * 1024 * 1024)
+#define MIN_BATCHES  16
+#define STALL_MS     5000
+#define MAX_NAMES    4096
+#define NAME_BUCKETS (2 * MAX_NAMES) /* a power of two */
+#define NAMES_BYTES  (256 * 1024)
+#define SMALL_BLOCK  512 /* statistics and names are no longer than this */
+_Static_assert(BATCH_SLACK >= PCAPNG_BLOCK_MAX, "any record must fit");
+
+/* What is kept per tap id. */
+struct slot {
+	const struct tap *tap;
+	unsigned int file;  /* where it was last declared; 0 nowhere */
+	uint32_t interface; /* its number in that file */
+	uint64_t accepted;
+	uint64_t lost;	 /* refused here; the writer counts the others */
+	uint64_t missed; /* lost since the last packet in the file */
+};
+
+struct name {
+	struct ipaddr addr;
+	uint32_t text; /* offset in names.bytes */
+};
+
+/* Names learned so far: each goes into the file once, and again into every
+ * further file. */
+struct names {
+	struct name list[MAX_NAMES];
+	unsigned int nr;
+	uint16_t buckets[NAME_BUCKETS]; /* index into list plus 1 */
+	char bytes[NAMES_BYTES];
+	uint32_t used;
+};
+
+struct format {
+	size_t (*start)(const struct capfile *c, struct batch *b);
+	size_t (*interface)(const struct capfile *c, uint8_t *out, size_t room,
+			    const struct tap *tap);
+	size_t (*packet)(const struct capfile *c, uint8_t *out, size_t room, const struct slot *s,
+			 const struct packet *p, const char *comment);
+	record_len_fn record_len;
+	bool has_stats;
+	bool has_names;
+};
+
+struct capfile {
+	struct capfile_options o;
+	const struct format *format;
+	struct writer *writer;
+	char *filter;
+	struct utsname uts;
+	int64_t started; /* ns since the Unix epoch */
+	bool closed;
+	bool full;
+
+	struct batch *batch; /* being filled, or NULL */
+
+	/* The current file. */
+	unsigned int file; /* its number, from 1 */
+	uint64_t file_bytes;
+	uint64_t file_packets;
+	int64_t file_first; /* time of its first packet */
+	uint32_t nr_interfaces;
+	uint16_t interfaces[NSW_MAX_TAPS]; /* tap ids by interface number */
+
+	struct slot slots[NSW_MAX_TAPS]; /* by tap id */
+	struct names names;
+};
+
+/* --- formats --------------------------------------------------------------- */
+
+static size_t pcapng_start(const struct capfile *c, struct batch *b)
+{
+	char os[sizeof(c->uts.sysname) + sizeof(c->uts.release) + 1];
+
+	snprintf(os, sizeof(os), "%s %s", c->uts.sysname, c->uts.release);
+	return pcapng_put_section(b->data, BATCH_BYTES, c->uts.machine, os,
+				  "nswatch " NSWATCH_VERSION);
+}
+
+static size_t pcapng_interface(const struct capfile *c, uint8_t *out, size_t room,
+			       const struct tap *tap)
+{
+	return pcapng_put_interface(out, room, tap, c->o.snaplen, c->filter);
+}
+
+static size_t pcapng_packet(const struct capfile *c, uint8_t *out, size_t room,
+			    const struct slot *s, const struct packet *p, const char *comment)
+{
+	return pcapng_put_packet(out, room, s->interface, c->o.snaplen, p, comment, s->missed);
+}
+
+static size_t pcap_start(const struct capfile *c, struct batch *b)
+{
+	b->skip = PCAP_FILE_HEADER_LEN;
+	return pcap_put_header(b->data, BATCH_BYTES, c->o.dlt, c->o.snaplen);
+}
+
+static size_t pcap_packet(const struct capfile *c, uint8_t *out, size_t room, const struct slot *s,
+			  const struct packet *p, const char *comment)
+{
+	(void)s;
+	(void)comment;
+	return pcap_put_record(out, room, c->o.snaplen, p);
+}
+
+static size_t pcap_any_record_len(const uint8_t *rec, size_t len, int *is_packet)
+{
+	*is_packet = 1;
+	return pcap_record_len(rec, len);
+}
+
+static const struct format formats[] = {
+	[FORMAT_PCAPNG] = {
+		.start = pcapng_start,
+		.interface = pcapng_interface,
+		.packet = pcapng_packet,
+		.record_len = pcapng_block_len,
+		.has_stats = true,
+		.has_names = true,
+	},
+	[FORMAT_PCAP] = {
+		.start = pcap_start,
+		.packet = pcap_packet,
+		.record_len = pcap_any_record_len,
+	},
+};
+
+/* --- batches --------------------------------------------------------------- */
+
+static void submit(struct capfile *c)
+{
+	if (c->batch)
+		writer_submit(c->writer, c->batch);
+	c->batch = NULL;
+}
+
+/* The batch to put a record into, or NULL if the output lags behind. */
+static struct batch *current(struct capfile *c)
+{
+	if (!c->batch)
+		c->batch = writer_get(c->writer);
+	if (!c->batch && c->o.lossless && writer_wait_free(c->writer, 1))
+		c->batch = writer_get(c->writer);
+	return c->batch;
+}
+
+static uint8_t *end_of(struct batch *b)
+{
+	return b->data + b->len;
+}
+
+static size_t room_in(const struct batch *b)
+{
+	return BATCH_BYTES + BATCH_SLACK - b->len;
+}
+
+static void grow(struct capfile *c, size_t n)
+{
+	c->batch->len += n;
+	c->file_bytes += n;
+	if (c->batch->len >= BATCH_BYTES)
+		submit(c);
+}
+
+/* --- files ----------------------------------------------------------------- */
+
+static void start_file(struct capfile *c)
+{
+	struct batch *b = current(c);
+
+	c->file++;
+	c->file_bytes = 0;
+	c->file_packets = 0;
+	c->nr_interfaces = 0;
+	grow(c, c->format->start(c, b));
+}
+
+static bool declare(struct capfile *c, struct slot *s)
+{
+	if (s->file == c->file)
+		return true;
+	if (!current(c))
+		return false;
+	s->file = c->file;
+	s->interface = c->nr_interfaces;
+	c->interfaces[c->nr_interfaces++] = (uint16_t)s->tap->id;
+	if (c->format->interface)
+		grow(c, c->format->interface(c, end_of(c->batch), room_in(c->batch), s->tap));
+	return true;
+}
+
+static int64_t wall_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static void put_stats(struct capfile *c)
+{
+	int64_t now = wall_clock();
+	struct batch *b;
+	uint32_t i;
+
+	if (!c->o.stats || !c->format->has_stats)
+		return;
+	for (i = 0; i < c->nr_interfaces && (b = current(c)); i++) {
+		const struct tap *tap = c->slots[c->interfaces[i]].tap;
+		struct tap_stats st = { 0 };
+
+		c->o.stats(c->o.ctx, tap, &st);
+		capfile_stats(c, tap, &st.written, &st.write_lost);
+		grow(c, pcapng_put_stats(end_of(b), room_in(b), i, c->started, now, &st));
+	}
+}
+
+static void put_name(struct capfile *c, const struct name *n)
+{
+	struct batch *b = current(c);
+
+	if (b)
+		grow(c, pcapng_put_name(end_of(b), room_in(b), &n->addr, c->names.bytes + n->text));
+}
+
+/* Free batches that the end of this file and the start of the next need. */
+static unsigned int batches_to_switch(const struct capfile *c)
+{
+	size_t bytes = ((size_t)c->nr_interfaces + c->names.nr) * SMALL_BLOCK;
+
+	return 3 + (unsigned int)(bytes / BATCH_BYTES);
+}
+
+static bool switch_file(struct capfile *c)
+{
+	unsigned int need = batches_to_switch(c), i;
+
+	if (writer_nr_free(c->writer) < need &&
+	    (!c->o.lossless || !writer_wait_free(c->writer, need)))
+		return false;
+	put_stats(c);
+	current(c)->ends_file = true;
+	submit(c);
+	start_file(c);
+	for (i = 0; i < c->names.nr; i++)
+		put_name(c, &c->names.list[i]);
+	return true;
+}
+
+static bool has_reached_limit(const struct capfile *c)
+{
+	return (c->o.max_bytes && c->file_bytes >= c->o.max_bytes) ||
+	       (c->o.max_packets && c->file_packets >= c->o.max_packets);
+}
+
+static bool is_due(const struct capfile *c, const struct packet *p)
+{
+	if (!c->file_packets)
+		return false;
+	return has_reached_limit(c) ||
+	       (c->o.max_duration && p->time - c->file_first >= c->o.max_duration);
+}
+
+static bool is_last_file(const struct capfile *c)
+{
+	return c->o.max_files && c->file >= c->o.max_files;
+}
+
+/* --- the interface --------------------------------------------------------- */
+
+struct capfile *capfile_new(int fd, const struct capfile_options *o, struct err *e)
+{
+	struct capfile *c = calloc(1, sizeof(*c));
+	size_t queue = o->queue_bytes ? o->queue_bytes : QUEUE_BYTES;
+	struct writer_options wo = {
+		.nr_batches = (unsigned int)(queue / BATCH_BYTES) + 1,
+		.record_len = formats[o->format].record_len,
+		.next_fd = o->next_fd,
+		.ctx = o->ctx,
+		.stall_ms = STALL_MS,
+		.stop = o->stop,
+	};
+
+	if (wo.nr_batches < MIN_BATCHES)
+		wo.nr_batches = MIN_BATCHES;
+	if (c && o->filter)
+		c->filter = strdup(o->filter);
+	if (!c || (o->filter && !c->filter)) {
+		close(fd);
+		capfile_free(c);
+		err_sys(e, -ENOMEM, "cannot set up the output");
+		return NULL;
+	}
+	c->o = *o;
+	c->format = &formats[o->format];
+	if (!c->o.snaplen || c->o.snaplen > NSW_MAX_SNAP)
+		c->o.snaplen = NSW_MAX_SNAP;
+	if (!c->o.next_fd)
+		c->o.max_files = 1;
+	c->started = wall_clock();
+	uname(&c->uts);
+	c->writer = writer_new(fd, &wo, e);
+	if (!c->writer) {
+		capfile_free(c);
+		return NULL;
+	}
+	start_file(c);
+	capfile_flush(c);
+	return c;
+}
+
+void capfile_free(struct capfile *c)
+{
+	if (!c)
+		return;
+	writer_free(c->writer);
+	free(c->filter);
+	free(c);
+}
+
+static struct slot *slot_of(struct capfile *c, const struct tap *tap)
+{
+	struct slot *s = &c->slots[tap->id % NSW_MAX_TAPS];
+
+	s->tap = tap;
+	return s;
+}
+
+void capfile_tap(struct capfile *c, const struct tap *tap)
+{
+	declare(c, slot_of(c, tap));
+}
+
+static bool lose(struct slot *s)
+{
+	s->lost++;
+	s->missed++;
+	return false;
+}
+
+bool capfile_packet(struct capfile *c, const struct packet *p, const char *comment)
+{
+	struct slot *s = slot_of(c, p->tap);
+	struct batch *b;
+
+	if (c->full)
+		return false;
+	if (writer_failed(c->writer))
+		return lose(s);
+	if (is_due(c, p)) {
+		c->full = is_last_file(c);
+		if (c->full)
+			return false;
+		if (!switch_file(c))
+			return lose(s);
+	}
+	if (!declare(c, s))
+		return lose(s);
+	b = current(c);
+	if (!b)
+		return lose(s);
+	b->taps[b->nr_packets++] = (uint16_t)p->tap->id;
+	if (!c->file_packets++)
+		c->file_first = p->time;
+	s->accepted++;
+	grow(c, c->format->packet(c, end_of(b), room_in(b), s, p, comment));
+	s->missed = 0;
+	c->full = is_last_file(c) && has_reached_limit(c);
+	return true;
+}
+
+bool capfile_is_full(const struct capfile *c)
+{
+	return c->full;
+}
+
+void capfile_missed(struct capfile *c, const struct tap *tap, uint64_t n)
+{
+	slot_of(c, tap)->missed += n;
+}
+
+/* FNV-1a over address and name. */
+static uint32_t hash_name(const struct ipaddr *a, const char *name)
+{
+	uint32_t h = 2166136261u;
+	size_t i;
+
+	for (i = 0; i < sizeof(a->bytes); i++)
+		h = (h ^ a->bytes[i]) * 16777619u;
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return h;
+}
+
+/* Where the name is, or where it belongs. */
+static uint16_t *find_name(struct names *n, const struct ipaddr *a, const char *name)
+{
+	uint32_t at = hash_name(a, name);
+
+	for (;; at++) {
+		uint16_t *bucket = &n->buckets[at & (NAME_BUCKETS - 1)];
+		const struct name *have;
+
+		if (!*bucket)
+			return bucket;
+		have = &n->list[*bucket - 1];
+		if (ipaddr_equal(&have->addr, a) && !strcmp(n->bytes + have->text, name))
+			return bucket;
+	}
+}
+
+void capfile_name(struct capfile *c, const struct ipaddr *a, const char *name)
+{
+	struct names *n = &c->names;
+	uint16_t *bucket;
+	size_t len;
+
+	if (!c->format->has_names || !a->family || !pcapng_is_hostname(name) || c->full)
+		return;
+	len = strlen(name) + 1;
+	bucket = find_name(n, a, name);
+	if (*bucket || n->nr == MAX_NAMES || n->used + len > sizeof(n->bytes) || !current(c))
+		return;
+	memcpy(n->bytes + n->used, name, len);
+	n->list[n->nr] = (struct name){ .addr = *a, .text = n->used };
+	n->used += (uint32_t)len;
+	*bucket = (uint16_t)++n->nr;
+	put_name(c, &n->list[n->nr - 1]);
+}
+
+void capfile_flush(struct capfile *c)
+{
+	submit(c);
+}
+
+int capfile_close(struct capfile *c, struct err *e)
+{
+	if (c->closed)
+		return 0;
+	c->closed = true;
+	c->o.lossless = true;
+	writer_hurry(c->writer);
+	put_stats(c);
+	submit(c);
+	return writer_finish(c->writer, e);
+}
+
+void capfile_stats(const struct capfile *c, const struct tap *tap, uint64_t *written,
+		   uint64_t *lost)
+{
+	const struct slot *s = &c->slots[tap->id % NSW_MAX_TAPS];
+	uint64_t later = writer_lost(c->writer, (uint16_t)(tap->id % NSW_MAX_TAPS));
+
+	*written = s->accepted - later;
+	*lost = s->lost + later;
+}
+
+unsigned int capfile_nr_files(const struct capfile *c)
+{
+	return c->file;
+}

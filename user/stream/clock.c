@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "stream/clock.h"
+
+#include <time.h>
+
+#define NSEC 1000000000LL
+
+static int64_t read_clock(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * NSEC + ts.tv_nsec;
+}
+
+int64_t clock_now(const struct clock *c)
+{
+	return read_clock(c->kind == NSW_CLOCK_TAI ? CLOCK_TAI : CLOCK_BOOTTIME);
+}
+
+/* The tightest of a few samples, so that a preemption between the two reads
+ * does not shift every packet of the next second. */
+static void sample(struct clock *c)
+{
+	int64_t best = INT64_MAX;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		int64_t before = clock_now(c);
+		int64_t wall = read_clock(CLOCK_REALTIME);
+		int64_t after = clock_now(c);
+
+		if (after - before >= best)
+			continue;
+		best = after - before;
+		c->offset = wall - (before + best / 2);
+		c->sampled = after;
+	}
+	/* TAI is ahead of UTC by whole seconds: round the negative offset. */
+	if (c->kind == NSW_CLOCK_TAI)
+		c->offset = (c->offset - NSEC / 2) / NSEC * NSEC;
+}
+
+void clock_init(struct clock *c, enum nsw_clock kind)
+{
+	c->kind = kind;
+	sample(c);
+}
+
+int64_t clock_wall(struct clock *c, int64_t time, int64_t now)
+{
+	if (now - c->sampled > NSEC)
+		sample(c);
+	return time + c->offset;
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation
+ *
+ * Order. Producers on several CPUs reserve first and take the time after that,
+ * so records stand in the ring nearly, but not quite, in order of time. Each
+ * pass reads the clock (t0) and then the producers' position. A record older
+ * than t0 was reserved before t0, hence lies before that position. So all
+ * records of the pass that are older than t0 can be sorted and given out, and
+ * nothing older can come later. One that is still being written ("busy") ends
+ * the pass: it was reserved after the last pass that had not seen it began, so
+ * that pass's t0 is the limit instead. What is younger than the limit waits
+ * for the next pass.
+ *
+ * Wake-ups, NAPI style. A notification per packet costs more than the capture.
+ * Awake, the consumer polls on a short timer; before it sleeps it sets the
+ * flag, and then looks once more. The producer reserves, then reads the flag.
+ * Both sides have a full barrier between the two, so at least one sees the other.
+ *
+ * The ring's memory: one page for us to write (consumer position), one page
+ * with the producers' position, then the data, mapped twice in a row so that a
+ * record never wraps (Linux Documentation/bpf/ringbuf.rst).
+ */
+#include "stream/stream.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <net/ethernet.h>
+#include <pcap/dlt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "stream/clock.h"
+#include "util/cleanup.h"
+
+#define VLAN_TAG_LEN  4
+#define MACS_LEN      12 /* what stands before a VLAN tag */
+#define RELEASE_STEPS 32 /* per ring */
+
+/* A record found in the ring and not yet given out. */
+struct entry {
+	uint64_t time;
+	const struct nsw_rec *rec;
+	uint64_t floor; /* ring position before which nothing from here on in the queue lies */
+};
+
+struct stream {
+	struct stream_options o;
+	struct clock clock;
+	size_t page;
+	uint64_t *consumer;	  /* our page */
+	const uint64_t *producer; /* their page; the data follow */
+	const uint8_t *data;
+
+	struct entry *queue;	  /* sorted by time; [head, tail) */
+	size_t head, tail, limit; /* [head, limit) may be given out */
+	bool disordered;	  /* the queue's order is not the ring's */
+	uint64_t scanned;	  /* ring position up to which records are in the queue */
+	int64_t pass_time;	  /* t0 of the latest pass */
+	uint64_t pass_pos;	  /* producers' position that it saw */
+	int64_t busy_limit;	  /* t0 of the last pass that did not see the busy record */
+	uint64_t released;	  /* as told to the producers */
+	uint64_t number;
+	uint64_t strays;
+	uint8_t *scratch; /* a frame put together from parts */
+};
+
+int stream_new(struct stream **out, const struct stream_options *o, struct err *e)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	void *mem;
+
+	if (!s)
+		return err_sys(e, -ENOMEM, "packet ring");
+	s->o = *o;
+	s->page = (size_t)sysconf(_SC_PAGESIZE);
+	/* Every record takes at least its two headers. Pages are used only as
+	 * far as the ring is ever filled. */
+	s->queue = calloc(o->ring_size / (BPF_RINGBUF_HDR_SZ + sizeof(struct nsw_rec)) + 1,
+			  sizeof(*s->queue));
+	s->scratch = malloc(NSW_MAX_SNAP + ETH_HLEN + VLAN_TAG_LEN);
+	mem = mmap(NULL, s->page, PROT_READ | PROT_WRITE, MAP_SHARED, o->ring_fd, 0);
+	s->consumer = mem == MAP_FAILED ? NULL : mem;
+	mem = mmap(NULL, s->page + 2 * o->ring_size, PROT_READ, MAP_SHARED, o->ring_fd,
+		   (off_t)s->page);
+	s->producer = mem == MAP_FAILED ? NULL : mem;
+	if (!s->queue || !s->scratch || !s->consumer || !s->producer) {
+		int err = errno ? -errno : -ENOMEM;
+
+		stream_free(s);
+		return err_sys(e, err, "cannot map the packet ring");
+	}
+	s->data = (const uint8_t *)s->producer + s->page;
+	clock_init(&s->clock, o->clock);
+	*out = s;
+	return 0;
+}
+
+void stream_free(struct stream *s)
+{
+	if (!s)
+		return;
+	if (s->producer)
+		munmap((void *)s->producer, s->page + 2 * s->o.ring_size);
+	if (s->consumer)
+		munmap(s->consumer, s->page);
+	free(s->queue);
+	free(s->scratch);
+	free(s);
+}
+
+/* Appends to the queue, keeping it sorted. Out of order is rare and near. */
+static void enqueue(struct stream *s, const struct entry *e)
+{
+	size_t i = s->tail++;
+
+	while (i > s->head && s->queue[i - 1].time > e->time) {
+		s->queue[i] = s->queue[i - 1];
+		s->disordered = true;
+		i--;
+	}
+	s->queue[i] = *e;
+}
+
+/* Moves what is left to the front, so that the queue cannot run out. */
+static void compact(struct stream *s)
+{
+	if (!s->head)
+		return;
+	memmove(s->queue, s->queue + s->head, (s->tail - s->head) * sizeof(*s->queue));
+	s->tail -= s->head;
+	s->limit = s->head = 0;
+}
+
+static void release_to(struct stream *s, uint64_t pos)
+{
+	s->released = pos;
+	__atomic_store_n(s->consumer, pos, __ATOMIC_RELEASE);
+}
+
+/* Everything before the oldest record still in the queue is the producers' again. */
+static void release(struct stream *s)
+{
+	release_to(s, s->head < s->tail ? s->queue[s->head].floor : s->scanned);
+}
+
+/* Makes every floor true again after records changed places. */
+static void settle(struct stream *s)
+{
+	uint64_t floor = s->scanned;
+	size_t i = s->tail;
+
+	if (!s->disordered)
+		return;
+	while (i-- > s->head) {
+		if (s->queue[i].floor < floor)
+			floor = s->queue[i].floor;
+		s->queue[i].floor = floor;
+	}
+	s->disordered = false;
+}
+
+static bool is_sane(const struct nsw_rec *rec, uint32_t len)
+{
+	size_t head = sizeof(*rec);
+
+	if (len < head)
+		return false;
+	if (rec->flags & NSW_REC_OWNER)
+		head += sizeof(struct nsw_owner);
+	return rec->caplen <= NSW_MAX_SNAP && head + rec->caplen <= len;
+}
+
+/* Takes in records up to the producers' position. Returns false at a busy one. */
+static bool scan(struct stream *s, uint64_t until)
+{
+	while (s->scanned < until) {
+		const uint8_t *at = s->data + (s->scanned & (s->o.ring_size - 1));
+		uint32_t len = __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+		const struct nsw_rec *rec = (const void *)(at + BPF_RINGBUF_HDR_SZ);
+		uint32_t size = len & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+		struct entry e = { .rec = rec, .floor = s->scanned };
+
+		if (len & BPF_RINGBUF_BUSY_BIT)
+			return false;
+		s->scanned += (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8;
+		if (len & BPF_RINGBUF_DISCARD_BIT)
+			continue;
+		if (!is_sane(rec, size)) {
+			s->strays++;
+			continue;
+		}
+		e.time = rec->time;
+		enqueue(s, &e);
+	}
+	return true;
+}
+
+size_t stream_poll(struct stream *s, bool final)
+{
+	int64_t t0 = clock_now(&s->clock);
+	uint64_t until = __atomic_load_n(s->producer, __ATOMIC_ACQUIRE);
+	int64_t horizon = t0;
+
+	release(s);
+	compact(s);
+	if (!scan(s, until)) {
+		if (s->scanned >= s->pass_pos)
+			s->busy_limit = s->pass_time;
+		horizon = s->busy_limit;
+	}
+	settle(s);
+	s->pass_time = t0;
+	s->pass_pos = until;
+	while (s->limit < s->tail && (final || (int64_t)s->queue[s->limit].time <= horizon))
+		s->limit++;
+	return s->limit - s->head;
+}
+
+/* Puts the frame together in the scratch buffer where the ring holds it in parts. */
+static void assemble(struct stream *s, struct packet *p, const struct nsw_rec *rec)
+{
+	uint8_t *out = s->scratch;
+	uint32_t front = 0, n;
+
+	if (rec->flags & NSW_REC_L3) {
+		uint16_t type =
+			htobe16(p->caplen && p->data[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
+
+		memset(out, 0, MACS_LEN);
+		memcpy(out + MACS_LEN, &type, sizeof(type));
+		front = ETH_HLEN;
+		p->wirelen += ETH_HLEN;
+	}
+	memcpy(out + front, p->data, p->caplen);
+	n = front + p->caplen;
+	if (rec->flags & NSW_REC_VLAN && n >= MACS_LEN) {
+		uint16_t tag[2] = { rec->vlan_proto, htobe16(rec->vlan_tci) };
+
+		memmove(out + MACS_LEN + VLAN_TAG_LEN, out + MACS_LEN, n - MACS_LEN);
+		memcpy(out + MACS_LEN, tag, VLAN_TAG_LEN);
+		n += VLAN_TAG_LEN;
+		p->wirelen += VLAN_TAG_LEN;
+	}
+	p->data = out;
+	p->caplen = n < s->o.snaplen ? n : s->o.snaplen;
+}
+
+static void take_owner(struct packet *p, const struct nsw_owner *o)
+{
+	p->owner.pid = o->pid;
+	p->owner.mntns = o->mntns;
+	memcpy(p->owner.comm, o->comm, NSW_COMM_LEN);
+	p->owner.comm[NSW_COMM_LEN] = '\0';
+}
+
+static void unpack(struct stream *s, const struct nsw_rec *rec, struct packet *p)
+{
+	const uint8_t *body = (const uint8_t *)(rec + 1);
+
+	p->owner.pid = 0;
+	if (rec->flags & NSW_REC_OWNER) {
+		take_owner(p, (const struct nsw_owner *)body);
+		body += sizeof(struct nsw_owner);
+	}
+	p->time = clock_wall(&s->clock, (int64_t)rec->time, s->pass_time);
+	p->data = body;
+	p->caplen = rec->caplen;
+	p->wirelen = rec->wirelen;
+	p->dir = rec->flags & NSW_REC_EGRESS ? DIR_OUT : DIR_IN;
+	p->csum_partial = false;
+	if (rec->flags & (NSW_REC_L3 | NSW_REC_VLAN))
+		assemble(s, p, rec);
+}
+
+bool stream_next(struct stream *s, struct packet *p)
+{
+	while (s->head < s->limit) {
+		const struct nsw_rec *rec = s->queue[s->head].rec;
+
+		/* The one before is done with. Tell them now and then: each time
+		 * costs the producers a cache miss. */
+		if (s->queue[s->head].floor - s->released > s->o.ring_size / RELEASE_STEPS)
+			release(s);
+		s->head++;
+
+		p->tap = s->o.tap(s->o.ctx, rec->tap);
+		if (!p->tap) {
+			s->strays++;
+			continue;
+		}
+		p->number = ++s->number;
+		unpack(s, rec, p);
+		return true;
+	}
+	return false;
+}
+
+bool stream_is_drained(const struct stream *s)
+{
+	return s->head == s->tail && s->scanned == __atomic_load_n(s->producer, __ATOMIC_ACQUIRE);
+}
+
+bool stream_sleep(struct stream *s)
+{
+	if (s->head < s->tail)
+		return false;
+	release(s);
+	*s->o.asleep = 1;
+	__sync_synchronize();
+	if (stream_is_drained(s))
+		return true;
+	stream_wake(s);
+	return false;
+}
+
+void stream_wake(struct stream *s)
+{
+	*s->o.asleep = 0;
+}
+
+int64_t stream_now(struct stream *s)
+{
+	int64_t now = clock_now(&s->clock);
+
+	return clock_wall(&s->clock, now, now);
+}
+
+uint64_t stream_strays(const struct stream *s)
+{
+	return s->strays;
+}

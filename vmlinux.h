@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel types that bpf/ reads, with only the fields it reads. Offsets are
+ * relocated at load time against the running kernel's BTF (CO-RE), so neither
+ * order nor architecture matters here. tools/gen-vmlinux checks this file
+ * against a kernel and rewrites it.
+ */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+#include <linux/types.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct net_device {
+	possible_net_t nd_net;
+};
+
+struct sk_buff {
+	struct net_device *dev;
+};
+
+struct sock_common {
+	possible_net_t skc_net;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct bpf_sock_addr_kern {
+	struct sock *sk;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+
+struct task_struct {
+	struct nsproxy *nsproxy;
+	struct task_struct *group_leader;
+	struct task_struct *real_parent;
+	int tgid;
+	char comm[16];
+};
+
+#pragma clang attribute pop
+
+#endif
