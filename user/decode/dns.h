@@ -30,6 +30,7 @@ enum dns_type {
 	DNS_T_TXT = 16,
 	DNS_T_AAAA = 28,
 	DNS_T_OPT = 41,
+	DNS_T_RRSIG = 46,
 };
 
 enum dns_rcode {

@@ -467,6 +467,12 @@ static void put_answer(struct strbuf *b, const struct dns_transaction *t, const 
 	dns_rdata_put(b, m, rr);
 }
 
+/* Signatures come along unasked and say nothing to a reader. */
+static bool wanted(const struct dns_transaction *t, const struct dns_rr *rr)
+{
+	return rr->type != DNS_T_RRSIG || t->qtype == DNS_T_RRSIG;
+}
+
 static void report_answers(struct dns_transaction *t, const struct dns_msg *m)
 {
 	struct dns_walk w;
@@ -476,7 +482,7 @@ static void report_answers(struct dns_transaction *t, const struct dns_msg *m)
 	strbuf_init(&b, t->answers, sizeof(t->answers));
 	dns_walk_init(&w, m);
 	while (dns_walk_next(&w, &rr))
-		if (rr.section == DNS_ANSWER && !b.cut)
+		if (rr.section == DNS_ANSWER && !b.cut && wanted(t, &rr))
 			put_answer(&b, t, m, &rr);
 	t->malformed = w.status == DNS_MALFORMED;
 	t->truncated_capture = w.status == DNS_TRUNCATED;
@@ -1302,9 +1308,11 @@ void dns_engine_tick(struct dns_engine *e, int64_t now)
 {
 	struct timer *t;
 
-	if (now > e->now)
-		e->now = now;
-	while ((t = timers_expired(&e->timers, e->now))) {
+	/* Each timer runs at its own time, so that a jump of the clock, as in a file, gives the
+	 * same as if it had been waited for. */
+	while ((t = timers_expired(&e->timers, now))) {
+		if (t->due > e->now)
+			e->now = t->due;
 		switch (t->kind) {
 		case TIMER_TRANS: trans_timeout(e, timer_owner(t, struct trans, timer)); break;
 		case TIMER_ATTEMPT:
@@ -1313,6 +1321,8 @@ void dns_engine_tick(struct dns_engine *e, int64_t now)
 		case TIMER_HELD: judge_held(e, timer_owner(t, struct held, timer)); break;
 		}
 	}
+	if (now > e->now)
+		e->now = now;
 }
 
 int64_t dns_engine_next(const struct dns_engine *e)

@@ -73,7 +73,8 @@ struct dns_transaction {
 	struct dns_edns edns; /* of the answer */
 	char ede_text[256];   /* prepared */
 	/* Data of the answer section in order, joined by ", "; one of another type than
-	 * the question's is preceded by it: "CNAME www.example.net, 192.0.2.1". Prepared. */
+	 * the question's is preceded by it: "CNAME www.example.net, 192.0.2.1". Signatures are
+	 * left out unless they were asked for. Prepared. */
 	char answers[DNS_ANSWERS_LEN];
 
 	enum dns_failure failure;
