@@ -8,7 +8,9 @@ NSWATCH names the program, ./nswatch by default.
 import json
 import os
 import re
+import socketserver
 import subprocess
+import threading
 import time
 
 import pytest
@@ -222,6 +224,72 @@ def test_check_symlinked_name():
         os.unlink(link)
     assert r.returncode == 1
     assert "is gone" in r.stderr and f"rm {link}" in r.stderr
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """An engine with the containers that the test puts in: name to pid."""
+    pids = {}
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            path = self.rfile.readline().split()[1].decode()
+            name = path.split("/")[2]
+            if path.startswith("/containers/json"):
+                body = [{"Id": n, "Names": ["/" + n], "State": "running"} for n in pids]
+            elif name in pids:
+                body = {"Id": name, "Name": "/" + name,
+                        "State": {"Status": "running", "Running": True, "Pid": pids[name]}}
+            else:
+                self.wfile.write(b'HTTP/1.0 404 Not Found\r\n\r\n{"message":"none"}')
+                return
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(body).encode())
+
+    sock = str(tmp_path / "docker.sock")
+    with socketserver.ThreadingUnixStreamServer(sock, Handler) as server:
+        monkeypatch.setenv("DOCKER_HOST", "unix://" + sock)
+        threading.Thread(target=server.serve_forever).start()
+        yield pids
+        server.shutdown()
+
+
+@pytest.fixture
+def resident():
+    """A process that lives in C1."""
+    p = subprocess.Popen(["nsenter", f"--net=/run/netns/{C1}", "sleep", "30"])
+    while os.stat(f"/proc/{p.pid}/ns/net").st_ino != inode(C1):
+        time.sleep(0.02)
+    yield p.pid
+    p.kill()
+    p.wait()
+
+
+def test_containers_are_named(engine, resident):
+    engine["php"] = engine["sidecar"] = resident
+    assert sorted(namespaces()[inode(C1)]["containers"]) == ["php", "sidecar"]
+    out = nswatch("list").stdout
+    assert re.search(rf"^docker:\w+ = docker:\w+ = netns:{C1}  net:\[{inode(C1)}\]", out, re.M)
+    for name in ("php", "sidecar", "docker:php"):
+        _, facts, _ = check_json(name)
+        assert facts["netns"] == inode(C1) and facts["kind"] == "docker"
+
+
+def test_ambiguous_name(engine, resident):
+    engine[C2] = resident
+    r = nswatch("check", C2)
+    assert r.returncode == 1
+    assert f"docker:{C2} and netns:{C2}" in r.stderr
+    # The same namespace by two ways is no conflict.
+    engine[C1] = resident
+    _, facts, _ = check_json(C1)
+    assert facts["netns"] == inode(C1)
+
+
+def test_stopped_engine_is_no_obstacle(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+    assert check_json(C1)[1]["netns"] == inode(C1)
+    r = nswatch("check", "docker:php")
+    assert r.returncode == 1 and "no Docker engine answers at /nonexistent.sock" in r.stderr
 
 
 @pytest.mark.parametrize("word,told", [

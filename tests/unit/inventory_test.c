@@ -240,7 +240,7 @@ static void test_peers_with_equal_ifindexes(void **state)
 static void test_peer_on_a_bridge(void **state)
 {
 	struct child host, c;
-	struct link *links;
+	struct link *links, again;
 	struct veth_peer p;
 	char args[128], text[IPADDR_STRLEN];
 	size_t n;
@@ -269,6 +269,10 @@ static void test_peer_on_a_bridge(void **state)
 	assert_int_equal(p.bridge, 0);
 	assert_int_equal(veth_peer(fd, c.path, inventory_find_name(links, n, "lo"), &p, NULL),
 			 -ENODEV);
+	/* A veth that was made anew since it was listed: the peer names another one. */
+	again = *inventory_find_name(links, n, "eth0");
+	again.ifindex += 100;
+	assert_int_equal(veth_peer(fd, c.path, &again, &p, NULL), -ENOENT);
 	/* The answer of before does not hold any more. */
 	ip(&host, "link del veth7");
 	assert_int_equal(veth_peer(fd, c.path, inventory_find_name(links, n, "eth0"), &p, NULL),
