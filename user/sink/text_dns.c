@@ -24,7 +24,7 @@
 #define INFO_MAX      4095 /* bytes that tshark keeps of the column */
 #define NAME_MAX_TEXT 255
 #define MAX_POINTERS  255
-#define STEP_BUDGET   1000000
+#define STEP_BUDGET   5000000 /* some 10 ms */
 
 struct msg {
 	struct strbuf *out;
