@@ -1,0 +1,926 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation
+ *
+ * tshark appends to its Info column while it reads the message, and stops in
+ * the middle with "[Malformed Packet]" where it would read behind the end. To
+ * give the same text, this reads the same bytes in the same order: a record's
+ * data is described by a string of operations (see formats[]), and text that
+ * tshark appends in one go is committed in one go.
+ *
+ * Its names are read its way as well, which is laxer than decode/dns: pointers
+ * may go forward, and only their number is limited. A budget of steps for the
+ * whole message keeps a hostile one from costing more than it should.
+ */
+#include "sink/text_dns.h"
+
+#include <string.h>
+
+#include "decode/cursor.h"
+#include "decode/dns.h"
+#include "util/cleanup.h"
+#include "util/ipaddr.h"
+
+#define INFO_MAX      4095 /* bytes that tshark keeps of the column */
+#define NAME_MAX_TEXT 255
+#define MAX_POINTERS  255
+#define STEP_BUDGET   5000000 /* some 10 ms */
+
+struct msg {
+	struct strbuf *out;
+	struct strbuf *text; /* of the record's data, not committed yet */
+	struct cursor c;
+	int32_t left; /* of the record's data as its length says; may go below zero */
+	uint32_t steps;
+	bool mdns;
+	bool beyond; /* the next record would begin behind the end */
+	char owner[NAME_MAX_TEXT * 4 + 64];
+	size_t owner_len;
+};
+
+static bool ok(const struct msg *m)
+{
+	return cursor_ok(&m->c);
+}
+
+/* What reading on and on comes to. */
+static void run_off_the_end(struct msg *m)
+{
+	if (m->c.caplen < m->c.len)
+		m->c.truncated = true;
+	else
+		m->c.malformed = true;
+}
+
+static const uint8_t *take(struct msg *m, uint32_t n)
+{
+	const uint8_t *p = cursor_bytes(&m->c, n);
+
+	m->left -= (int32_t)n;
+	return p;
+}
+
+static uint8_t take_u8(struct msg *m)
+{
+	const uint8_t *p = take(m, 1);
+
+	return p ? p[0] : 0;
+}
+
+static uint16_t take_u16(struct msg *m)
+{
+	const uint8_t *p = take(m, 2);
+
+	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+}
+
+/* --- text as tshark shows it ------------------------------------------------------ */
+
+/* Code points of category Cf, and controls above ASCII: shown by number. */
+static bool is_invisible(uint32_t c)
+{
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{ 0x80, 0x9f },	      { 0xad, 0xad },	  { 0x600, 0x605 },   { 0x61c, 0x61c },
+		{ 0x6dd, 0x6dd },     { 0x70f, 0x70f },	  { 0x8e2, 0x8e2 },   { 0x180e, 0x180e },
+		{ 0x200b, 0x200f },   { 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0xd800, 0xdfff },
+		{ 0xfeff, 0xfeff },   { 0xfff0, 0xfffb }, { 0xfffe, 0xffff }, { 0x1d173, 0x1d17a },
+		{ 0xe0000, 0xe00ff },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ranges); i++)
+		if (c >= ranges[i].first && c <= ranges[i].last)
+			return true;
+	return false;
+}
+
+/* Decodes one character of n bytes at most; *used bytes belong to it. 0xffffffff: none. */
+static uint32_t utf8_char(const uint8_t *p, size_t n, size_t *used)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned int want = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2, i;
+	uint32_t c = p[0] & (0x7f >> want);
+
+	*used = 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return UINT32_MAX;
+	for (i = 1; i < want; i++) {
+		if (i >= n || (p[i] & 0xc0) != 0x80)
+			return UINT32_MAX;
+		c = c << 6 | (p[i] & 0x3f);
+		*used = i + 1;
+	}
+	if (c < least[want] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return UINT32_MAX;
+	return c;
+}
+
+static void put_control(struct strbuf *b, uint8_t c)
+{
+	static const char letters[] = "abtnvfr"; /* from 7 on */
+
+	if (c >= 7 && c <= 13)
+		strbuf_printf(b, "\\%c", letters[c - 7]);
+	else
+		strbuf_printf(b, "\\%03o", c);
+}
+
+static void put_text(struct strbuf *b, const uint8_t *p, size_t n)
+{
+	size_t used;
+	uint32_t c;
+
+	for (; n; p += used, n -= used) {
+		used = 1;
+		if (p[0] >= 0x20 && p[0] < 0x7f) {
+			strbuf_putc(b, (char)p[0]);
+			continue;
+		}
+		if (p[0] < 0x80) {
+			put_control(b, p[0]);
+			continue;
+		}
+		c = utf8_char(p, n, &used);
+		if (c == UINT32_MAX)
+			strbuf_puts(b, "\xef\xbf\xbd");
+		else if (!is_invisible(c))
+			strbuf_put(b, (const char *)p, used);
+		else if (c > 0xffff)
+			strbuf_printf(b, "\\U%08X", c);
+		else
+			strbuf_printf(b, "\\u%04X", c);
+	}
+}
+
+/* --- names -------------------------------------------------------------------------- */
+
+struct name_text {
+	uint8_t s[NAME_MAX_TEXT + 1];
+	int len, room;
+	int counted; /* of len; a bit string is not */
+};
+
+static void name_byte(struct name_text *t, uint8_t c)
+{
+	if (t->room <= 0)
+		return;
+	t->s[t->len++] = c;
+	t->room--;
+	t->counted++;
+}
+
+static void name_label(struct msg *m, struct name_text *t, uint8_t n)
+{
+	const uint8_t *p;
+	uint8_t i;
+
+	if (t->len)
+		name_byte(t, '.');
+	else
+		t->room--;
+	p = cursor_bytes(&m->c, n);
+	for (i = 0; p && i < n; i++)
+		name_byte(t, p[i]);
+}
+
+/* RFC 2673, as "\[x0102/16]". */
+static void name_bits(struct msg *m, struct name_text *t)
+{
+	char text[96];
+	struct strbuf b;
+	uint8_t bits = cursor_u8(&m->c);
+	int n = (bits - 1) / 8 + 1;
+	size_t i;
+
+	strbuf_init(&b, text, sizeof(text));
+	strbuf_puts(&b, "\\[x");
+	while (n-- && ok(m))
+		strbuf_hex(&b, cursor_u8(&m->c), 2);
+	strbuf_printf(&b, "/%u]", bits);
+	for (i = 0; i < b.len; i++)
+		name_byte(t, (uint8_t)text[i]);
+	t->counted -= (int)b.len;
+}
+
+/* The name at the cursor, which moves behind it; false if it cannot be read. */
+static bool read_name(struct msg *m, struct strbuf *b)
+{
+	struct name_text t = { .room = NAME_MAX_TEXT };
+	const char *fixed = NULL;
+	uint32_t start = m->c.off, end = 0, to;
+	unsigned int pointers = 0;
+	uint8_t n;
+
+	while (!fixed && ok(m) && (n = cursor_u8(&m->c)) && ok(m)) {
+		if (++m->steps > STEP_BUDGET) {
+			m->c.malformed = true;
+		} else if (n < 0x40) {
+			name_label(m, &t, n);
+		} else if (n == 0x41) {
+			name_bits(m, &t);
+		} else if (n < 0x80) {
+			fixed = "<Unknown extended label>";
+			end = m->c.off;
+		} else if (n < 0xc0) {
+			m->c.malformed = true;
+		} else {
+			to = (uint32_t)(n & 0x3f) << 8 | cursor_u8(&m->c);
+			if (!ok(m))
+				break;
+			if (!end)
+				end = m->c.off;
+			if (to == m->c.off + 2 || ++pointers > MAX_POINTERS) {
+				fixed = "<Name contains a pointer that loops>";
+				break;
+			}
+			m->c.off = 0;
+			cursor_skip(&m->c, to);
+		}
+	}
+	if (!ok(m))
+		return false;
+	if (!end)
+		end = m->c.off;
+	m->c.off = end;
+	m->left -= (int32_t)(end - start);
+	if (!fixed && t.room <= 0)
+		fixed = "<Name too long>";
+	if (!fixed && (!t.len || !t.s[0]) && end - start <= 2)
+		fixed = "<Root>";
+	else if (end < start + 2 || (!fixed && end - start > 2 && t.counted <= 0))
+		m->c.malformed = true;
+	if (!ok(m))
+		return false;
+	if (fixed)
+		strbuf_puts(b, fixed);
+	else
+		put_text(b, t.s, (size_t)t.counted);
+	return true;
+}
+
+static void skip_name(struct msg *m)
+{
+	char mem[8];
+	struct strbuf b;
+
+	strbuf_init(&b, mem, sizeof(mem));
+	read_name(m, &b);
+}
+
+/* --- record data ----------------------------------------------------------------------- */
+
+/*
+ * N name       n name, not shown    o the record's owner       p two-byte number
+ * a IPv4       A IPv6               ! what was read so far is shown
+ * 1 2 4 6 8 that many bytes         s counted string           S the same, shown
+ * 5 counted by two bytes            R the rest of the data, which must not be less than none
+ * r the rest, if any                T counted strings to the end
+ * and single types' own: H HINFO, I ISDN, L LOC, M ATMA, 0 A6, O OPT, P APL, K IPSECKEY,
+ * B type bitmap, 3 NSEC3, V SvcParams, Y TKEY and TSIG, C CAA, h HIP, W WINS, w WINS-R
+ */
+static const struct {
+	uint16_t type;
+	const char *name;
+	const char *ops; /* NULL: R */
+} formats[] = {
+	{ 0, "Unused", NULL },
+	{ 1, "A", "a!" },
+	{ 2, "NS", "N!" },
+	{ 3, "MD", "o!n" },
+	{ 4, "MF", "o!n" },
+	{ 5, "CNAME", "N!" },
+	{ 6, "SOA", "N!n44444" },
+	{ 7, "MB", "o!n" },
+	{ 8, "MG", "o!n" },
+	{ 9, "MR", "o!n" },
+	{ 10, "NULL", "o!R" },
+	{ 11, "WKS", "a!1R" },
+	{ 12, "PTR", "N!" },
+	{ 13, "HINFO", "H" },
+	{ 14, "MINFO", "o!nn" },
+	{ 15, "MX", "pN!" },
+	{ 16, "TXT", "T" },
+	{ 17, "RP", "o!nn" },
+	{ 18, "AFSDB", "o!2n" },
+	{ 19, "X25", "o!s" },
+	{ 20, "ISDN", "o!I" },
+	{ 21, "RT", "o!2n" },
+	{ 22, "NSAP", "o!R" },
+	{ 23, "NSAP-PTR", "o!n" },
+	{ 24, "SIG", "2114442nR" },
+	{ 25, "KEY", "211R" },
+	{ 26, "PX", "o!2nn" },
+	{ 27, "GPOS", "o!sss" },
+	{ 28, "AAAA", "A!" },
+	{ 29, "LOC", "L" },
+	{ 30, "NXT", "N!R" },
+	{ 31, "EID", NULL },
+	{ 32, "NIMLOC", NULL },
+	{ 33, "SRV", "pppN!" },
+	{ 34, "ATMA", "1R" },
+	{ 35, "NAPTR", "ppSssn!" },
+	{ 36, "KX", "pN!" },
+	{ 37, "CERT", "221r" },
+	{ 38, "A6", "0" },
+	{ 39, "DNAME", "N!" },
+	{ 40, "SINK", "11r" },
+	{ 41, "OPT", "O" },
+	{ 42, "APL", "o!P" },
+	{ 43, "DS", "211R" },
+	{ 44, "SSHFP", "11r" },
+	{ 45, "IPSECKEY", "K" },
+	{ 46, "RRSIG", "2114442nR" },
+	{ 47, "NSEC", "N!B" },
+	{ 48, "DNSKEY", "211r" },
+	{ 49, "DHCID", "o!R" },
+	{ 50, "NSEC3", "112ssB" },
+	{ 51, "NSEC3PARAM", "o!112s" },
+	{ 52, "TLSA", "o!111R" },
+	{ 55, "HIP", "o!h" },
+	{ 57, "RKEY", NULL },
+	{ 58, "TALINK", NULL },
+	{ 59, "CDS", "211R" },
+	{ 60, "CDNSKEY", "211r" },
+	{ 61, "OPENPGPKEY", NULL },
+	{ 62, "CSYNC", "42B" },
+	{ 63, "ZONEMD", "411R" },
+	{ 64, "SVCB", "2nV" },
+	{ 65, "HTTPS", "2nV" },
+	{ 99, "SPF", "T" },
+	{ 100, "UINFO", NULL },
+	{ 101, "UID", NULL },
+	{ 102, "GID", NULL },
+	{ 103, "UNSPEC", NULL },
+	{ 104, "NID", "28" },
+	{ 105, "L32", "24" },
+	{ 106, "L64", "28" },
+	{ 107, "LP", "2n" },
+	{ 108, "EUI48", "6" },
+	{ 109, "EUI64", "8" },
+	{ 249, "TKEY", "n442255" },
+	{ 250, "TSIG", "n625225" },
+	{ 251, "IXFR", NULL },
+	{ 252, "AXFR", NULL },
+	/* Swapped against IANA's list; so does tshark. */
+	{ 253, "MAILA", NULL },
+	{ 254, "MAILB", NULL },
+	{ 255, "ANY", NULL },
+	{ 256, "URI", "22r" },
+	{ 257, "CAA", "C" },
+	{ 32768, "TA", NULL },
+	{ 32769, "DLV", "211R" },
+	{ 65281, "WINS", "W" },
+	{ 65282, "WINS-R", "w" },
+	{ 65422, "XPF", NULL },
+};
+
+static void take_string(struct msg *m)
+{
+	uint8_t n = take_u8(m);
+
+	if (ok(m))
+		take(m, n);
+}
+
+static void take_rest(struct msg *m)
+{
+	if (m->left < 0)
+		run_off_the_end(m);
+	else
+		take(m, (uint32_t)m->left);
+}
+
+static void take_strings(struct msg *m)
+{
+	while (ok(m) && m->left > 0)
+		take_string(m);
+	if (ok(m) && m->left < 0)
+		run_off_the_end(m);
+}
+
+/* Blocks of a type bitmap; also where the length is used up in the middle of one. */
+static void take_bitmap(struct msg *m)
+{
+	while (ok(m) && m->left > 0) {
+		uint8_t n;
+
+		take_u8(m);
+		n = take_u8(m);
+		if (ok(m))
+			take(m, n);
+	}
+	if (ok(m) && m->left < 0)
+		run_off_the_end(m);
+}
+
+/* A string of n ASCII bytes, each other byte a replacement character, cut at n bytes again. */
+static void put_ascii(struct strbuf *b, const uint8_t *p, size_t n)
+{
+	char text[255 * 3 + 1];
+	struct strbuf t;
+	size_t i;
+
+	strbuf_init(&t, text, sizeof(text));
+	for (i = 0; i < n && p[i]; i++) {
+		if (p[i] < 0x80)
+			strbuf_putc(&t, (char)p[i]);
+		else
+			strbuf_puts(&t, "\xef\xbf\xbd");
+	}
+	if (t.len > n)
+		t.len = n;
+	for (i = 0; i < t.len; i++) {
+		if ((uint8_t)text[i] < 0x20 || text[i] == 0x7f)
+			put_control(b, (uint8_t)text[i]);
+		else
+			strbuf_putc(b, text[i]);
+	}
+}
+
+static void take_hinfo(struct msg *m)
+{
+	uint8_t n = take_u8(m), k;
+	const uint8_t *cpu = take(m, n), *os;
+
+	if (!ok(m))
+		return;
+	k = take_u8(m);
+	os = take(m, k);
+	if (!ok(m))
+		return;
+	strbuf_putc(m->text, ' ');
+	put_ascii(m->text, cpu, n);
+	strbuf_putc(m->text, ' ');
+	put_ascii(m->text, os, k);
+}
+
+static void take_isdn(struct msg *m)
+{
+	take_string(m);
+	if (ok(m) && m->left > 1)
+		take_string(m);
+}
+
+static void take_loc(struct msg *m)
+{
+	const uint8_t *version = take(m, 1);
+
+	if (!version)
+		return;
+	if (version[0]) {
+		m->c.off--;
+		m->left++;
+		take_rest(m);
+		return;
+	}
+	take(m, 15);
+}
+
+/* RFC 2874 */
+static void take_a6(struct msg *m)
+{
+	uint8_t prefix = take_u8(m), bytes[16] = { 0 };
+	unsigned int n = (128 - prefix) / 8 + ((128 - prefix) % 8 ? 1 : 0);
+	const uint8_t *p;
+	struct ipaddr a;
+
+	if (!ok(m))
+		return;
+	if (prefix > 128)
+		n = 0;
+	p = take(m, n);
+	if (!p)
+		return;
+	memcpy(bytes + 16 - n, p, n);
+	a = ipaddr_v6(bytes);
+	strbuf_printf(m->text, " %u ", prefix);
+	ipaddr_put(m->text, &a);
+	strbuf_putc(m->text, ' ');
+	if (prefix)
+		read_name(m, m->text);
+}
+
+static void take_options(struct msg *m)
+{
+	while (ok(m) && m->left > 0) {
+		uint16_t n;
+
+		take_u16(m);
+		n = take_u16(m);
+		if (ok(m))
+			take(m, n);
+	}
+}
+
+static void take_apl(struct msg *m)
+{
+	while (ok(m) && m->left > 1) {
+		const uint8_t *p = take(m, 4);
+
+		if (p)
+			take(m, p[3] & 0x7f);
+	}
+}
+
+static void take_ipseckey(struct msg *m)
+{
+	const uint8_t *p = take(m, 3);
+
+	if (!p)
+		return;
+	switch (p[1]) {
+	case 1: take(m, 4); break;
+	case 2: take(m, 16); break;
+	case 3: skip_name(m); break;
+	default: break;
+	}
+	if (ok(m))
+		take_rest(m);
+}
+
+static void take_hip(struct msg *m)
+{
+	const uint8_t *p = take(m, 4);
+
+	if (!p)
+		return;
+	take(m, p[0]);
+	if (ok(m))
+		take(m, (uint32_t)(p[2] << 8 | p[3]));
+	while (ok(m) && m->left > 1)
+		skip_name(m);
+}
+
+static void take_caa(struct msg *m)
+{
+	take_u8(m);
+	take_string(m);
+	if (ok(m))
+		take_rest(m);
+}
+
+/* A length of two bytes, and that many. */
+static void take_sized(struct msg *m)
+{
+	uint16_t n = take_u16(m);
+
+	if (ok(m))
+		take(m, n);
+}
+
+static void take_wins(struct msg *m, bool reverse)
+{
+	uint32_t servers;
+
+	take(m, 12);
+	if (reverse) {
+		strbuf_putc(m->text, ' ');
+		read_name(m, m->text);
+		return;
+	}
+	for (servers = cursor_be32(&m->c); servers && ok(m); servers--)
+		take(m, 4);
+}
+
+static void put_addr(struct msg *m, uint32_t n)
+{
+	const uint8_t *p = take(m, n);
+	struct ipaddr a;
+
+	if (!p)
+		return;
+	a = n == 4 ? ipaddr_v4(p) : ipaddr_v6(p);
+	strbuf_putc(m->text, ' ');
+	ipaddr_put(m->text, &a);
+}
+
+static void take_shown_string(struct msg *m)
+{
+	uint8_t n = take_u8(m);
+	const uint8_t *p = take(m, n);
+
+	if (!ok(m))
+		return;
+	strbuf_putc(m->text, ' ');
+	put_ascii(m->text, p, n);
+}
+
+static void commit(struct msg *m)
+{
+	if (ok(m))
+		strbuf_put(m->out, m->text->s, m->text->len);
+	strbuf_reset(m->text);
+}
+
+static void shown_op(struct msg *m, char op)
+{
+	switch (op) {
+	case 'N':
+		strbuf_putc(m->text, ' ');
+		read_name(m, m->text);
+		break;
+	case 'o':
+		strbuf_putc(m->text, ' ');
+		strbuf_put(m->text, m->owner, m->owner_len);
+		break;
+	case 'p':
+		strbuf_putc(m->text, ' ');
+		strbuf_u64(m->text, take_u16(m));
+		break;
+	case 'a': put_addr(m, 4); break;
+	case 'A': put_addr(m, 16); break;
+	case 'H': take_hinfo(m); break;
+	case 'S': take_shown_string(m); break;
+	case '0': take_a6(m); break;
+	default: take_wins(m, op == 'w');
+	}
+}
+
+static void silent_op(struct msg *m, char op)
+{
+	switch (op) {
+	case 'n': skip_name(m); break;
+	case 's': take_string(m); break;
+	case 'R': take_rest(m); break;
+	case 'r':
+		if (m->left > 0)
+			take_rest(m);
+		break;
+	case 'T': take_strings(m); break;
+	case 'I': take_isdn(m); break;
+	case 'L': take_loc(m); break;
+	case 'O': take_options(m); break;
+	case 'P': take_apl(m); break;
+	case 'K': take_ipseckey(m); break;
+	case 'B': take_bitmap(m); break;
+	case 'V': take_options(m); break;
+	case 'C': take_caa(m); break;
+	case 'h': take_hip(m); break;
+	case '5': take_sized(m); break;
+	default: take(m, (uint32_t)(op - '0'));
+	}
+}
+
+static void run_ops(struct msg *m, const char *ops)
+{
+	char mem[2048];
+	struct strbuf text;
+
+	strbuf_init(&text, mem, sizeof(mem));
+	m->text = &text;
+	for (; *ops && ok(m); ops++) {
+		if (*ops == '!')
+			commit(m);
+		else if (strchr("NopaAHS0Ww", *ops))
+			shown_op(m, *ops);
+		else
+			silent_op(m, *ops);
+	}
+	commit(m);
+	m->text = NULL;
+}
+
+static size_t find_type(uint16_t type)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(formats) && formats[i].type != type; i++)
+		;
+	return i;
+}
+
+static void put_type(struct strbuf *b, uint16_t type)
+{
+	size_t i = find_type(type);
+
+	strbuf_putc(b, ' ');
+	if (i < ARRAY_SIZE(formats))
+		strbuf_puts(b, formats[i].name);
+	else
+		strbuf_printf(b, "Unknown (%u)", type);
+}
+
+/* --- the message ----------------------------------------------------------------------- */
+
+static void put_question(struct msg *m)
+{
+	char mem[NAME_MAX_TEXT * 4 + 64];
+	uint16_t type, class;
+	struct strbuf name;
+
+	strbuf_init(&name, mem, sizeof(mem));
+	if (!read_name(m, &name))
+		return;
+	type = take_u16(m);
+	class = take_u16(m);
+	if (!ok(m))
+		return;
+	put_type(m->out, type);
+	strbuf_putc(m->out, ' ');
+	strbuf_put(m->out, name.s, name.len);
+	if (m->mdns)
+		strbuf_puts(m->out, class & 0x8000 ? ", \"QU\" question" : ", \"QM\" question");
+}
+
+static void put_record(struct msg *m)
+{
+	struct strbuf owner;
+	uint16_t type, class, len;
+	uint32_t end;
+	size_t i;
+
+	if (m->beyond)
+		run_off_the_end(m);
+	strbuf_init(&owner, m->owner, sizeof(m->owner));
+	if (!read_name(m, &owner))
+		return;
+	m->owner_len = owner.len;
+	type = take_u16(m);
+	class = take_u16(m);
+	/* The lifetime is looked at later than the length behind it. */
+	cursor_skip(&m->c, 4);
+	len = take_u16(m);
+	if (!ok(m))
+		return;
+	put_type(m->out, type);
+	if (m->mdns && class & 0x8000)
+		strbuf_puts(m->out, ", cache flush");
+	end = m->c.off + len;
+	m->left = len;
+	i = find_type(type);
+	if (len)
+		run_ops(m, i < ARRAY_SIZE(formats) && formats[i].ops ? formats[i].ops : "R");
+	if (!ok(m))
+		return;
+	/* The next one is looked for there, be it in the message or not. */
+	m->beyond = end > m->c.caplen;
+	if (!m->beyond)
+		m->c.off = end;
+}
+
+static void put_head(struct strbuf *b, uint16_t id, uint16_t flags)
+{
+	static const char *const opcodes[] = {
+		"Standard query",	    "Inverse query",  "Server status request",	       NULL,
+		"Zone change notification", "Dynamic update", "DNS Stateful operations (DSO)",
+	};
+	static const char *const rcodes[] = {
+		NULL,
+		"Format error",
+		"Server failure",
+		"No such name",
+		"Not implemented",
+		"Refused",
+		"Name exists",
+		"RRset exists",
+		"RRset does not exist",
+		"Not authoritative",
+		"Name out of zone",
+		"DSO-Type not implemented",
+	};
+	uint8_t opcode = flags >> 11 & 0xf, rcode = flags & 0xf;
+
+	if (opcode < ARRAY_SIZE(opcodes) && opcodes[opcode])
+		strbuf_puts(b, opcodes[opcode]);
+	else
+		strbuf_printf(b, "Unknown operation (%u)", opcode);
+	strbuf_puts(b, flags & DNS_F_QR ? " response 0x" : " 0x");
+	strbuf_hex(b, id, 4);
+	if (!(flags & DNS_F_QR) || !rcode)
+		return;
+	if (rcode < ARRAY_SIZE(rcodes))
+		strbuf_printf(b, " %s", rcodes[rcode]);
+	else
+		strbuf_printf(b, " Unknown error (%u)", rcode);
+}
+
+static void put_entries(struct msg *m)
+{
+	uint16_t count[DNS_NR_SECTIONS];
+	uint32_t records, i;
+
+	for (i = 0; i < DNS_NR_SECTIONS; i++)
+		count[i] = take_u16(m);
+	for (i = 0; i < count[DNS_QUESTION] && ok(m) && !m->out->cut; i++)
+		put_question(m);
+	records = (uint32_t)count[DNS_ANSWER] + count[DNS_AUTHORITY] + count[DNS_ADDITIONAL];
+	for (i = 0; i < records && ok(m) && !m->out->cut; i++)
+		put_record(m);
+}
+
+static void put_message(struct strbuf *out, const uint8_t *data, uint32_t caplen, uint32_t len,
+			bool mdns)
+{
+	struct msg m = { .out = out, .c = cursor_init(data, caplen, len), .mdns = mdns };
+	struct strbuf bounded = *out;
+	uint16_t id, flags;
+
+	/* Whatever tshark's column has no room for is not shown, its verdict included. */
+	if (bounded.size > out->len + INFO_MAX + 1)
+		bounded.size = out->len + INFO_MAX + 1;
+	m.out = &bounded;
+	id = take_u16(&m);
+	flags = take_u16(&m);
+	if (ok(&m)) {
+		put_head(&bounded, id, flags);
+		put_entries(&m);
+	}
+	if (m.c.truncated)
+		strbuf_puts(&bounded, "[Packet size limited during capture]");
+	else if (m.c.malformed)
+		strbuf_puts(&bounded, "[Malformed Packet]");
+	out->len = bounded.len;
+}
+
+/* tshark's heuristic for UDP on any port. */
+static bool is_likely(const uint8_t *p, uint32_t caplen, uint32_t len)
+{
+	struct dns_msg m;
+
+	if (len <= DNS_HEADER_LEN || dns_msg_init(&m, p, caplen, len) || m.opcode)
+		return false;
+	if (m.flags & DNS_F_QR) {
+		if (m.count[DNS_QUESTION] > 1 || m.count[DNS_ANSWER] > 100 ||
+		    m.count[DNS_AUTHORITY] > 10)
+			return false;
+	} else if (m.count[DNS_QUESTION] != 1 || m.count[DNS_ANSWER] || m.count[DNS_AUTHORITY]) {
+		return false;
+	}
+	if (m.count[DNS_ADDITIONAL] > 10 || !(m.count[DNS_QUESTION] + m.count[DNS_ANSWER]))
+		return false;
+	return m.count[DNS_QUESTION] * 6U +
+		       (m.count[DNS_ANSWER] + m.count[DNS_AUTHORITY] + m.count[DNS_ADDITIONAL]) *
+			       11U <=
+	       len - DNS_HEADER_LEN;
+}
+
+/* The protocol by port, the lower port first, as tshark looks it up. */
+static const char *protocol_of(const struct flow *f, bool tcp)
+{
+	uint16_t ports[2] = { f->sport, f->dport };
+	int i;
+
+	if (ports[0] > ports[1]) {
+		ports[0] = f->dport;
+		ports[1] = f->sport;
+	}
+	for (i = 0; i < 2; i++) {
+		if (ports[i] == 53 || (tcp && ports[i] == 5353))
+			return "DNS";
+		if (!tcp && ports[i] == 5353)
+			return "MDNS";
+		if (!tcp && ports[i] == 5355)
+			return "LLMNR";
+	}
+	return NULL;
+}
+
+static bool udp_info(struct strbuf *out, const char **protocol, const uint8_t *payload,
+		     uint32_t caplen, uint32_t len, const struct frame *f)
+{
+	const char *name = protocol_of(&f->flow, false);
+
+	if (!caplen)
+		return false;
+	if (!name && !is_likely(payload, caplen, len))
+		return false;
+	*protocol = name ? name : "DNS";
+	put_message(out, payload, caplen, len, !strcmp(*protocol, "MDNS"));
+	return true;
+}
+
+/* Each message begins the column anew: the last whole one stays. */
+static bool tcp_info(struct strbuf *out, const char **protocol, const uint8_t *payload,
+		     uint32_t caplen, uint32_t len, const struct frame *f)
+{
+	uint32_t off = 0, n, cap;
+	size_t start = out->len;
+	bool any = false;
+
+	if (!protocol_of(&f->flow, true))
+		return false;
+	while (off + 2 <= caplen) {
+		n = (uint32_t)payload[off] << 8 | payload[off + 1];
+		off += 2;
+		if (n > len - off)
+			break;
+		cap = off < caplen ? caplen - off : 0;
+		out->len = start;
+		put_message(out, payload + off, cap < n ? cap : n, n, false);
+		any = true;
+		off += n;
+	}
+	if (any)
+		*protocol = "DNS";
+	return any;
+}
+
+bool text_dns_info(struct strbuf *out, const char **protocol, const uint8_t *payload,
+		   uint32_t caplen, uint32_t len, const struct frame *f)
+{
+	if (f->l4 == L4_TCP)
+		return tcp_info(out, protocol, payload, caplen, len, f);
+	return udp_info(out, protocol, payload, caplen, len, f);
+}
