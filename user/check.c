@@ -188,7 +188,6 @@ static void print_facts(const struct target *t, const struct dns_facts *f)
 		print_server(f, i);
 	print_listeners(f);
 	print_upstreams(f);
-	putchar('\n');
 }
 
 static void json_string(struct strbuf *b, const char *key, const char *untrusted)
@@ -349,7 +348,7 @@ static int check_one(const struct options *o, const char *spec)
 		print_facts(&t, &facts);
 	n = dns_check(&facts, o->json ? print_finding_json : print_finding, &style);
 	if (!n && !o->json)
-		puts("  no fault found");
+		puts("\n  no fault found");
 	return n ? EXIT_FAULT : 0;
 }
 

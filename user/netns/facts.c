@@ -87,7 +87,8 @@ static bool from_mntns(const struct target *t, const struct owner *asker, uint32
 
 /* `ip netns exec NAME` gives its command a mount namespace of its own, with
  * /etc/netns/NAME/resolv.conf in the place of /etc/resolv.conf if there is one. */
-static bool from_etc_netns(const char *name, enum resolv_source source, struct resolv_file *out)
+static bool from_etc_netns(const char *name, enum resolv_source source, uint32_t pid,
+			   struct resolv_file *out)
 {
 	char path[RESOLV_PATH_LEN];
 
@@ -96,14 +97,14 @@ static bool from_etc_netns(const char *name, enum resolv_source source, struct r
 		return false;
 	resolv_file_read("/", 0, path, out);
 	out->source = source;
-	out->pid = (uint32_t)getpid();
+	out->pid = pid;
 	snprintf(out->host_path, sizeof(out->host_path), "%s", path);
 	snprintf(out->path, sizeof(out->path), "%s", RESOLV_CONF);
 	return true;
 }
 
 /* Finds the name that the asker's parent gave to `ip netns exec`. */
-static bool from_netns_name(const struct target *t, struct resolv_file *out)
+static bool from_netns_name(const struct target *t, uint32_t ppid, struct resolv_file *out)
 {
 	_cleanup_(closedirp) DIR *d = opendir("/run/netns");
 	char path[RESOLV_PATH_LEN + 16];
@@ -113,7 +114,7 @@ static bool from_netns_name(const struct target *t, struct resolv_file *out)
 	while (d && (ent = readdir(d))) {
 		snprintf(path, sizeof(path), "/run/netns/%s", ent->d_name);
 		if (ent->d_name[0] != '.' && stat(path, &st) == 0 && st.st_ino == t->ns.ino &&
-		    st.st_dev == t->ns.dev && from_etc_netns(ent->d_name, RESOLV_PARENT, out))
+		    st.st_dev == t->ns.dev && from_etc_netns(ent->d_name, RESOLV_PARENT, ppid, out))
 			return true;
 	}
 	return false;
@@ -126,7 +127,7 @@ static bool from_parent(const struct target *t, const struct owner *asker, uint3
 
 	if (!mntns)
 		return false;
-	if (asker->mntns && asker->mntns != mntns && from_netns_name(t, out))
+	if (asker->mntns && asker->mntns != mntns && from_netns_name(t, ppid, out))
 		return true;
 	return read_of((pid_t)ppid, mntns, RESOLV_PARENT, out);
 }
@@ -141,14 +142,13 @@ static bool from_target(const struct target *t, struct resolv_file *out)
 	if (t->pid)
 		return stat(path, &st) == 0 && st.st_ino == t->ns.ino &&
 		       read_of(t->pid, 0, RESOLV_TARGET, out);
-	return t->kind == TARGET_NETNS && from_etc_netns(t->name, RESOLV_TARGET, out);
+	return t->kind == TARGET_NETNS && from_etc_netns(t->name, RESOLV_TARGET, 0, out);
 }
 
 static void from_host(struct resolv_file *out)
 {
 	resolv_file_read("/", 0, RESOLV_CONF, out);
 	out->source = RESOLV_HOST;
-	out->pid = (uint32_t)getpid();
 }
 
 void facts_read_resolv(const struct target *t, const struct owner *asker, uint32_t ppid,

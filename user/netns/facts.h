@@ -18,8 +18,8 @@
  * Reads the resolv.conf that the asker sees, or the nearest to it that is still
  * there, in the order of enum resolv_source. asker->pid 0 or asker NULL: what a
  * process of the target sees. asker->mntns (0 unknown) guards against a reused
- * pid. ppid 0 is unknown. Never fails: out->error tells, source is RESOLV_NONE
- * only if not even the host's could be looked at.
+ * pid. ppid 0 is unknown. Never fails: out->error tells. pid is 0 where the file
+ * was read through no process, but by its path on the host.
  */
 void facts_read_resolv(const struct target *t, const struct owner *asker, uint32_t ppid,
 		       struct resolv_file *out);
