@@ -69,6 +69,7 @@ static void walk_ethertype(struct walk *w);
 static void walk_ip(struct walk *w);
 static void walk_ip4(struct walk *w);
 static void walk_ip6(struct walk *w);
+static void walk_ip6_payload(struct walk *w);
 
 static void fault(struct walk *w, enum frame_fault what, uint32_t value)
 {
@@ -221,15 +222,18 @@ static void walk_quoted(struct walk *w, bool six)
 
 	whole = six ? quoted_ip6(q, &c, &first) : quoted_ip4(q, &c, &first);
 	f->has_quoted = q->src.family != 0;
+	f->quoted_truncated = c.truncated;
 	if (!whole || !first || (q->proto != PROTO_TCP && q->proto != PROTO_UDP))
 		return;
 	q->sport = cursor_be16(&c);
 	q->dport = cursor_be16(&c);
 	q->has_ports = cursor_ok(&c);
-	if (q->proto == PROTO_UDP && cursor_skip(&c, 4)) {
+	if (cursor_skip(&c, q->proto == PROTO_UDP ? UDP_HLEN - 4 : TCP_HLEN_MIN - 4) &&
+	    q->proto == PROTO_UDP) {
 		f->quoted_payload_off = c.off;
 		f->quoted_payload_caplen = cursor_left(&c);
 	}
+	f->quoted_truncated = c.truncated;
 }
 
 /* RFC 792: destination unreachable, source quench, redirect, time exceeded, parameter problem. */
@@ -364,6 +368,7 @@ static void walk_ip4(struct walk *w)
 		return;
 	first = cursor_u8(c);
 	hlen = (first & 0xfu) << 2;
+	w->f->ip_hlen = (uint8_t)hlen;
 	if (first >> 4 != 4) {
 		fault(w, FAULT_IP_VERSION, first >> 4);
 		return;
@@ -384,8 +389,12 @@ static void walk_ip4(struct walk *w)
 		return;
 	}
 	narrow(w, total - 4);
-	if (ip4_fields(w) && ip4_addresses(w, hlen - IP4_HLEN_MIN))
+	if (!ip4_fields(w) || !ip4_addresses(w, hlen - IP4_HLEN_MIN))
+		return;
+	if (w->f->is_fragment)
 		walk_transport(w);
+	else
+		walk_ip6_payload(w); /* IPv6 extension headers are numbered with the protocols */
 }
 
 /* RFC 8200 4: each is `next header`, `length in 8 bytes after the first 8`, data. */
@@ -703,7 +712,7 @@ int decode_frame(struct frame *f, const uint8_t *data, uint32_t caplen, uint32_t
 		w.next = NULL;
 		walk(&w);
 	}
-	f->truncated = w.c.truncated;
+	f->truncated = w.c.truncated || f->quoted_truncated;
 	f->malformed = w.c.malformed || (f->fault && f->fault != FAULT_UDP_LEN_OVER) || w.next;
 	f->fault_read = !cursor_ok(&w.c);
 	return 0;

@@ -78,6 +78,7 @@ struct frame {
 	uint32_t l3_off;       /* of the IP or ARP header; 0 if none */
 	uint8_t ip_version;    /* 4, 6; 0 if not IP */
 	struct flow flow;
+	uint8_t ip_hlen;   /* bytes, IPv4 */
 	uint8_t ttl;	   /* or hop limit */
 	uint32_t ip_id;	   /* IPv4 identification, or that of the fragment header */
 	bool is_fragment;  /* not the whole datagram */
@@ -112,6 +113,7 @@ struct frame {
 	uint8_t icmp_type, icmp_code;
 	bool icmp_is_error;
 	bool has_quoted;
+	bool quoted_truncated;	     /* the capture ends in the quoted headers */
 	struct flow quoted;	     /* of the packet the error is about */
 	uint32_t quoted_payload_off; /* behind the quoted UDP header, 0 if not there */
 	uint32_t quoted_payload_caplen;

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "decode/tcpopt.h"
+
+#define TCP_HLEN_MIN 20
+
+void tcpopts_init(struct tcpopts *o, const struct frame *f)
+{
+	uint32_t len = f->l4_len < f->tcp_hlen ? f->l4_len : f->tcp_hlen;
+
+	o->c = cursor_init(f->data + f->l4_off, f->l4_caplen, len);
+	cursor_skip(&o->c, TCP_HLEN_MIN);
+}
+
+bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt)
+{
+	struct cursor *c = &o->c;
+	const uint8_t *body;
+	uint8_t len;
+
+	do {
+		if (!cursor_reported(c) || !cursor_ok(c))
+			return false;
+		opt->kind = cursor_u8(c);
+	} while (opt->kind == TCPOPT_NOP);
+	if (opt->kind == TCPOPT_END || !cursor_ok(c) || !cursor_reported(c))
+		return false;
+	len = cursor_u8(c);
+	if (!cursor_ok(c) || len < 2 || len - 2u > cursor_reported(c))
+		return false;
+	body = cursor_bytes(c, len - 2u);
+	if (!body)
+		return false;
+	opt->body = cursor_init(body, len - 2u, len - 2u);
+	return true;
+}
+
+int tcpopts_wscale(const struct frame *f)
+{
+	struct tcpopts o;
+	struct tcpopt opt;
+
+	if (f->tcp_hlen <= TCP_HLEN_MIN)
+		return -1;
+	tcpopts_init(&o, f);
+	while (tcpopts_next(&o, &opt))
+		if (opt.kind == TCPOPT_WSCALE && opt.body.len == 1)
+			return cursor_u8(&opt.body);
+	return -1;
+}

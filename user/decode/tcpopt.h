@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* TCP options (RFC 9293 3.1), one after the other. */
+#ifndef NSWATCH_DECODE_TCPOPT_H
+#define NSWATCH_DECODE_TCPOPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "decode/cursor.h"
+#include "decode/frame.h"
+
+enum tcpopt_kind {
+	TCPOPT_END = 0,
+	TCPOPT_NOP = 1,
+	TCPOPT_MSS = 2,
+	TCPOPT_WSCALE = 3,
+	TCPOPT_SACK_PERMITTED = 4,
+	TCPOPT_SACK = 5,
+	TCPOPT_ECHO = 6,
+	TCPOPT_ECHO_REPLY = 7,
+	TCPOPT_TIMESTAMP = 8,
+	TCPOPT_CC = 11,
+	TCPOPT_CC_NEW = 12,
+	TCPOPT_CC_ECHO = 13,
+	TCPOPT_MD5 = 19,
+	TCPOPT_SCPS = 20,
+	TCPOPT_SNACK = 21,
+	TCPOPT_QUICKSTART = 27,
+	TCPOPT_USER_TIMEOUT = 28,
+	TCPOPT_AO = 29,
+	TCPOPT_FAST_OPEN = 34,
+	TCPOPT_ACCECN0 = 172,
+	TCPOPT_ACCECN1 = 174,
+	TCPOPT_EXP1 = 253,
+	TCPOPT_EXP2 = 254,
+};
+
+/* One option: kind, and a cursor over its body. */
+struct tcpopt {
+	uint8_t kind;
+	struct cursor body;
+};
+
+/* A walk over the options of a segment. */
+struct tcpopts {
+	struct cursor c;
+};
+
+void tcpopts_init(struct tcpopts *o, const struct frame *f);
+/* False at the end, at an option whose length cannot be, or where bytes are missing:
+ * o->c tells. Padding is skipped. */
+bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt);
+
+/* Shift count of the window scale option, -1 if there is none. */
+int tcpopts_wscale(const struct frame *f);
+
+#endif

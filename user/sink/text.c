@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation
+ *
+ * The Info column is made first, into a buffer that lives with the sink,
+ * because the protocol's name is known only when its innermost layer has been
+ * looked at. Then the columns are put together. Widths are minima, as in
+ * tshark: number 5 and time 10 to the right, source 12 to the right,
+ * destination 12 to the left, the others as they come.
+ *
+ * A header that the packet does not hold whole ends the line's text where the
+ * reading stopped, with a note that says whether the capture cut it off or the
+ * packet itself is wrong.
+ */
+#include "sink/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sink/text_line.h"
+#include "util/cleanup.h"
+
+/* <time.h> has a macro of this name for timespec_get(); here it is the option. */
+#undef TIME_UTC
+
+#define INFO_SIZE   4096
+#define MAX_FLOWS   16384
+#define MAX_PAYLOAD (4u << 20)
+#define MAX_ECHOS   8192
+#define NS	    1000000000
+#define MAX_DIGITS  9
+#define ARROW	    " \xe2\x86\x92 "
+
+struct text {
+	struct text_options o;
+	bool has_first, has_last;
+	int64_t first, last; /* times of packets, ns */
+	time_t clock_second;
+	char clock[24]; /* that second as text, for TIME_ABSOLUTE and the like */
+	uint8_t clock_len;
+	struct tcp_track *tcp;
+	struct echo_track *echo;
+	char info[INFO_SIZE];
+};
+
+struct text *text_new(const struct text_options *o)
+{
+	struct text *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->o = *o;
+	if (!t->o.time_digits || t->o.time_digits > MAX_DIGITS)
+		t->o.time_digits = 6;
+	t->clock_second = -1;
+	t->tcp = tcp_track_new(MAX_FLOWS, MAX_PAYLOAD);
+	t->echo = echo_track_new(MAX_ECHOS);
+	if (!t->tcp || !t->echo) {
+		text_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void text_free(struct text *t)
+{
+	if (!t)
+		return;
+	tcp_track_free(t->tcp);
+	echo_track_free(t->echo);
+	free(t);
+}
+
+/* --- pieces ---------------------------------------------------------------- */
+
+static void put_spaces(struct strbuf *b, size_t n)
+{
+	static const char spaces[] = "                ";
+
+	while (n) {
+		size_t some = n < sizeof(spaces) - 1 ? n : sizeof(spaces) - 1;
+
+		strbuf_put(b, spaces, some);
+		n -= some;
+	}
+}
+
+/* Moves what stands behind `from` to the right end of a column at least `width` wide. */
+static void align_right(struct strbuf *b, size_t from, size_t width)
+{
+	size_t len = b->len - from;
+
+	if (len >= width)
+		return;
+	put_spaces(b, width - len);
+	if (b->cut)
+		return;
+	memmove(b->s + from + (width - len), b->s + from, len);
+	memset(b->s + from, ' ', width - len);
+}
+
+/* v with leading zeros. */
+static void put_digits(struct strbuf *b, uint32_t v, unsigned int digits)
+{
+	char tmp[10];
+	unsigned int i;
+
+	for (i = digits; i > 0; i--) {
+		tmp[i - 1] = (char)('0' + v % 10);
+		v /= 10;
+	}
+	strbuf_put(b, tmp, digits);
+}
+
+void text_dotted_put(struct strbuf *b, const uint8_t bytes[4])
+{
+	char tmp[16];
+	unsigned int i, n = 0;
+
+	for (i = 0; i < 4; i++) {
+		uint8_t v = bytes[i];
+
+		if (v >= 100)
+			tmp[n++] = (char)('0' + v / 100);
+		if (v >= 10)
+			tmp[n++] = (char)('0' + v / 10 % 10);
+		tmp[n++] = (char)('0' + v % 10);
+		tmp[n++] = '.';
+	}
+	strbuf_put(b, tmp, n - 1);
+}
+
+static void put_word(struct strbuf *b, uint16_t v)
+{
+	unsigned int digits = v >= 0x1000 ? 4 : v >= 0x100 ? 3 : v >= 0x10 ? 2 : 1;
+
+	strbuf_hex(b, v, digits);
+}
+
+/* The longest run of two zero words or more, the first of equals: RFC 5952 4.2. */
+static unsigned int zero_run(const uint16_t w[8], unsigned int *len)
+{
+	unsigned int i, from, best = 0;
+
+	*len = 0;
+	for (i = 0; i < 8; i++) {
+		for (from = i; i < 8 && !w[i]; i++)
+			;
+		if (i - from >= 2 && i - from > *len) {
+			best = from;
+			*len = i - from;
+		}
+	}
+	return best;
+}
+
+void text_ip6_put(struct strbuf *b, const uint8_t bytes[16])
+{
+	unsigned int i, run, len;
+	bool dotted;
+	uint16_t w[8];
+
+	for (i = 0; i < 8; i++)
+		w[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+	run = zero_run(w, &len);
+	/* IPv4-compatible and IPv4-mapped addresses end in dotted form. */
+	dotted = len && run == 0 && (len == 6 || (len == 5 && w[5] == 0xffff));
+	for (i = 0; i < 8; i++) {
+		if (len && i == run) {
+			strbuf_put(b, "::", i + len == 8 ? 2 : 1 + (i == 0));
+			i += len - 1;
+			if (i == 7)
+				break;
+			if (run)
+				strbuf_putc(b, ':');
+			continue;
+		}
+		if (dotted && i == 6) {
+			text_dotted_put(b, bytes + 12);
+			break;
+		}
+		put_word(b, w[i]);
+		if (i < 7 && !(len && i + 1 == run))
+			strbuf_putc(b, ':');
+	}
+}
+
+void text_ip_put(struct strbuf *b, const struct ipaddr *a)
+{
+	if (a->family == 4)
+		text_dotted_put(b, a->bytes);
+	else
+		text_ip6_put(b, a->bytes);
+}
+
+void text_mac_put(struct strbuf *b, const uint8_t *mac, unsigned int len)
+{
+	static const char hex[] = "0123456789abcdef";
+	char tmp[3 * 16];
+	unsigned int i, n = 0;
+
+	for (i = 0; i < len && n + 3 <= sizeof(tmp); i++) {
+		tmp[n++] = hex[mac[i] >> 4];
+		tmp[n++] = hex[mac[i] & 0xf];
+		tmp[n++] = ':';
+	}
+	if (n)
+		strbuf_put(b, tmp, n - 1);
+}
+
+void text_field(struct strbuf *b, const char *name, uint64_t value)
+{
+	strbuf_putc(b, ' ');
+	strbuf_puts(b, name);
+	strbuf_putc(b, '=');
+	strbuf_u64(b, value);
+}
+
+struct cursor line_cursor(const struct line *l, uint32_t off, uint32_t len)
+{
+	uint32_t caplen = off < l->f->caplen ? l->f->caplen - off : 0;
+
+	return cursor_init(l->f->data + (caplen ? off : 0), caplen, len);
+}
+
+/* --- time ------------------------------------------------------------------ */
+
+static void put_fraction(const struct text *t, struct strbuf *b, uint32_t ns)
+{
+	unsigned int i;
+
+	for (i = t->o.time_digits; i < MAX_DIGITS; i++)
+		ns /= 10;
+	strbuf_putc(b, '.');
+	put_digits(b, ns, t->o.time_digits);
+}
+
+static void put_seconds(const struct text *t, struct strbuf *b, int64_t ns)
+{
+	uint64_t v = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
+
+	if (ns < 0)
+		strbuf_putc(b, '-');
+	strbuf_u64(b, v / NS);
+	put_fraction(t, b, (uint32_t)(v % NS));
+}
+
+/* Renders the time of day, and the date; a second's packets share the text. */
+static void set_clock(struct text *t, time_t second, bool utc, bool date)
+{
+	struct strbuf b;
+	struct tm tm;
+
+	if (second == t->clock_second)
+		return;
+	if (utc)
+		gmtime_r(&second, &tm);
+	else
+		localtime_r(&second, &tm);
+	strbuf_init(&b, t->clock, sizeof(t->clock));
+	if (date) {
+		put_digits(&b, (uint32_t)tm.tm_year + 1900, 4);
+		strbuf_putc(&b, '-');
+		put_digits(&b, (uint32_t)tm.tm_mon + 1, 2);
+		strbuf_putc(&b, '-');
+		put_digits(&b, (uint32_t)tm.tm_mday, 2);
+		strbuf_putc(&b, ' ');
+	}
+	put_digits(&b, (uint32_t)tm.tm_hour, 2);
+	strbuf_putc(&b, ':');
+	put_digits(&b, (uint32_t)tm.tm_min, 2);
+	strbuf_putc(&b, ':');
+	put_digits(&b, (uint32_t)tm.tm_sec, 2);
+	t->clock_len = (uint8_t)b.len;
+	t->clock_second = second;
+}
+
+static void put_clock(struct text *t, struct strbuf *b, int64_t time, bool utc, bool date)
+{
+	int64_t second = time / NS, ns = time % NS;
+
+	if (ns < 0) {
+		ns += NS;
+		second--;
+	}
+	set_clock(t, (time_t)second, utc, date);
+	strbuf_put(b, t->clock, t->clock_len);
+	put_fraction(t, b, (uint32_t)ns);
+}
+
+static void put_time(struct text *t, struct strbuf *b, int64_t time)
+{
+	switch (t->o.time_format) {
+	case TIME_RELATIVE: put_seconds(t, b, time - t->first); break;
+	case TIME_DELTA:
+	case TIME_DELTA_SHOWN: put_seconds(t, b, t->has_last ? time - t->last : 0); break;
+	case TIME_EPOCH: put_seconds(t, b, time); break;
+	case TIME_ABSOLUTE: put_clock(t, b, time, false, false); break;
+	case TIME_ABSOLUTE_DATE: put_clock(t, b, time, false, true); break;
+	case TIME_UTC: put_clock(t, b, time, true, false); break;
+	case TIME_UTC_DATE: put_clock(t, b, time, true, true); break;
+	}
+}
+
+/* --- columns --------------------------------------------------------------- */
+
+static void put_tap(struct strbuf *b, const struct tap *tap)
+{
+	if (tap->target[0]) {
+		strbuf_escape(b, tap->target, strnlen(tap->target, sizeof(tap->target)));
+		strbuf_putc(b, '/');
+	}
+	strbuf_escape(b, tap->ifname, strnlen(tap->ifname, sizeof(tap->ifname)));
+	strbuf_putc(b, ' ');
+}
+
+/* The network address once it is known, else the link-layer one, else nothing. */
+static void put_source(struct strbuf *b, const struct frame *f)
+{
+	if (f->has_src)
+		text_ip_put(b, &f->flow.src);
+	else if (f->has_mac_src)
+		text_mac_put(b, f->data + f->mac_src_off, f->mac_len);
+}
+
+static void put_destination(struct strbuf *b, const struct frame *f)
+{
+	if (f->has_dst)
+		text_ip_put(b, &f->flow.dst);
+	else if (f->has_mac_dst)
+		text_mac_put(b, f->data + f->mac_dst_off, f->mac_len);
+}
+
+static void put_addresses(struct strbuf *b, const struct frame *f)
+{
+	size_t from = b->len;
+
+	put_source(b, f);
+	align_right(b, from, 12);
+	strbuf_puts(b, ARROW);
+	from = b->len;
+	put_destination(b, f);
+	if (b->len - from < 12)
+		put_spaces(b, 12 - (b->len - from));
+}
+
+static void put_columns(struct text *t, const struct line *l, struct strbuf *b)
+{
+	size_t from;
+
+	if (t->o.show_tap && l->p->tap)
+		put_tap(b, l->p->tap);
+	from = b->len;
+	strbuf_u64(b, l->p->number);
+	align_right(b, from, 5);
+	strbuf_putc(b, ' ');
+	from = b->len;
+	put_time(t, b, l->p->time);
+	align_right(b, from, 10);
+	strbuf_putc(b, ' ');
+	put_addresses(b, l->f);
+	strbuf_putc(b, ' ');
+	strbuf_puts(b, l->protocol);
+	strbuf_putc(b, ' ');
+	strbuf_u64(b, l->f->wirelen);
+	strbuf_putc(b, ' ');
+	strbuf_put(b, l->info->s, l->info->len);
+}
+
+static const struct {
+	enum frame_l4 l4;
+	void (*info)(struct line *);
+} transports[] = {
+	{ L4_TCP, text_tcp },
+	{ L4_UDP, text_udp },
+	{ L4_ICMP, text_icmp },
+	{ L4_ICMP6, text_icmp6 },
+};
+
+static bool put_transport(struct line *l)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(transports); i++) {
+		if (transports[i].l4 == l->f->l4) {
+			transports[i].info(l);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void put_info(struct line *l)
+{
+	switch (l->f->layer) {
+	case LAYER_LINK:
+	case LAYER_VLAN:
+	case LAYER_RAW_8023:
+	case LAYER_LLC: text_link(l); break;
+	case LAYER_ARP: text_arp(l); break;
+	case LAYER_IP4:
+	case LAYER_IP6:
+	case LAYER_IP6_EXT:
+	case LAYER_IP_VERSION: text_ip(l); break;
+	case LAYER_PAYLOAD:
+		if (!put_transport(l))
+			text_ip(l);
+		break;
+	}
+	if (l->malformed)
+		strbuf_puts(l->info, "[Malformed Packet]");
+	else if (l->truncated)
+		strbuf_puts(l->info, "[Packet size limited during capture]");
+}
+
+static const char *const tones[] = {
+	[TONE_PLAIN] = NULL,
+	[TONE_NOTICE] = "\033[33m",
+	[TONE_TROUBLE] = "\033[31m",
+};
+
+void text_line(struct text *t, const struct packet *p, const struct frame *f, struct strbuf *out)
+{
+	struct strbuf info;
+	struct line l = {
+		.p = p,
+		.f = f,
+		.protocol = "",
+		.info = &info,
+		.truncated = f->truncated,
+		.malformed = f->malformed,
+		.tcp = t->tcp,
+		.echo = t->echo,
+	};
+	const char *tone;
+
+	strbuf_init(&info, t->info, sizeof(t->info));
+	put_info(&l);
+	if (!t->has_first)
+		t->first = p->time;
+	t->has_first = true;
+	tone = t->o.color ? tones[l.malformed ? TONE_TROUBLE : l.tone] : NULL;
+	if (tone)
+		strbuf_puts(out, tone);
+	put_columns(t, &l, out);
+	if (tone)
+		strbuf_puts(out, "\033[0m");
+	t->last = p->time;
+	t->has_last = true;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside of the text sink: one line while it is made. Each protocol's file
+ * fills in the protocol's name and the Info column.
+ */
+#ifndef NSWATCH_SINK_TEXT_LINE_H
+#define NSWATCH_SINK_TEXT_LINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "decode/cursor.h"
+#include "decode/frame.h"
+#include "packet.h"
+#include "track/echo.h"
+#include "track/tcp.h"
+#include "util/strbuf.h"
+
+enum line_tone { TONE_PLAIN, TONE_NOTICE, TONE_TROUBLE };
+
+struct line {
+	const struct packet *p;
+	const struct frame *f;
+	const char *protocol;
+	char protocol_mem[8]; /* "0x88cc" */
+	struct strbuf *info;
+	bool truncated; /* a read went behind the captured bytes */
+	bool malformed; /* or behind the packet's own end */
+	enum line_tone tone;
+	struct tcp_track *tcp;
+	struct echo_track *echo;
+};
+
+/* Notes why a cursor stopped. */
+static inline void line_stopped(struct line *l, const struct cursor *c)
+{
+	l->truncated |= c->truncated;
+	l->malformed |= c->malformed;
+}
+
+/* A cursor over len bytes at off, of which those captured can be read. */
+struct cursor line_cursor(const struct line *l, uint32_t off, uint32_t len);
+
+void text_ip6_put(struct strbuf *b, const uint8_t bytes[16]);
+void text_ip_put(struct strbuf *b, const struct ipaddr *a);
+void text_mac_put(struct strbuf *b, const uint8_t *mac, unsigned int len);
+void text_dotted_put(struct strbuf *b, const uint8_t bytes[4]);
+/* " name=value" */
+void text_field(struct strbuf *b, const char *name, uint64_t value);
+
+void text_link(struct line *l);
+void text_arp(struct line *l);
+void text_ip(struct line *l);
+void text_icmp(struct line *l);
+void text_icmp6(struct line *l);
+void text_tcp(struct line *l);
+void text_udp(struct line *l);
+
+#endif

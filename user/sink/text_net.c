@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Link layer, ARP and IP in the Info column. */
+#include "sink/names.h"
+#include "sink/text_line.h"
+
+#include <pcap/dlt.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+
+enum {
+	PROTO_HOPOPTS = 0,
+	PROTO_ROUTING = 43,
+	PROTO_FRAGMENT = 44,
+	PROTO_NONE = 59,
+	PROTO_DSTOPTS = 60
+};
+enum { ET_IP = 0x0800, ET_IP6 = 0x86dd, ET_VLAN = 0x8100, ET_QINQ = 0x88a8 };
+
+/* --- link ------------------------------------------------------------------ */
+
+static void put_ethertype(struct line *l)
+{
+	const char *name = name_ethertype(l->f->ethertype);
+	struct strbuf b;
+
+	strbuf_init(&b, l->protocol_mem, sizeof(l->protocol_mem));
+	strbuf_puts(&b, "0x");
+	strbuf_hex(&b, l->f->ethertype, 4);
+	l->protocol = l->protocol_mem;
+	strbuf_puts(l->info, name ? name : l->f->dlt == DLT_EN10MB ? "Ethernet II" : "");
+}
+
+static void put_vlan(struct line *l)
+{
+	const struct frame *f = l->f;
+	bool qinq = f->vlan_tpid == ET_QINQ;
+
+	l->protocol = qinq ? "802.1ad" : "VLAN";
+	if (!f->nr_vlans)
+		return;
+	strbuf_puts(l->info, "PRI: ");
+	strbuf_u64(l->info, f->last_tci >> 13);
+	strbuf_puts(l->info, qinq ? "  DROP: " : "  DEI: ");
+	strbuf_u64(l->info, f->last_tci >> 12 & 1);
+	strbuf_puts(l->info, qinq ? " ID: " : "  ID: ");
+	strbuf_u64(l->info, f->last_tci & 0xfff);
+}
+
+static const struct {
+	uint8_t sap;
+	const char *name;
+} saps[] = {
+	{ 0x00, "NULL LSAP" }, { 0x02, "LLC Sub-Layer Management" },
+	{ 0x06, "TCP/IP" },    { 0x42, "Spanning Tree BPDU" },
+	{ 0xaa, "SNAP" },      { 0xe0, "NetWare" },
+	{ 0xf0, "NetBIOS" },   { 0xfe, "ISO Network Layer" },
+};
+
+static void put_sap(struct strbuf *b, uint8_t sap)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(saps); i++) {
+		if (saps[i].sap == (sap & 0xfe)) {
+			strbuf_puts(b, saps[i].name);
+			return;
+		}
+	}
+	strbuf_puts(b, "0x");
+	strbuf_hex(b, sap & 0xfe, 2);
+}
+
+/* IEEE 802.2 5.4: information and supervisory frames are numbered, others are commands. */
+static void put_llc_control(struct strbuf *b, uint8_t c0, uint8_t c1)
+{
+	static const char *const supervisory[] = { "RR", "RNR", "REJ", "SREJ" };
+
+	if (!(c0 & 1)) {
+		strbuf_puts(b, "I, N(R)=");
+		strbuf_u64(b, c1 >> 1);
+		strbuf_puts(b, ", N(S)=");
+		strbuf_u64(b, c0 >> 1);
+	} else if (!(c0 & 2)) {
+		strbuf_puts(b, "S, func=");
+		strbuf_puts(b, supervisory[c0 >> 2 & 3]);
+		strbuf_puts(b, ", N(R)=");
+		strbuf_u64(b, c1 >> 1);
+	} else {
+		strbuf_puts(b, "U, func=UI");
+	}
+}
+
+static void put_snap(struct line *l, struct cursor *c)
+{
+	const uint8_t *oui = cursor_bytes(c, 3);
+	uint16_t pid = cursor_be16(c);
+
+	if (!cursor_ok(c) || !oui)
+		return;
+	strbuf_puts(l->info, "; SNAP, OUI 0x");
+	strbuf_hex(l->info, (uint32_t)oui[0] << 16 | (uint32_t)oui[1] << 8 | oui[2], 6);
+	strbuf_puts(l->info, ", PID 0x");
+	strbuf_hex(l->info, pid, 4);
+}
+
+static void put_llc(struct line *l)
+{
+	struct cursor c = line_cursor(l, l->f->l2_off, l->f->l2_len);
+	uint8_t dsap = cursor_u8(&c), ssap = cursor_u8(&c), c0 = cursor_u8(&c), c1 = 0;
+
+	l->protocol = "LLC";
+	if (cursor_ok(&c) && (c0 & 3) != 3)
+		c1 = cursor_u8(&c);
+	if (cursor_ok(&c)) {
+		put_llc_control(l->info, c0, c1);
+		if (dsap == 0xaa && ssap == 0xaa) {
+			put_snap(l, &c);
+		} else {
+			strbuf_puts(l->info, "; DSAP ");
+			put_sap(l->info, dsap);
+			strbuf_puts(l->info, dsap & 1 ? " Group, SSAP " : " Individual, SSAP ");
+			put_sap(l->info, ssap);
+			strbuf_puts(l->info, ssap & 1 ? " Response" : " Command");
+		}
+	}
+	line_stopped(l, &c);
+}
+
+void text_link(struct line *l)
+{
+	const struct frame *f = l->f;
+
+	if (f->layer == LAYER_LLC) {
+		put_llc(l);
+	} else if (f->layer == LAYER_VLAN) {
+		put_vlan(l);
+	} else if (f->layer == LAYER_RAW_8023) {
+		l->protocol = "Ethernet";
+		strbuf_puts(l->info, "IEEE 802.3 Ethernet Raw ");
+	} else if (f->has_type) {
+		put_ethertype(l);
+	} else {
+		l->protocol = "Ethernet";
+	}
+}
+
+/* --- ARP (RFC 826, 903, 1931, 2390; assigned operation numbers) -------------- */
+
+struct arp {
+	uint16_t hw, proto, op;
+	uint8_t hlen, plen;
+	const uint8_t *sha, *spa, *tha, *tpa;
+};
+
+static bool read_arp(struct arp *a, struct cursor *c)
+{
+	a->hw = cursor_be16(c);
+	a->proto = cursor_be16(c);
+	a->hlen = cursor_u8(c);
+	a->plen = cursor_u8(c);
+	a->op = cursor_be16(c);
+	a->sha = cursor_bytes(c, a->hlen);
+	a->spa = cursor_bytes(c, a->plen);
+	a->tha = cursor_bytes(c, a->hlen);
+	a->tpa = cursor_bytes(c, a->plen);
+	return cursor_ok(c);
+}
+
+static void put_bytes(struct strbuf *b, const uint8_t *p, unsigned int len)
+{
+	unsigned int i;
+
+	for (i = 0; i < len; i++)
+		strbuf_hex(b, p[i], 2);
+}
+
+static void put_hw(struct strbuf *b, const struct arp *a, const uint8_t *addr)
+{
+	if (!a->hlen)
+		strbuf_puts(b, "<No address>");
+	else if (a->hlen == 6)
+		text_mac_put(b, addr, 6);
+	else
+		put_bytes(b, addr, a->hlen);
+}
+
+static void put_proto(struct strbuf *b, const struct arp *a, const uint8_t *addr)
+{
+	if (!a->plen)
+		strbuf_puts(b, "<No address>");
+	else if (a->proto == ET_IP && a->plen == 4)
+		text_dotted_put(b, addr);
+	else
+		put_bytes(b, addr, a->plen);
+}
+
+static bool all_bytes(const uint8_t *p, unsigned int len, uint8_t value)
+{
+	unsigned int i;
+
+	for (i = 0; i < len; i++)
+		if (p[i] != value)
+			return false;
+	return true;
+}
+
+static void arp_gratuitous(struct strbuf *b, const struct arp *a, bool request)
+{
+	if (request && all_bytes(a->tha, a->hlen, 0)) {
+		strbuf_puts(b, "ARP Announcement for ");
+		put_proto(b, a, a->tpa);
+		return;
+	}
+	strbuf_puts(b, "Gratuitous ARP for ");
+	put_proto(b, a, a->tpa);
+	strbuf_puts(b, request ? " (Request)" : " (Reply)");
+}
+
+static bool arp_is_gratuitous(const struct arp *a)
+{
+	return a->plen && memcmp(a->spa, a->tpa, a->plen) == 0;
+}
+
+static void arp_request(struct strbuf *b, const struct arp *a)
+{
+	if (arp_is_gratuitous(a)) {
+		arp_gratuitous(b, a, true);
+		return;
+	}
+	strbuf_puts(b, "Who has ");
+	put_proto(b, a, a->tpa);
+	/* RFC 5227 2.1.1: a probe has no sender address. */
+	if (a->plen == 4 && all_bytes(a->spa, 4, 0)) {
+		strbuf_puts(b, "? (ARP Probe)");
+		return;
+	}
+	strbuf_puts(b, "? Tell ");
+	put_proto(b, a, a->spa);
+}
+
+static void arp_reply(struct strbuf *b, const struct arp *a)
+{
+	if (arp_is_gratuitous(a)) {
+		arp_gratuitous(b, a, false);
+		return;
+	}
+	put_proto(b, a, a->spa);
+	strbuf_puts(b, " is at ");
+	put_hw(b, a, a->sha);
+}
+
+static void rarp_request(struct strbuf *b, const struct arp *a)
+{
+	strbuf_puts(b, "Who is ");
+	put_hw(b, a, a->tha);
+	strbuf_puts(b, "? Tell ");
+	put_hw(b, a, a->sha);
+}
+
+static void rarp_reply(struct strbuf *b, const struct arp *a)
+{
+	put_hw(b, a, a->tha);
+	strbuf_puts(b, " is at ");
+	put_proto(b, a, a->tpa);
+}
+
+static void inarp_reply(struct strbuf *b, const struct arp *a)
+{
+	put_hw(b, a, a->sha);
+	strbuf_puts(b, " is at ");
+	put_proto(b, a, a->spa);
+}
+
+static const struct {
+	uint16_t op;
+	const char *protocol, *text;
+	void (*put)(struct strbuf *, const struct arp *);
+} arp_ops[] = {
+	{ 0, "ARP", "Reserved opcode 0", NULL },
+	{ 1, "ARP", NULL, arp_request },
+	{ 2, "ARP", NULL, arp_reply },
+	{ 3, "RARP", NULL, rarp_request },
+	{ 4, "RARP", NULL, rarp_reply },
+	{ 5, "DRARP", NULL, rarp_request },
+	{ 6, "DRARP", NULL, rarp_reply },
+	{ 7, "DRARP", "DRARP Error", NULL },
+	{ 8, "Inverse ARP", NULL, rarp_request },
+	{ 9, "Inverse ARP", NULL, inarp_reply },
+	{ 10, "ARP", "ARP NAK", NULL },
+	{ 24, "ARP", "Experimental 1 ( opcode 24 )", NULL },
+	{ 25, "ARP", "Experimental 2 ( opcode 25 )", NULL },
+	{ 65535, "ARP", "Reserved opcode 65535", NULL },
+};
+
+static void put_arp_op(struct line *l, const struct arp *a)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(arp_ops); i++) {
+		if (arp_ops[i].op != a->op)
+			continue;
+		l->protocol = arp_ops[i].protocol;
+		if (arp_ops[i].put)
+			arp_ops[i].put(l->info, a);
+		else
+			strbuf_puts(l->info, arp_ops[i].text);
+		return;
+	}
+	strbuf_puts(l->info, "Unknown ARP opcode 0x");
+	strbuf_hex(l->info, a->op, 4);
+}
+
+void text_arp(struct line *l)
+{
+	struct cursor c = line_cursor(l, l->f->l2_off, l->f->l2_len);
+	struct arp a;
+
+	l->protocol = "ARP";
+	if (read_arp(&a, &c))
+		put_arp_op(l, &a);
+	line_stopped(l, &c);
+}
+
+/* --- IP -------------------------------------------------------------------- */
+
+static void put_ip_fault(struct line *l)
+{
+	const struct frame *f = l->f;
+	struct strbuf *b = l->info;
+
+	switch (f->fault) {
+	case FAULT_IP_VERSION:
+		strbuf_puts(b, "Bogus IPv4 version (");
+		strbuf_u64(b, f->fault_value);
+		strbuf_puts(b, ", must be 4)");
+		break;
+	case FAULT_IP_HEADER_LEN:
+		strbuf_puts(b, "Bogus IP header length (");
+		strbuf_u64(b, f->fault_value);
+		strbuf_puts(b, ", must be at least 20)");
+		break;
+	case FAULT_IP_TOTAL_LEN:
+		strbuf_puts(b, "Bogus IP length (");
+		strbuf_u64(b, f->fault_value);
+		strbuf_puts(b, ", less than header length ");
+		strbuf_u64(b, f->ip_hlen);
+		strbuf_putc(b, ')');
+		break;
+	case FAULT_IP6_SHORT:
+		strbuf_puts(b, "Invalid IPv6 header (");
+		strbuf_u64(b, f->fault_value);
+		strbuf_puts(b, " bytes, need exactly 40)");
+		break;
+	default: break;
+	}
+}
+
+static const char *ext_name(uint8_t kind)
+{
+	switch (kind) {
+	case PROTO_HOPOPTS: return "IPv6 hop-by-hop options";
+	case PROTO_ROUTING: return "IPv6 routing";
+	default: return "IPv6 destination options";
+	}
+}
+
+static void put_ip6_fragment(struct line *l)
+{
+	const struct frame *f = l->f;
+	struct strbuf *b = l->info;
+
+	strbuf_puts(b, "IPv6 fragment (off=");
+	strbuf_u64(b, f->frag_off);
+	strbuf_puts(b, f->more_fragments ? " more=y ident=0x" : " more=n ident=0x");
+	strbuf_hex(b, f->ip_id, 8);
+	strbuf_puts(b, " nxt=");
+	strbuf_u64(b, f->flow.proto);
+	strbuf_putc(b, ')');
+}
+
+static void put_ip6_exts(struct line *l)
+{
+	const struct frame *f = l->f;
+	unsigned int i;
+
+	for (i = 0; i < f->nr_ext; i++) {
+		bool last = i + 1 == f->nr_ext;
+
+		if (f->ext[i] == PROTO_FRAGMENT && last && f->fault_read)
+			break;
+		if (i)
+			strbuf_puts(l->info, " , ");
+		if (f->ext[i] == PROTO_FRAGMENT)
+			put_ip6_fragment(l);
+		else
+			strbuf_puts(l->info, ext_name(f->ext[i]));
+	}
+}
+
+static void put_ip4_fragment(struct line *l)
+{
+	const struct frame *f = l->f;
+	struct strbuf *b = l->info;
+
+	strbuf_puts(b, "Fragmented IP protocol (proto=");
+	strbuf_puts(b, name_ip_protocol(f->flow.proto));
+	strbuf_putc(b, ' ');
+	strbuf_u64(b, f->flow.proto);
+	strbuf_puts(b, ", off=");
+	strbuf_u64(b, f->frag_off);
+	strbuf_puts(b, ", ID=");
+	strbuf_hex(b, f->ip_id, 4);
+	strbuf_putc(b, ')');
+}
+
+static void put_ip_protocol(struct line *l)
+{
+	const struct frame *f = l->f;
+	struct strbuf *b = l->info;
+
+	if (f->ip_version == 6)
+		strbuf_puts(b, "Unknown IP Protocol: ");
+	strbuf_puts(b, name_ip_protocol(f->flow.proto));
+	strbuf_puts(b, " (");
+	strbuf_u64(b, f->flow.proto);
+	strbuf_putc(b, ')');
+}
+
+static void put_ip_payload(struct line *l)
+{
+	const struct frame *f = l->f;
+
+	if (f->is_fragment && f->ip_version == 4)
+		put_ip4_fragment(l);
+	else if (f->is_fragment)
+		put_ip6_exts(l);
+	else if (f->ip_version == 6 && f->flow.proto == PROTO_NONE)
+		strbuf_puts(l->info, "IPv6 no next header");
+	else
+		put_ip_protocol(l);
+}
+
+void text_ip(struct line *l)
+{
+	const struct frame *f = l->f;
+
+	l->protocol = f->ip_version == 6 ? "IPv6" : "IPv4";
+	if (f->layer == LAYER_IP_VERSION) {
+		l->protocol = "IP";
+		strbuf_puts(l->info, "Bogus IP version (");
+		strbuf_u64(l->info, f->fault_value);
+		strbuf_putc(l->info, ')');
+		l->malformed = false;
+	} else if (f->layer == LAYER_PAYLOAD) {
+		put_ip_payload(l);
+	} else if (f->layer == LAYER_IP6_EXT) {
+		put_ip6_exts(l);
+	} else {
+		put_ip_fault(l);
+		l->malformed = f->fault == FAULT_IP6_SHORT || (!f->fault && l->malformed);
+	}
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* TCP and UDP in the Info column. */
+#include "decode/tcpopt.h"
+#include "sink/text_dns.h"
+#include "sink/text_line.h"
+
+#include <string.h>
+
+#include "util/cleanup.h"
+
+#define ARROW " \xe2\x86\x92 "
+
+enum { PORT_DNS = 53, PORT_MDNS = 5353, PORT_LLMNR = 5355 };
+enum { TH_SYN = 0x02, TH_RST = 0x04, TH_ACK = 0x10, TH_URG = 0x20, TH_RESERVED = 0xe00 };
+
+static void put_ports(struct line *l)
+{
+	if (!l->f->flow.has_ports)
+		return;
+	strbuf_u64(l->info, l->f->flow.sport);
+	strbuf_puts(l->info, ARROW);
+	strbuf_u64(l->info, l->f->flow.dport);
+}
+
+static bool has_port(const struct flow *flow, uint16_t port)
+{
+	return flow->sport == port || flow->dport == port;
+}
+
+/* --- UDP ------------------------------------------------------------------- */
+
+static bool is_dns_port(const struct flow *flow)
+{
+	return has_port(flow, PORT_DNS) || has_port(flow, PORT_MDNS) || has_port(flow, PORT_LLMNR);
+}
+
+static void put_udp_len(struct line *l)
+{
+	const struct frame *f = l->f;
+
+	if (f->fault == FAULT_UDP_LEN) {
+		strbuf_puts(l->info, " [BAD UDP LENGTH ");
+		strbuf_u64(l->info, f->fault_value);
+		strbuf_puts(l->info, " < 8]");
+		l->malformed = false;
+		return;
+	}
+	if (f->fault == FAULT_UDP_LEN_OVER) {
+		strbuf_puts(l->info, " [BAD UDP LENGTH ");
+		strbuf_u64(l->info, f->fault_value);
+		strbuf_puts(l->info, " > IP PAYLOAD LENGTH]");
+	}
+	text_field(l->info, "Len", (f->udp_len ? f->udp_len : f->l4_len) - 8u);
+	if (!f->udp_len)
+		strbuf_puts(l->info, " [Jumbogram]");
+}
+
+void text_udp(struct line *l)
+{
+	const struct frame *f = l->f;
+	const uint8_t *payload = f->data + f->payload_off;
+
+	l->protocol = "UDP";
+	if (f->payload_caplen && is_dns_port(&f->flow) &&
+	    text_dns_info(l->info, &l->protocol, payload, f->payload_caplen, f->payload_len, f))
+		return;
+	put_ports(l);
+	if (f->has_udp_len)
+		put_udp_len(l);
+}
+
+/* --- TCP ------------------------------------------------------------------- */
+
+static const char *const flag_names[] = { "FIN", "SYN", "RST", "PSH", "ACK",
+					  "URG", "ECE", "CWR", "AE" };
+
+static void put_flags(struct strbuf *b, uint16_t flags)
+{
+	const char *separator = "";
+	size_t i;
+
+	strbuf_puts(b, " [");
+	for (i = 0; i < ARRAY_SIZE(flag_names); i++) {
+		if (!(flags & 1u << i))
+			continue;
+		strbuf_puts(b, separator);
+		strbuf_puts(b, flag_names[i]);
+		separator = ", ";
+	}
+	if (flags & TH_RESERVED) {
+		strbuf_puts(b, separator);
+		strbuf_puts(b, "Reserved");
+	}
+	if (!flags)
+		strbuf_puts(b, "<None>");
+	strbuf_putc(b, ']');
+}
+
+static void put_mark(struct strbuf *b, const struct tcp_verdict *v, uint32_t mark)
+{
+	static const char *const names[] = {
+		"TCP Port numbers reused",  "TCP Retransmission",
+		"TCP Fast Retransmission",  "TCP Spurious Retransmission",
+		"TCP Out-Of-Order",	    "TCP Previous segment not captured",
+		"TCP ACKed unseen segment", "TCP Window Update",
+		"TCP Window Full",	    "TCP Keep-Alive",
+		"TCP Keep-Alive ACK",	    "TCP Dup ACK ",
+		"TCP ZeroWindowProbe",	    "TCP ZeroWindow",
+		"TCP ZeroWindowProbeAck",
+	};
+
+	strbuf_putc(b, '[');
+	strbuf_puts(b, names[__builtin_ctz(mark)]);
+	if (mark == TCP_MARK_DUP_ACK) {
+		strbuf_u64(b, v->dup_ack_of);
+		strbuf_putc(b, '#');
+		strbuf_u64(b, v->dup_ack_nr);
+	}
+	strbuf_puts(b, "] ");
+}
+
+static void put_marks(struct line *l, const struct tcp_verdict *v)
+{
+	uint32_t mark;
+
+	if (!v->marks)
+		return;
+	l->tone = TONE_NOTICE;
+	for (mark = TCP_MARK_ZERO_PROBE_ACK; mark; mark >>= 1)
+		if (v->marks & mark)
+			put_mark(l->info, v, mark);
+}
+
+/* --- options --------------------------------------------------------------- */
+
+static void opt_field(struct strbuf *b, const char *name, struct cursor *c, unsigned int bytes)
+{
+	uint32_t value = 0;
+
+	while (bytes--)
+		value = value << 8 | cursor_u8(c);
+	text_field(b, name, value);
+}
+
+static bool opt_sack(struct line *l, struct cursor *c, const struct tcp_verdict *v)
+{
+	if (c->len < 8)
+		return false;
+	while (cursor_left(c) >= 8) {
+		text_field(l->info, "SLE", (uint32_t)(cursor_be32(c) - v->base_ack));
+		text_field(l->info, "SRE", (uint32_t)(cursor_be32(c) - v->base_ack));
+	}
+	return true;
+}
+
+/* Three counters of three bytes; the order is the option's kind. */
+static void opt_accecn(struct strbuf *b, struct cursor *c, bool ect0_first)
+{
+	static const char *const names[2][3] = { { "EE1B", "ECEB", "EE0B" },
+						 { "EE0B", "ECEB", "EE1B" } };
+	unsigned int i;
+
+	if (!c->len)
+		strbuf_puts(b, " AccECN");
+	if (c->len % 3 || c->len > 9)
+		return;
+	for (i = 0; i < c->len / 3; i++)
+		opt_field(b, names[ect0_first][i], c, 3);
+}
+
+static void opt_tfo(struct strbuf *b, const struct cursor *c)
+{
+	strbuf_puts(b, cursor_left(c) ? " TFO=C" : " TFO=R");
+}
+
+/* RFC 6994: the first two bytes tell whose experiment it is. */
+static void opt_experiment(struct strbuf *b, struct cursor *c)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	uint16_t id;
+	int shift;
+
+	if (c->len < 2)
+		return;
+	id = cursor_be16(c);
+	if (id == 0xf989) {
+		opt_tfo(b, c);
+	} else if (id == 0xacc0 || id == 0xacc1) {
+		struct cursor rest = cursor_init(c->data + 2, c->caplen - 2, c->len - 2);
+
+		opt_accecn(b, &rest, id == 0xacc0);
+	} else {
+		strbuf_puts(b, " ExID=");
+		for (shift = 12; shift > 0 && !(id >> shift); shift -= 4)
+			;
+		for (; shift >= 0; shift -= 4)
+			strbuf_putc(b, hex[id >> shift & 0xf]);
+	}
+}
+
+/* Options that are one number: printed only if the length is right. */
+static const struct {
+	uint8_t kind, bytes;
+	const char *name;
+} number_opts[] = {
+	{ TCPOPT_MSS, 2, "MSS" }, { TCPOPT_ECHO, 4, "ECHO" }, { TCPOPT_ECHO_REPLY, 4, "ECHO" },
+	{ TCPOPT_CC, 4, "CC" },	  { TCPOPT_CC_NEW, 4, "CC" }, { TCPOPT_CC_ECHO, 4, "CC" },
+};
+
+static void put_number_option(struct strbuf *b, struct tcpopt *opt)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(number_opts); i++)
+		if (number_opts[i].kind == opt->kind && number_opts[i].bytes == opt->body.len)
+			opt_field(b, number_opts[i].name, &opt->body, number_opts[i].bytes);
+}
+
+static bool put_option(struct line *l, struct tcpopt *opt, const struct tcp_verdict *v)
+{
+	struct strbuf *b = l->info;
+	struct cursor *c = &opt->body;
+
+	switch (opt->kind) {
+	case TCPOPT_TIMESTAMP:
+		if (c->len == 8) {
+			opt_field(b, "TSval", c, 4);
+			opt_field(b, "TSecr", c, 4);
+		}
+		break;
+	case TCPOPT_WSCALE:
+		if (c->len == 1) {
+			uint8_t shift = cursor_u8(c);
+
+			text_field(b, "WS", 1u << (shift > 14 ? 14 : shift));
+		}
+		break;
+	case TCPOPT_USER_TIMEOUT:
+		if (c->len == 2)
+			text_field(b, "USER_TO", cursor_be16(c) & 0x7fff);
+		break;
+	case TCPOPT_SACK_PERMITTED: strbuf_puts(b, " SACK_PERM"); break;
+	case TCPOPT_SACK: return opt_sack(l, c, v);
+	case TCPOPT_MD5: strbuf_puts(b, " MD5"); break;
+	case TCPOPT_AO: strbuf_puts(b, "TCP AO"); break;
+	case TCPOPT_FAST_OPEN: opt_tfo(b, c); break;
+	case TCPOPT_ACCECN0: opt_accecn(b, c, true); break;
+	case TCPOPT_ACCECN1: opt_accecn(b, c, false); break;
+	case TCPOPT_EXP1:
+	case TCPOPT_EXP2: opt_experiment(b, c); break;
+	default: put_number_option(b, opt);
+	}
+	return true;
+}
+
+static void put_options(struct line *l, const struct tcp_verdict *v)
+{
+	struct tcpopts o;
+	struct tcpopt opt;
+
+	if (l->f->tcp_hlen <= 20)
+		return;
+	tcpopts_init(&o, l->f);
+	while (tcpopts_next(&o, &opt)) {
+		if (!put_option(l, &opt, v)) {
+			l->malformed = true;
+			return;
+		}
+	}
+}
+
+/* --- the line -------------------------------------------------------------- */
+
+static void put_tcp_header(struct line *l, const struct tcp_verdict *v)
+{
+	const struct frame *f = l->f;
+	struct strbuf *b = l->info;
+
+	put_ports(l);
+	put_flags(b, f->tcp_flags);
+	text_field(b, "Seq", v->seq);
+	if (f->tcp_flags & TH_ACK)
+		text_field(b, "Ack", v->ack);
+	text_field(b, "Win", v->window);
+	if (f->fault == FAULT_TCP_HEADER_LEN) {
+		strbuf_puts(b, ", bogus TCP header length (");
+		strbuf_u64(b, f->fault_value);
+		strbuf_puts(b, ", must be at least 20)");
+		l->malformed = false;
+		return;
+	}
+	if (!f->has_urgent)
+		return;
+	if (f->tcp_flags & TH_URG)
+		text_field(b, "Urg", f->tcp_urgent);
+	if (v->has_len)
+		text_field(b, "Len", v->len);
+	put_options(l, v);
+}
+
+static bool is_dns_stream(const struct frame *f)
+{
+	return f->payload_caplen && !(f->tcp_flags & TH_RST) &&
+	       (has_port(&f->flow, PORT_DNS) || has_port(&f->flow, PORT_LLMNR));
+}
+
+/* DNS over TCP replaces the text where a message ends in this segment. */
+static bool put_dns_stream(struct line *l, const struct tcp_verdict *v, bool *part)
+{
+	const uint8_t *data;
+	uint32_t len;
+
+	switch (tcp_track_messages(l->tcp, v, l->f, &data, &len)) {
+	case TCP_MSG_NONE: break;
+	case TCP_MSG_PART: *part = true; break;
+	case TCP_MSG_WHOLE: return text_dns_info(l->info, &l->protocol, data, len, len, l->f);
+	}
+	return false;
+}
+
+void text_tcp(struct line *l)
+{
+	const struct frame *f = l->f;
+	struct tcp_verdict v;
+	bool part = false;
+
+	l->protocol = "TCP";
+	if (!f->has_tcp) {
+		put_ports(l);
+		return;
+	}
+	tcp_track_segment(l->tcp, l->p, f, tcpopts_wscale(f), &v);
+	if (f->fault != FAULT_TCP_HEADER_LEN)
+		put_marks(l, &v);
+	if (f->tcp_flags & TH_RST)
+		l->tone = TONE_TROUBLE;
+	if (is_dns_stream(f) && put_dns_stream(l, &v, &part))
+		return;
+	put_tcp_header(l, &v);
+	if (part)
+		strbuf_puts(l->info, " [TCP segment of a reassembled PDU]");
+}
