@@ -31,19 +31,16 @@ bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt)
 	return true;
 }
 
-void tcpopts_facts(struct tcp_option_facts *facts, const struct frame *f)
+int tcpopts_wscale(const struct frame *f)
 {
 	struct tcpopts o;
 	struct tcpopt opt;
 
-	*facts = (struct tcp_option_facts){ .wscale = -1 };
 	if (f->tcp_hlen <= TCP_HLEN_MIN)
-		return;
+		return -1;
 	tcpopts_init(&o, f);
-	while (tcpopts_next(&o, &opt)) {
+	while (tcpopts_next(&o, &opt))
 		if (opt.kind == TCPOPT_WSCALE && opt.body.len == 1)
-			facts->wscale = cursor_u8(&opt.body);
-		else if (opt.kind == TCPOPT_SACK && opt.body.caplen >= 8)
-			facts->has_sack = true;
-	}
+			return cursor_u8(&opt.body);
+	return -1;
 }

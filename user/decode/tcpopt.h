@@ -52,12 +52,7 @@ void tcpopts_init(struct tcpopts *o, const struct frame *f);
  * o->c tells. Padding is skipped. */
 bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt);
 
-/* What the tracking of a connection needs of a segment's options. */
-struct tcp_option_facts {
-	int wscale;    /* shift count, -1 if there is none */
-	bool has_sack; /* with at least one range */
-};
-
-void tcpopts_facts(struct tcp_option_facts *facts, const struct frame *f);
+/* Shift count of the window scale option, -1 if there is none. */
+int tcpopts_wscale(const struct frame *f);
 
 #endif

@@ -348,7 +348,6 @@ static bool put_dns_stream(struct line *l, const struct tcp_verdict *v, bool *pa
 void text_tcp(struct line *l)
 {
 	const struct frame *f = l->f;
-	struct tcp_option_facts opts;
 	struct tcp_verdict v;
 	bool part = false;
 
@@ -357,8 +356,7 @@ void text_tcp(struct line *l)
 		put_ports(l);
 		return;
 	}
-	tcpopts_facts(&opts, f);
-	tcp_track_segment(l->tcp, l->p, f, &opts, &v);
+	tcp_track_segment(l->tcp, l->p, f, tcpopts_wscale(f), &v);
 	if (f->has_transport)
 		put_marks(l, &v);
 	if (f->tcp_flags & TH_RST)

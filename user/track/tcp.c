@@ -42,7 +42,6 @@ enum {
 
 struct half {
 	bool has_base;
-	bool has_sack;	    /* its last segment had selective acknowledgements */
 	bool first_ack_due; /* a SYN was sent, no ACK yet: its window is not scaled */
 	uint32_t base;
 	uint32_t next_seq; /* highest seen; 0 is none */
@@ -355,25 +354,21 @@ static void judge_ack(struct segment *s)
 	}
 	if (!rev->ackable || !seq_after(s->ack, rev->ackable) || !(s->flags & TH_ACK))
 		return;
-	/*
-	 * Each missing stretch is reported once: ackable moves over it. If there
-	 * is nothing to move to, the silent side's count of repeated ACKs says
-	 * that it was reported, until that side speaks again.
-	 */
-	if (rev->ackable != rev->next_seq)
+	/* Each missing stretch is reported once: ackable moves over it. */
+	if (rev->ackable > rev->next_seq) {
 		rev->ackable = rev->next_seq;
-	else
-		reported = exchange(&rev->dup_acks, -1) != 0;
-	if (!reported)
 		s->v->marks |= TCP_MARK_ACK_UNSEEN;
+		return;
+	}
+	if (rev->dup_acks == 0)
+		s->v->marks |= TCP_MARK_ACK_UNSEEN;
+	rev->dup_acks = -1;
 }
 
 static bool is_fast_retransmission(const struct segment *s)
 {
-	if ((uint64_t)(s->time - s->rev->ack_time) >= FAST_WINDOW_NS)
-		return false;
-	/* Asked for by repeated ACKs, or by one that tells what else has arrived. */
-	return s->rev->has_sack || (s->rev->dup_acks >= 2 && s->rev->last_ack == s->seq);
+	return (s->rev->dup_acks >= 2 || s->rev->dup_acks < 0) && s->rev->last_ack == s->seq &&
+	       (uint64_t)(s->time - s->rev->ack_time) < FAST_WINDOW_NS;
 }
 
 static bool is_out_of_order(const struct segment *s)
@@ -517,7 +512,7 @@ static void make_relative(struct segment *s)
 }
 
 void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct frame *f,
-		       const struct tcp_option_facts *opts, struct tcp_verdict *v)
+		       int wscale, struct tcp_verdict *v)
 {
 	struct flow_key key = { 0 };
 	unsigned int sender = make_key(&key, p, &f->flow);
@@ -549,8 +544,7 @@ void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct
 		return;
 	note_ecn(&s);
 	note_handshake(&s);
-	note_scale(&s, opts->wscale);
-	s.fwd->has_sack = opts->has_sack;
+	note_scale(&s, wscale);
 }
 
 /* --- messages ------------------------------------------------------------- */

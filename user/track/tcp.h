@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #include "decode/frame.h"
-#include "decode/tcpopt.h"
 #include "packet.h"
 
 /* Verdicts on one segment, in the order in which the text shows them last to first. */
@@ -67,7 +66,7 @@ void tcp_track_free(struct tcp_track *t);
 /* Takes one segment (f->l4 is L4_TCP and f->has_tcp) into account. wscale is the shift of its
  * window scale option, -1 if it has none. */
 void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct frame *f,
-		       const struct tcp_option_facts *opts, struct tcp_verdict *v);
+		       int wscale, struct tcp_verdict *v);
 
 /*
  * A stream of messages, each behind its length in two bytes, network order.
