@@ -354,15 +354,17 @@ static void judge_ack(struct segment *s)
 	}
 	if (!rev->ackable || !seq_after(s->ack, rev->ackable) || !(s->flags & TH_ACK))
 		return;
-	/* Each missing stretch is reported once: ackable moves over it. */
-	if (rev->ackable > rev->next_seq) {
+	/*
+	 * Each missing stretch is reported once: ackable moves over it. If there
+	 * is nothing to move to, the silent side's count of repeated ACKs says
+	 * that it was reported, until that side speaks again.
+	 */
+	if (rev->ackable != rev->next_seq)
 		rev->ackable = rev->next_seq;
+	else
+		reported = exchange(&rev->dup_acks, -1) != 0;
+	if (!reported)
 		s->v->marks |= TCP_MARK_ACK_UNSEEN;
-		return;
-	}
-	if (rev->dup_acks == 0)
-		s->v->marks |= TCP_MARK_ACK_UNSEEN;
-	rev->dup_acks = -1;
 }
 
 static bool is_fast_retransmission(const struct segment *s)
