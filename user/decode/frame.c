@@ -407,11 +407,14 @@ static bool ip4_addresses(struct walk *w, uint32_t options)
 		return false;
 	c = w->c;
 	last = ip4_route_end(&c, options);
-	if (cursor_ok(&c)) {
-		f->flow.dst = ipaddr_v4(last ? last : dst);
-		f->has_dst = true;
-	}
-	return cursor_skip(&w->c, options);
+	f->has_dst = cursor_ok(&c);
+	if (f->has_dst)
+		f->flow.dst = ipaddr_v4(dst);
+	if (!cursor_skip(&w->c, options))
+		return false;
+	if (last)
+		f->flow.dst = ipaddr_v4(last);
+	return true;
 }
 
 static void walk_ip4(struct walk *w)
