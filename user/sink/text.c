@@ -22,9 +22,6 @@
 #include "sink/text_line.h"
 #include "util/cleanup.h"
 
-/* <time.h> has a macro of this name for timespec_get(); here it is the option. */
-#undef TIME_UTC
-
 #define INFO_SIZE   4096
 #define MAX_FLOWS   16384
 #define MAX_PAYLOAD (4u << 20)
@@ -299,7 +296,7 @@ static void put_time(struct text *t, struct strbuf *b, int64_t time)
 	case TIME_EPOCH: put_seconds(t, b, time); break;
 	case TIME_ABSOLUTE: put_clock(t, b, time, false, false); break;
 	case TIME_ABSOLUTE_DATE: put_clock(t, b, time, false, true); break;
-	case TIME_UTC: put_clock(t, b, time, true, false); break;
+	case TIME_UTC_CLOCK: put_clock(t, b, time, true, false); break;
 	case TIME_UTC_DATE: put_clock(t, b, time, true, true); break;
 	}
 }
