@@ -26,6 +26,7 @@
 #define MAX_HEADERS	  32 /* per frame: tags, IP headers and extension headers */
 #define IP4_HLEN_MIN	  20
 #define IP6_HLEN	  40
+#define ARP_HLEN	  8 /* without the addresses */
 #define UDP_HLEN	  8
 #define TCP_HLEN_MIN	  20
 #define SLL_HLEN_ADDR	  8 /* LINUX_SLL has room for eight bytes of address */
@@ -40,6 +41,8 @@ enum {
 	ET_QINQ = 0x88a8,
 	ET_QINQ_OLD = 0x9100,
 };
+
+enum { OPT_END = 0, OPT_NOP = 1, OPT_LSRR = 131, OPT_SSRR = 137, OPT_ROUTE_MIN = 7 };
 
 enum {
 	PROTO_HOPOPTS = 0,
@@ -89,6 +92,15 @@ static void narrow(struct walk *w, uint32_t len)
 		c->caplen = c->len;
 }
 
+/* The outermost packet's end is the frame's. */
+static void set_end(struct walk *w)
+{
+	if (w->f->has_end)
+		return;
+	w->f->has_end = true;
+	w->f->end_off = w->c.len;
+}
+
 /* --- transport ------------------------------------------------------------ */
 
 static void set_payload(struct walk *w, uint32_t len)
@@ -122,7 +134,7 @@ static void walk_udp(struct walk *w)
 	if (!has_len)
 		return;
 	/* RFC 2675: zero is the rest of a jumbogram. */
-	if (len == 0 && whole > UINT16_MAX)
+	if (len == 0 && w->f->ip_version == 6)
 		len = whole;
 	if (len < UDP_HLEN) {
 		fault(w, FAULT_UDP_LEN, len);
@@ -130,7 +142,9 @@ static void walk_udp(struct walk *w)
 	}
 	if (len > whole && !w->f->is_fragment)
 		fault(w, FAULT_UDP_LEN_OVER, len);
-	if (!cursor_skip(&w->c, 2))
+	w->f->udp_checksum = cursor_be16(&w->c);
+	w->f->has_transport = cursor_ok(&w->c);
+	if (!w->f->has_transport)
 		return;
 	narrow(w, len - UDP_HLEN);
 	set_payload(w, cursor_reported(&w->c));
@@ -159,7 +173,8 @@ static void walk_tcp(struct walk *w)
 	cursor_skip(c, 2); /* checksum */
 	f->tcp_urgent = cursor_be16(c);
 	f->has_urgent = cursor_ok(c);
-	if (cursor_skip(c, f->tcp_hlen - TCP_HLEN_MIN))
+	f->has_transport = cursor_skip(c, f->tcp_hlen - TCP_HLEN_MIN);
+	if (f->has_transport)
 		set_payload(w, cursor_reported(c));
 }
 
@@ -280,6 +295,11 @@ static const struct {
 	{ PROTO_ICMP6, L4_ICMP6, walk_icmp6 },
 };
 
+static bool is_version6(const struct cursor *c)
+{
+	return !cursor_left(c) || c->data[c->off] >> 4 == 6;
+}
+
 static void walk_transport(struct walk *w)
 {
 	struct frame *f = w->f;
@@ -291,9 +311,9 @@ static void walk_transport(struct walk *w)
 	f->l4_len = cursor_reported(&w->c);
 	f->l4_caplen = cursor_left(&w->c);
 	f->l4 = L4_OTHER;
-	if (f->frag_off)
+	if (f->frag_off || (f->ip_version == 4 && !f->l4_len))
 		return;
-	if ((proto == PROTO_IPIP || proto == PROTO_IP6) && !f->is_fragment) {
+	if (proto == PROTO_IPIP || (proto == PROTO_IP6 && is_version6(&w->c))) {
 		w->next = walk_ip;
 		return;
 	}
@@ -340,20 +360,60 @@ static bool ip4_fields(struct walk *w)
 	return cursor_ok(c);
 }
 
+/*
+ * RFC 791 3.1: with a source route the header's destination is only the next
+ * hop, and the last entry of the route is where the packet goes. NULL if there
+ * is none; sets the cursor's flags if the options are not whole.
+ */
+static const uint8_t *ip4_route_end(struct cursor *c, uint32_t options)
+{
+	uint32_t end = c->off + options;
+
+	while (c->off < end) {
+		uint8_t type, len;
+		const uint8_t *p;
+
+		type = cursor_u8(c);
+		if (!cursor_ok(c) || type == OPT_END)
+			return NULL;
+		if (type == OPT_NOP)
+			continue;
+		len = cursor_u8(c);
+		if (!cursor_ok(c) || len < 2 || len - 2u > end - c->off)
+			return NULL;
+		if (type == OPT_LSRR || type == OPT_SSRR) {
+			if (len < OPT_ROUTE_MIN)
+				return NULL;
+			p = cursor_bytes(c, len - 2u);
+			return p && p[0] <= len ? p + len - 6 : NULL; /* p[0]: the next one */
+		}
+		cursor_skip(c, len - 2u);
+	}
+	return NULL;
+}
+
 static bool ip4_addresses(struct walk *w, uint32_t options)
 {
 	struct frame *f = w->f;
-	const uint8_t *src = cursor_bytes(&w->c, 4), *dst;
+	const uint8_t *src = cursor_bytes(&w->c, 4), *dst, *last;
+	struct cursor c;
 
 	if (!src)
 		return false;
 	f->flow.src = ipaddr_v4(src);
 	f->has_src = true;
 	dst = cursor_bytes(&w->c, 4);
-	if (!dst || !cursor_skip(&w->c, options))
+	if (!dst)
 		return false;
-	f->flow.dst = ipaddr_v4(dst);
-	f->has_dst = true;
+	c = w->c;
+	last = ip4_route_end(&c, options);
+	f->has_dst = cursor_ok(&c);
+	if (f->has_dst)
+		f->flow.dst = ipaddr_v4(dst);
+	if (!cursor_skip(&w->c, options))
+		return false;
+	if (last)
+		f->flow.dst = ipaddr_v4(last);
 	return true;
 }
 
@@ -363,6 +423,10 @@ static void walk_ip4(struct walk *w)
 	uint32_t hlen, total;
 	uint8_t first;
 
+	if (cursor_left(c) && c->data[c->off] >> 4 == 6) {
+		w->next = walk_ip6;
+		return;
+	}
 	enter_ip(w, 4);
 	if (!cursor_need(c, 1))
 		return;
@@ -388,13 +452,34 @@ static void walk_ip4(struct walk *w)
 		fault(w, FAULT_IP_TOTAL_LEN, total);
 		return;
 	}
+	w->f->ip_payload_len = total - hlen;
 	narrow(w, total - 4);
+	set_end(w);
 	if (!ip4_fields(w) || !ip4_addresses(w, hlen - IP4_HLEN_MIN))
 		return;
-	if (w->f->is_fragment)
+	if (w->f->is_fragment || !cursor_reported(c))
 		walk_transport(w);
 	else
 		walk_ip6_payload(w); /* IPv6 extension headers are numbered with the protocols */
+}
+
+/* Where a packet with segments left finally goes: RFC 5095 (type 0), 6275 (2), 6554 (3), 8754 (4).
+ */
+static void ip6_route_end(struct walk *w, const uint8_t *body, uint8_t len)
+{
+	struct ipaddr *dst = &w->f->flow.dst;
+	unsigned int same, end;
+
+	if (body[0] == 0) {
+		*dst = ipaddr_v6(body + 6 + (len / 2 - 1) * 16u);
+	} else if (body[0] == 2 || body[0] == 4) {
+		*dst = ipaddr_v6(body + 6);
+	} else if (body[0] == 3) {
+		/* The last address leaves out the bytes that it shares with the header's. */
+		same = body[2] & 0xf;
+		end = 6 + len * 8u - (body[3] >> 4);
+		memcpy(dst->bytes + same, body + end - (16 - same), 16 - same);
+	}
 }
 
 /* RFC 8200 4: each is `next header`, `length in 8 bytes after the first 8`, data. */
@@ -410,8 +495,12 @@ static bool ip6_ext(struct walk *w)
 	next = cursor_u8(c);
 	len = cursor_u8(c);
 	if (kind != PROTO_FRAGMENT) {
-		if (!cursor_ok(c) || !cursor_skip(c, 6 + len * 8u))
+		const uint8_t *body = cursor_ok(c) ? cursor_bytes(c, 6 + len * 8u) : NULL;
+
+		if (!body)
 			return false;
+		if (kind == PROTO_ROUTING && body[1] && len >= 2)
+			ip6_route_end(w, body, len);
 		f->flow.proto = next;
 		return true;
 	}
@@ -476,16 +565,16 @@ static void walk_ip6(struct walk *w)
 	struct frame *f = w->f;
 	struct cursor *c = &w->c;
 	uint32_t len, here = cursor_reported(c);
-	uint8_t first;
 
-	enter_ip(w, 6);
-	first = cursor_u8(c);
-	if (!cursor_ok(c))
-		return;
-	if (first >> 4 != 6) {
-		fault(w, FAULT_IP_VERSION, first >> 4);
+	/* Whoever sends another version under IPv6's own number does not send IP. */
+	if (cursor_left(c) && c->data[c->off] >> 4 != 6) {
+		fault(w, FAULT_IP_VERSION, c->data[c->off] >> 4);
+		f->layer = LAYER_LINK;
 		return;
 	}
+	enter_ip(w, 6);
+	if (!cursor_skip(c, 1))
+		return;
 	if (here < IP6_HLEN)
 		fault(w, FAULT_IP6_SHORT, here);
 	cursor_skip(c, 3); /* class and label */
@@ -497,7 +586,9 @@ static void walk_ip6(struct walk *w)
 		return;
 	if (len == 0)
 		len = ip6_jumbo_len(w, f->flow.proto);
+	f->ip_payload_len = len;
 	narrow(w, len);
+	set_end(w);
 	walk_ip6_payload(w);
 }
 
@@ -507,8 +598,11 @@ static void walk_ip(struct walk *w)
 	struct frame *f = w->f;
 	uint8_t version;
 
-	if (!cursor_need(&w->c, 1))
+	if (!cursor_need(&w->c, 1)) {
+		if (f->ip_version)
+			f->layer = f->ip_version == 4 ? LAYER_IP4 : LAYER_IP6;
 		return;
+	}
 	version = w->c.data[w->c.off] >> 4;
 	if (version == 4) {
 		w->next = walk_ip4;
@@ -550,8 +644,16 @@ static void walk_vlan(struct walk *w)
 
 static void walk_arp(struct walk *w)
 {
-	w->f->layer = LAYER_ARP;
-	w->f->l3_off = w->c.off;
+	struct frame *f = w->f;
+	const uint8_t *p;
+
+	f->layer = LAYER_ARP;
+	f->l3_off = w->c.off;
+	p = cursor_left(&w->c) >= ARP_HLEN ? w->c.data + w->c.off : NULL;
+	if (!p)
+		return;
+	narrow(w, ARP_HLEN + 2u * p[4] + 2u * p[5]);
+	set_end(w);
 }
 
 /* IEEE 802.2; only the SNAP form with an Ethernet type goes on. */
@@ -577,6 +679,7 @@ static void walk_8023(struct walk *w)
 	struct frame *f = w->f;
 
 	narrow(w, f->ethertype);
+	f->is_8023 = true;
 	set_l2(w);
 	if (cursor_left(&w->c) >= 2 && w->c.data[w->c.off] == 0xff &&
 	    w->c.data[w->c.off + 1] == 0xff)

@@ -64,11 +64,14 @@ struct frame {
 	bool has_mac_dst, has_mac_src;
 	uint8_t mac_len; /* 6, or what a cooked capture says */
 	uint32_t mac_dst_off, mac_src_off;
+	bool is_8023;	      /* a length instead of an Ethernet type */
 	uint32_t null_family; /* DLT_NULL */
 	bool has_type;	      /* a type or length field was read */
 	uint16_t ethertype;   /* after VLAN tags; 0 if none */
 	uint32_t l2_off;      /* of what follows the link-layer header and the tags */
-	uint32_t l2_len;      /* bytes from there to the end of the frame's contents */
+	bool has_end;	      /* the packet says where it ends; behind it is padding or a trailer */
+	uint32_t end_off;
+	uint32_t l2_len; /* bytes from there to the end of the frame's contents */
 	uint8_t nr_vlans;
 	uint16_t vlan_tpid, last_tci; /* of the innermost tag */
 	uint16_t vlan_tci[2];	      /* outermost first, host byte order */
@@ -87,6 +90,7 @@ struct frame {
 	uint8_t nr_ext; /* IPv6 extension headers, in order */
 	uint8_t ext[FRAME_MAX_EXT];
 
+	uint32_t ip_payload_len; /* as the IP header says, also if the frame is shorter */
 	enum frame_l4 l4;
 	uint32_t l4_off;
 	uint32_t l4_caplen; /* of these captured */
@@ -97,7 +101,9 @@ struct frame {
 	uint32_t payload_len;
 	uint32_t payload_caplen;
 
+	bool has_transport; /* the UDP or TCP header is whole, with its options */
 	bool has_udp_len;
+	uint16_t udp_checksum;
 	uint16_t udp_len; /* as its header says */
 
 	/* TCP */

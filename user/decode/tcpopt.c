@@ -14,7 +14,6 @@ void tcpopts_init(struct tcpopts *o, const struct frame *f)
 bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt)
 {
 	struct cursor *c = &o->c;
-	const uint8_t *body;
 	uint8_t len;
 
 	do {
@@ -27,10 +26,8 @@ bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt)
 	len = cursor_u8(c);
 	if (!cursor_ok(c) || len < 2 || len - 2u > cursor_reported(c))
 		return false;
-	body = cursor_bytes(c, len - 2u);
-	if (!body)
-		return false;
-	opt->body = cursor_init(body, len - 2u, len - 2u);
+	opt->body = cursor_init(c->data + c->off, cursor_left(c), len - 2u);
+	c->off += opt->body.caplen;
 	return true;
 }
 

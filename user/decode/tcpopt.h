@@ -35,7 +35,8 @@ enum tcpopt_kind {
 	TCPOPT_EXP2 = 254,
 };
 
-/* One option: kind, and a cursor over its body. */
+/* One option: kind, and a cursor over its body, of which the capture may hold only a part; then it
+ * is the last. */
 struct tcpopt {
 	uint8_t kind;
 	struct cursor body;

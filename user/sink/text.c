@@ -14,15 +14,13 @@
  */
 #include "sink/text.h"
 
+#include <pcap/dlt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "sink/text_line.h"
 #include "util/cleanup.h"
-
-/* <time.h> has a macro of this name for timespec_get(); here it is the option. */
-#undef TIME_UTC
 
 #define INFO_SIZE   4096
 #define MAX_FLOWS   16384
@@ -298,7 +296,7 @@ static void put_time(struct text *t, struct strbuf *b, int64_t time)
 	case TIME_EPOCH: put_seconds(t, b, time); break;
 	case TIME_ABSOLUTE: put_clock(t, b, time, false, false); break;
 	case TIME_ABSOLUTE_DATE: put_clock(t, b, time, false, true); break;
-	case TIME_UTC: put_clock(t, b, time, true, false); break;
+	case TIME_UTC_CLOCK: put_clock(t, b, time, true, false); break;
 	case TIME_UTC_DATE: put_clock(t, b, time, true, true); break;
 	}
 }
@@ -378,9 +376,16 @@ static const struct {
 	{ L4_ICMP6, text_icmp6 },
 };
 
+/* TCP and UDP are named once their ports are read; before, the line is the IP header's. */
 static bool put_transport(struct line *l)
 {
+	const struct frame *f = l->f;
 	size_t i;
+
+	if ((f->l4 == L4_TCP || f->l4 == L4_UDP) && !f->flow.has_ports) {
+		text_ip(l);
+		return true;
+	}
 
 	for (i = 0; i < ARRAY_SIZE(transports); i++) {
 		if (transports[i].l4 == l->f->l4) {
@@ -389,6 +394,41 @@ static bool put_transport(struct line *l)
 		}
 	}
 	return false;
+}
+
+/* An IPv4 header whose packet ends behind it, whatever it says comes next. */
+static bool is_empty_ip4(struct line *l)
+{
+	const struct frame *f = l->f;
+
+	if (f->ip_version != 4 || f->l4_len)
+		return false;
+	l->malformed = l->truncated = false;
+	return true;
+}
+
+/*
+ * A fragment is dissected only if nothing will ever be put together: when the
+ * first one of an IPv4 packet has not been captured whole.
+ */
+static bool is_waiting_fragment(struct line *l)
+{
+	const struct frame *f = l->f;
+
+	if (!f->is_fragment)
+		return false;
+	if (f->ip_version == 4 && !f->frag_off && f->l4_caplen < f->ip_payload_len)
+		return false;
+	l->malformed = l->truncated = false;
+	return true;
+}
+
+/* Padding or a trailer behind the packet, captured in part. */
+static bool cuts_trailer(const struct frame *f)
+{
+	if (f->dlt != DLT_EN10MB || f->caplen >= f->wirelen)
+		return false;
+	return f->is_8023 ? f->layer != LAYER_LINK : f->has_end && f->end_off < f->caplen;
 }
 
 static void put_info(struct line *l)
@@ -404,13 +444,14 @@ static void put_info(struct line *l)
 	case LAYER_IP6_EXT:
 	case LAYER_IP_VERSION: text_ip(l); break;
 	case LAYER_PAYLOAD:
-		if (!put_transport(l))
+		if (is_empty_ip4(l) || is_waiting_fragment(l) || !put_transport(l))
 			text_ip(l);
 		break;
 	}
 	if (l->malformed)
-		strbuf_puts(l->info, "[Malformed Packet]");
-	else if (l->truncated)
+		strbuf_puts(l->info, l->f->is_fragment ? "[BoundErrorUnreassembled Packet]"
+						       : "[Malformed Packet]");
+	if ((l->truncated && !l->malformed) || cuts_trailer(l->f))
 		strbuf_puts(l->info, "[Packet size limited during capture]");
 }
 

@@ -165,15 +165,15 @@ static void put_id(struct line *l, uint16_t id, uint16_t seq)
 	strbuf_u64(b, l->f->ttl);
 }
 
-static void put_echo_pair(struct line *l, uint16_t id, uint16_t seq)
+static void put_echo_pair(struct line *l, uint16_t id, uint16_t seq, uint16_t sum)
 {
 	uint64_t request;
 
 	if (l->f->icmp_type == ICMP_ECHO) {
-		echo_track_request(l->echo, l->p, l->f, id, seq);
+		echo_track_request(l->echo, l->p, l->f, id, seq, sum);
 		return;
 	}
-	request = echo_track_reply(l->echo, l->p, l->f, id, seq);
+	request = echo_track_reply(l->echo, l->p, l->f, id, seq, sum);
 	if (!request)
 		return;
 	strbuf_puts(l->info, " (request in ");
@@ -185,13 +185,14 @@ void text_icmp(struct line *l)
 {
 	const struct frame *f = l->f;
 	struct cursor c = line_cursor(l, f->l4_off, f->l4_len);
-	uint16_t id, seq;
+	uint16_t id, seq, sum;
 
 	l->protocol = "ICMP";
 	if (f->icmp_is_error)
 		l->tone = TONE_TROUBLE;
 	/* type, code, checksum and the first two bytes behind are read before anything is shown */
-	cursor_skip(&c, 4);
+	cursor_skip(&c, 2);
+	sum = cursor_be16(&c);
 	id = cursor_be16(&c);
 	if (!cursor_ok(&c))
 		return;
@@ -203,5 +204,5 @@ void text_icmp(struct line *l)
 		return;
 	put_id(l, id, seq);
 	if (f->icmp_type == ICMP_ECHO || f->icmp_type == ICMP_ECHO_REPLY)
-		put_echo_pair(l, id, seq);
+		put_echo_pair(l, id, seq, sum);
 }

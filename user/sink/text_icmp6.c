@@ -12,9 +12,11 @@ enum {
 	ICMP6_NEIGHBOR_SOLICIT = 135,
 	ICMP6_NEIGHBOR_ADVERT = 136,
 	ICMP6_REDIRECT = 137,
+	ICMP6_INVERSE_SOLICIT = 141,
+	ICMP6_INVERSE_ADVERT = 142,
 };
 
-enum { OPT_SOURCE_LINK = 1, OPT_TARGET_LINK = 2 };
+enum { OPT_SOURCE_LINK = 1, OPT_TARGET_LINK = 2, OPT_PREFIX = 3, OPT_RDNSS = 25, OPT_PREF64 = 38 };
 enum { NA_ROUTER = 1u << 31, NA_SOLICITED = 1u << 30, NA_OVERRIDE = 1u << 29 };
 
 static const char *const unreachable_codes[] = {
@@ -156,6 +158,8 @@ static void put_code(struct strbuf *b, uint8_t type, uint8_t code)
 static void put_echo(struct line *l, struct cursor *c)
 {
 	uint16_t id = cursor_be16(c), seq = cursor_be16(c);
+	struct cursor head = line_cursor(l, l->f->l4_off + 2, 2);
+	uint16_t sum = cursor_be16(&head);
 	uint64_t request = 0;
 
 	if (!cursor_ok(c))
@@ -167,14 +171,26 @@ static void put_echo(struct line *l, struct cursor *c)
 	strbuf_puts(l->info, ", hop limit=");
 	strbuf_u64(l->info, l->f->ttl);
 	if (l->f->icmp_type == ICMP6_ECHO)
-		echo_track_request(l->echo, l->p, l->f, id, seq);
+		echo_track_request(l->echo, l->p, l->f, id, seq, sum);
 	else
-		request = echo_track_reply(l->echo, l->p, l->f, id, seq);
+		request = echo_track_reply(l->echo, l->p, l->f, id, seq, sum);
 	if (!request)
 		return;
 	strbuf_puts(l->info, " (request in ");
 	strbuf_u64(l->info, request);
 	strbuf_putc(l->info, ')');
+}
+
+/* Prefix information, recursive servers (RFC 8106) and PREF64 (RFC 8781) have sizes of their own.
+ */
+static bool nd_option_fits(uint8_t type, uint8_t len)
+{
+	switch (type) {
+	case OPT_PREFIX: return len >= 4;
+	case OPT_RDNSS: return len & 1;
+	case OPT_PREF64: return len >= 2;
+	default: return true;
+	}
 }
 
 /* RFC 4861 4.6: type, length in 8 bytes, data. */
@@ -186,15 +202,15 @@ static void put_nd_options(struct line *l, struct cursor *c)
 
 		if (!cursor_ok(c))
 			return;
-		if (!len) {
-			c->malformed = true;
+		if (!len)
 			return;
-		}
+		if (!nd_option_fits(type, len))
+			c->malformed = true;
 		body = cursor_bytes(c, len * 8u - 2);
-		if (!body || (type != OPT_SOURCE_LINK && type != OPT_TARGET_LINK))
+		if (!body || len != 1 || (type != OPT_SOURCE_LINK && type != OPT_TARGET_LINK))
 			continue;
 		strbuf_puts(l->info, type == OPT_SOURCE_LINK ? " from " : " is at ");
-		text_mac_put(l->info, body, len == 1 ? 6 : len * 8u - 2);
+		text_mac_put(l->info, body, 6);
 	}
 }
 
@@ -244,6 +260,8 @@ static void put_body(struct line *l, struct cursor *c)
 	switch (l->f->icmp_type) {
 	case ICMP6_ECHO:
 	case ICMP6_ECHO_REPLY: put_echo(l, c); break;
+	case ICMP6_INVERSE_SOLICIT:
+	case ICMP6_INVERSE_ADVERT:
 	case ICMP6_ROUTER_SOLICIT: put_nd(l, c, 4); break;
 	case ICMP6_ROUTER_ADVERT: put_nd(l, c, 12); break;
 	case ICMP6_NEIGHBOR_SOLICIT:

@@ -91,6 +91,12 @@ static void put_llc_control(struct strbuf *b, uint8_t c0, uint8_t c1)
 	}
 }
 
+static void put_upper_hex(struct strbuf *b, uint32_t v, unsigned int digits)
+{
+	while (digits--)
+		strbuf_putc(b, "0123456789ABCDEF"[v >> digits * 4 & 0xf]);
+}
+
 static void put_snap(struct line *l, struct cursor *c)
 {
 	const uint8_t *oui = cursor_bytes(c, 3);
@@ -99,9 +105,9 @@ static void put_snap(struct line *l, struct cursor *c)
 	if (!cursor_ok(c) || !oui)
 		return;
 	strbuf_puts(l->info, "; SNAP, OUI 0x");
-	strbuf_hex(l->info, (uint32_t)oui[0] << 16 | (uint32_t)oui[1] << 8 | oui[2], 6);
+	put_upper_hex(l->info, (uint32_t)oui[0] << 16 | (uint32_t)oui[1] << 8 | oui[2], 6);
 	strbuf_puts(l->info, ", PID 0x");
-	strbuf_hex(l->info, pid, 4);
+	put_upper_hex(l->info, pid, 4);
 }
 
 static void put_llc(struct line *l)
@@ -140,6 +146,7 @@ void text_link(struct line *l)
 		strbuf_puts(l->info, "IEEE 802.3 Ethernet Raw ");
 	} else if (f->has_type) {
 		put_ethertype(l);
+		l->malformed = false;
 	} else {
 		l->protocol = "Ethernet";
 	}
@@ -387,7 +394,7 @@ static void put_ip6_exts(struct line *l)
 	for (i = 0; i < f->nr_ext; i++) {
 		bool last = i + 1 == f->nr_ext;
 
-		if (f->ext[i] == PROTO_FRAGMENT && last && f->fault_read)
+		if (f->ext[i] == PROTO_FRAGMENT && last && f->layer == LAYER_IP6_EXT)
 			break;
 		if (i)
 			strbuf_puts(l->info, " , ");
@@ -431,10 +438,14 @@ static void put_ip_payload(struct line *l)
 {
 	const struct frame *f = l->f;
 
+	if (f->ip_version == 4 && !f->l4_len)
+		return;
 	if (f->is_fragment && f->ip_version == 4)
 		put_ip4_fragment(l);
 	else if (f->is_fragment)
-		put_ip6_exts(l);
+		put_ip6_fragment(l);
+	else if (f->l4 == L4_TCP || f->l4 == L4_UDP)
+		put_ip6_exts(l); /* and no port behind them */
 	else if (f->ip_version == 6 && f->flow.proto == PROTO_NONE)
 		strbuf_puts(l->info, "IPv6 no next header");
 	else

@@ -10,7 +10,10 @@
 
 #define ARROW " \xe2\x86\x92 "
 
-enum { PORT_DNS = 53, PORT_MDNS = 5353, PORT_LLMNR = 5355 };
+enum { PORT_DNS = 53, PORT_LLMNR = 5355 };
+
+/* Guessing at a payload's protocol takes its first bytes. */
+#define MIN_GUESS 4
 enum { TH_SYN = 0x02, TH_RST = 0x04, TH_ACK = 0x10, TH_URG = 0x20, TH_RESERVED = 0xe00 };
 
 static void put_ports(struct line *l)
@@ -28,11 +31,6 @@ static bool has_port(const struct flow *flow, uint16_t port)
 }
 
 /* --- UDP ------------------------------------------------------------------- */
-
-static bool is_dns_port(const struct flow *flow)
-{
-	return has_port(flow, PORT_DNS) || has_port(flow, PORT_MDNS) || has_port(flow, PORT_LLMNR);
-}
 
 static void put_udp_len(struct line *l)
 {
@@ -53,6 +51,8 @@ static void put_udp_len(struct line *l)
 	text_field(l->info, "Len", (f->udp_len ? f->udp_len : f->l4_len) - 8u);
 	if (!f->udp_len)
 		strbuf_puts(l->info, " [Jumbogram]");
+	if (f->has_transport && f->ip_version == 6 && !f->udp_checksum)
+		strbuf_puts(l->info, " [ILLEGAL CHECKSUM (0)]");
 }
 
 void text_udp(struct line *l)
@@ -61,12 +61,16 @@ void text_udp(struct line *l)
 	const uint8_t *payload = f->data + f->payload_off;
 
 	l->protocol = "UDP";
-	if (f->payload_caplen && is_dns_port(&f->flow) &&
+	if (f->payload_caplen &&
 	    text_dns_info(l->info, &l->protocol, payload, f->payload_caplen, f->payload_len, f))
 		return;
 	put_ports(l);
 	if (f->has_udp_len)
 		put_udp_len(l);
+	if (f->fault == FAULT_UDP_LEN_OVER && f->has_transport && !f->payload_len)
+		l->malformed = true;
+	if (f->payload_caplen < f->payload_len && f->payload_caplen < MIN_GUESS)
+		l->truncated = true;
 }
 
 /* --- TCP ------------------------------------------------------------------- */
@@ -74,17 +78,25 @@ void text_udp(struct line *l)
 static const char *const flag_names[] = { "FIN", "SYN", "RST", "PSH", "ACK",
 					  "URG", "ECE", "CWR", "AE" };
 
-static void put_flags(struct strbuf *b, uint16_t flags)
+#define FIRST_ACE_FLAG 6 /* ECE, CWR, AE */
+
+static void put_flags(struct strbuf *b, uint16_t flags, bool has_ace)
 {
+	size_t i, nr = has_ace ? FIRST_ACE_FLAG : ARRAY_SIZE(flag_names);
 	const char *separator = "";
-	size_t i;
 
 	strbuf_puts(b, " [");
-	for (i = 0; i < ARRAY_SIZE(flag_names); i++) {
+	for (i = 0; i < nr; i++) {
 		if (!(flags & 1u << i))
 			continue;
 		strbuf_puts(b, separator);
 		strbuf_puts(b, flag_names[i]);
+		separator = ", ";
+	}
+	if (has_ace) {
+		strbuf_puts(b, separator);
+		strbuf_puts(b, "ACE=");
+		strbuf_u64(b, flags >> FIRST_ACE_FLAG & 7);
 		separator = ", ";
 	}
 	if (flags & TH_RESERVED) {
@@ -253,6 +265,12 @@ static bool put_option(struct line *l, struct tcpopt *opt, const struct tcp_verd
 	return true;
 }
 
+/* Options whose name comes before their body is looked at. */
+static bool is_named_first(uint8_t kind)
+{
+	return kind == TCPOPT_SACK_PERMITTED || kind == TCPOPT_MD5 || kind == TCPOPT_AO;
+}
+
 static void put_options(struct line *l, const struct tcp_verdict *v)
 {
 	struct tcpopts o;
@@ -262,11 +280,20 @@ static void put_options(struct line *l, const struct tcp_verdict *v)
 		return;
 	tcpopts_init(&o, l->f);
 	while (tcpopts_next(&o, &opt)) {
+		if (opt.body.caplen < opt.body.len && !is_named_first(opt.kind)) {
+			l->truncated = true;
+			return;
+		}
 		if (!put_option(l, &opt, v)) {
 			l->malformed = true;
 			return;
 		}
+		if (opt.body.caplen < opt.body.len) {
+			l->truncated = true;
+			return;
+		}
 	}
+	line_stopped(l, &o.c);
 }
 
 /* --- the line -------------------------------------------------------------- */
@@ -277,7 +304,7 @@ static void put_tcp_header(struct line *l, const struct tcp_verdict *v)
 	struct strbuf *b = l->info;
 
 	put_ports(l);
-	put_flags(b, f->tcp_flags);
+	put_flags(b, f->tcp_flags, v->has_ace);
 	text_field(b, "Seq", v->seq);
 	if (f->tcp_flags & TH_ACK)
 		text_field(b, "Ack", v->ack);
@@ -330,7 +357,7 @@ void text_tcp(struct line *l)
 		return;
 	}
 	tcp_track_segment(l->tcp, l->p, f, tcpopts_wscale(f), &v);
-	if (f->fault != FAULT_TCP_HEADER_LEN)
+	if (f->has_transport)
 		put_marks(l, &v);
 	if (f->tcp_flags & TH_RST)
 		l->tone = TONE_TROUBLE;

@@ -15,11 +15,12 @@ struct echo_track;
 struct echo_track *echo_track_new(unsigned int slots);
 void echo_track_free(struct echo_track *t);
 
-/* vlan: of the innermost tag, 0 if none; ident and seq as in the message. */
+/* ident, seq and sum (the checksum) are the message's. A reply carries the request's data, so that
+ * its checksum differs by the type alone. */
 void echo_track_request(struct echo_track *t, const struct packet *p, const struct frame *f,
-			uint16_t ident, uint16_t seq);
+			uint16_t ident, uint16_t seq, uint16_t sum);
 /* The packet number of the request, 0 if it was not seen or has had its reply. */
 uint64_t echo_track_reply(struct echo_track *t, const struct packet *p, const struct frame *f,
-			  uint16_t ident, uint16_t seq);
+			  uint16_t ident, uint16_t seq, uint16_t sum);
 
 #endif

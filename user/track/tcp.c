@@ -30,7 +30,15 @@
 #define MAX_SCALE      14 /* RFC 7323 2.3 */
 #define MAX_MESSAGE    (2 + UINT16_MAX)
 
-enum { TH_FIN = 0x01, TH_SYN = 0x02, TH_RST = 0x04, TH_ACK = 0x10, TH_URG = 0x20 };
+enum {
+	TH_FIN = 0x01,
+	TH_SYN = 0x02,
+	TH_RST = 0x04,
+	TH_ACK = 0x10,
+	TH_ECE = 0x40,
+	TH_CWR = 0x80,
+	TH_AE = 0x100,
+};
 
 struct half {
 	bool has_base;
@@ -60,6 +68,7 @@ struct tcp_flow {
 	struct half half[2];
 	int64_t syn_time, rtt; /* 0 unknown */
 	bool has_syn_time;
+	bool ecn_syn, ecn_synack; /* accurate ECN offered, accepted */
 };
 
 struct tcp_track {
@@ -183,6 +192,7 @@ static void reset_flow(struct tcp_track *t, struct tcp_flow *f)
 	}
 	f->syn_time = f->rtt = 0;
 	f->has_syn_time = false;
+	f->ecn_syn = f->ecn_synack = false;
 }
 
 static uint32_t take_slot(struct tcp_track *t)
@@ -325,9 +335,18 @@ static void judge_repeated_ack(struct segment *s)
 	}
 }
 
+static int32_t exchange(int32_t *value, int32_t with)
+{
+	int32_t old = *value;
+
+	*value = with;
+	return old;
+}
+
 static void judge_ack(struct segment *s)
 {
 	struct half *fwd = s->fwd, *rev = s->rev;
+	bool reported = false;
 
 	if (s->ack != fwd->last_ack) {
 		fwd->ack_packet = s->number;
@@ -335,20 +354,22 @@ static void judge_ack(struct segment *s)
 	}
 	if (!rev->ackable || !seq_after(s->ack, rev->ackable) || !(s->flags & TH_ACK))
 		return;
-	/* Each missing stretch is reported once: ackable moves over it. */
-	if (rev->ackable > rev->next_seq) {
+	/*
+	 * Each missing stretch is reported once: ackable moves over it. If there
+	 * is nothing to move to, the silent side's count of repeated ACKs says
+	 * that it was reported, until that side speaks again.
+	 */
+	if (rev->ackable != rev->next_seq)
 		rev->ackable = rev->next_seq;
+	else
+		reported = exchange(&rev->dup_acks, -1) != 0;
+	if (!reported)
 		s->v->marks |= TCP_MARK_ACK_UNSEEN;
-		return;
-	}
-	if (rev->dup_acks == 0)
-		s->v->marks |= TCP_MARK_ACK_UNSEEN;
-	rev->dup_acks = -1;
 }
 
 static bool is_fast_retransmission(const struct segment *s)
 {
-	return s->rev->dup_acks >= 2 && s->rev->last_ack == s->seq &&
+	return (s->rev->dup_acks >= 2 || s->rev->dup_acks < 0) && s->rev->last_ack == s->seq &&
 	       (uint64_t)(s->time - s->rev->ack_time) < FAST_WINDOW_NS;
 }
 
@@ -431,6 +452,7 @@ static void note_syn(struct tcp_track *t, struct segment *s)
 		reset_flow(t, s->flow);
 	} else {
 		s->fwd->next_seq = s->fwd->ackable;
+		return;
 	}
 	s->v->marks |= TCP_MARK_REUSED;
 }
@@ -463,6 +485,21 @@ static void note_handshake(struct segment *s)
 		if (f->has_syn_time && !f->rtt)
 			f->rtt = s->time - f->syn_time;
 	}
+}
+
+/* The handshake of accurate ECN: the three bits become a counter behind it. */
+static void note_ecn(struct segment *s)
+{
+	uint16_t bits = s->flags & (TH_AE | TH_CWR | TH_ECE);
+	struct tcp_flow *f = s->flow;
+
+	if (!(s->flags & TH_SYN))
+		s->v->has_ace = f->ecn_syn && f->ecn_synack;
+	else if (!(s->flags & TH_ACK))
+		f->ecn_syn = bits == (TH_AE | TH_CWR | TH_ECE);
+	else
+		f->ecn_synack =
+			(bits & (TH_AE | TH_CWR)) == TH_CWR || (bits & (TH_AE | TH_ECE)) == TH_AE;
 }
 
 static void make_relative(struct segment *s)
@@ -507,6 +544,7 @@ void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct
 	v->base_ack = s.rev->base;
 	if (f->fault == FAULT_TCP_HEADER_LEN)
 		return;
+	note_ecn(&s);
 	note_handshake(&s);
 	note_scale(&s, wscale);
 }

@@ -40,6 +40,7 @@ struct tcp_verdict {
 	uint64_t dup_ack_of; /* packet number of the ACK that is repeated */
 	uint32_t dup_ack_nr; /* 1 is the first repetition */
 	uint32_t base_ack;   /* what SACK edges are relative to */
+	bool has_ace;	     /* AE, CWR and ECE are a counter (accurate ECN) */
 	bool has_len; /* false in fragments and where the header is longer than the segment */
 	uint32_t len; /* payload bytes, if has_len */
 	struct tcp_stream *dir; /* this direction's payload; NULL if not has_len */

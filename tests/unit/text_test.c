@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * sink/text against tshark, byte for byte: every frame of every capture of the
+ * corpus. tshark runs with the dissectors switched off that we do not have, so
+ * that it prints the line of the innermost protocol that both know.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <arpa/inet.h>
+
+#include <cmocka.h>
+
+#include "../fuzz/frame_fuzz.c"
+#include "oracle.h"
+#include "sink/text_line.h"
+
+#define CORPUS	"../shared/corpus/captures"
+#define NS	1000000000
+#define MUTANTS 200000
+
+/* The protocols that decode/ knows, and what tshark needs below and beside them. */
+#define KNOWN                                                                             \
+	"^(frame|eth|ethertype|vlan|ieee8021ad|arp|ip|ipv6|icmp|icmpv6|tcp|udp|dns|mdns|" \
+	"llmnr|data|llc|sll|null|raw|file-pcap.*|_ws[.].*|(tcp|ip)[.]options.*|ipv6[.].*)$"
+
+static char profile[] = "/tmp/nswatch-text-XXXXXX";
+
+static bool has_corpus(void)
+{
+	struct stat st;
+
+	return stat(CORPUS, &st) == 0;
+}
+
+static int make_profile(void **state)
+{
+	char cmd[1024];
+
+	(void)state;
+	if (!mkdtemp(profile))
+		return -1;
+	snprintf(cmd, sizeof(cmd),
+		 "tshark -G protocols 2>/dev/null | cut -f3 | grep -Ev '" KNOWN
+		 "' > %s/disabled_protos",
+		 profile);
+	return have_tool("tshark") && system(cmd) ? -1 : 0;
+}
+
+static int drop_profile(void **state)
+{
+	char cmd[128];
+
+	(void)state;
+	snprintf(cmd, sizeof(cmd), "rm -r %s", profile);
+	return system(cmd);
+}
+
+/* --- known differences ------------------------------------------------------ */
+
+struct count {
+	unsigned int frames, equal, oui, sap, snaplen, time;
+};
+
+static const struct {
+	const char *text;
+	size_t counter;
+	const char *reason;
+} reasons[] = {
+	{ ", OUI 0x", offsetof(struct count, oui), "names of OUIs: a database of 35,000 vendors" },
+	{ "SSAP NetWare (unofficial?)", offsetof(struct count, sap), "names of unofficial SAPs" },
+};
+
+/*
+ * libpcap cuts records to the snapshot length in the file's header, tshark does
+ * not: the two do not see the same bytes.
+ */
+static const char *const snaplen_files[] = {
+	"icmp-icmp_print-oobr-1.pcap",
+	"mptcp-dss-oobr.pcap",
+	"vrrp-vrrp_print-oobr-2.pcap",
+};
+
+static unsigned int *known_difference(struct count *c, const char *file, const char *want)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(snaplen_files); i++)
+		if (strcmp(file, snaplen_files[i]) == 0)
+			return &c->snaplen;
+	for (i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (strstr(want, reasons[i].text))
+			return (unsigned int *)((char *)c + reasons[i].counter);
+	return NULL;
+}
+
+/* --- comparing -------------------------------------------------------------- */
+
+/* A line of tshark tells how many digits its time has: the file's resolution. */
+static unsigned int digits_of(const char *line)
+{
+	const char *dot = strchr(line, '.');
+
+	return dot ? (unsigned int)strspn(dot + 1, "0123456789") : 6;
+}
+
+static void compare_line(struct count *c, const char *file, const char *want, const char *got)
+{
+	unsigned int *known;
+
+	c->frames++;
+	if (strcmp(want, got) == 0) {
+		c->equal++;
+		return;
+	}
+	known = known_difference(c, file, want);
+	if (!known)
+		fail_msg("%s\n tshark: %s\n   ours: %s", file, want, got);
+	(*known)++;
+}
+
+static void print_frame(struct text *t, const struct pcap_pkthdr *h, const u_char *data, int dlt,
+			uint64_t number, struct strbuf *out)
+{
+	struct packet p = {
+		.number = number,
+		/* seconds in a capture file have 32 bits and no sign */
+		.time = (int64_t)(uint32_t)h->ts.tv_sec * NS + h->ts.tv_usec,
+		.data = data,
+		.caplen = h->caplen,
+		.wirelen = h->len,
+	};
+	struct frame f;
+
+	assert_int_equal(decode_frame(&f, data, h->caplen, h->len, dlt), 0);
+	text_line(t, &p, &f, out);
+}
+
+static void compare_lines(struct count *c, const char *file, pcap_t *in, FILE *oracle_out)
+{
+	struct text_options o = { .time_format = TIME_RELATIVE };
+	char want[16384], got[16384];
+	struct pcap_pkthdr *h;
+	struct text *t = NULL;
+	const u_char *data;
+	struct strbuf out;
+	uint64_t n = 0;
+
+	while (pcap_next_ex(in, &h, &data) == 1) {
+		assert_non_null(fgets(want, sizeof(want), oracle_out));
+		want[strcspn(want, "\n")] = '\0';
+		if (!t) {
+			o.time_digits = digits_of(want);
+			t = text_new(&o);
+		}
+		strbuf_init(&out, got, sizeof(got));
+		print_frame(t, h, data, pcap_datalink(in), ++n, &out);
+		compare_line(c, file, want, got);
+	}
+	assert_null(fgets(want, sizeof(want), oracle_out));
+	text_free(t);
+}
+
+static void compare_file(struct count *c, const char *file)
+{
+	char path[512], cmd[1024], err[PCAP_ERRBUF_SIZE];
+	FILE *oracle_out;
+	pcap_t *in;
+
+	snprintf(path, sizeof(path), CORPUS "/%s", file);
+	snprintf(cmd, sizeof(cmd), "WIRESHARK_CONFIG_DIR=%s tshark -n -r %s 2>/dev/null", profile,
+		 path);
+	oracle_out = popen(cmd, "r");
+	in = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, err);
+	assert_non_null(oracle_out);
+	assert_non_null(in);
+	compare_lines(c, file, in, oracle_out);
+	pcap_close(in);
+	pclose(oracle_out);
+}
+
+static void test_corpus(void **state)
+{
+	struct count c = { 0 };
+	struct dirent *e;
+	DIR *d;
+
+	(void)state;
+	if (!has_corpus() || !have_tool("tshark")) {
+		print_message("skipped: needs tshark and " CORPUS "\n");
+		skip();
+	}
+	d = opendir(CORPUS);
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			compare_file(&c, e->d_name);
+	closedir(d);
+	print_message("%u frames, %u equal; differing by OUI names %u, SAP names %u, "
+		      "libpcap's cut %u\n",
+		      c.frames, c.equal, c.oui, c.sap, c.snaplen);
+	assert_true(c.frames > 0);
+	assert_int_equal(c.frames, c.equal + c.oui + c.sap + c.snaplen);
+}
+
+/* --- the rest --------------------------------------------------------------- */
+
+static void test_ip6_text(void **state)
+{
+	char want[INET6_ADDRSTRLEN], got[64];
+	struct strbuf b;
+	uint8_t a[16];
+	unsigned int i, j;
+
+	(void)state;
+	srand(1);
+	for (i = 0; i < 20000; i++) {
+		for (j = 0; j < 16; j++)
+			a[j] = rand() % 3 ? 0 : (uint8_t)(rand() % 2 ? rand() : 0xff);
+		inet_ntop(AF_INET6, a, want, sizeof(want));
+		strbuf_init(&b, got, sizeof(got));
+		text_ip6_put(&b, a);
+		assert_string_equal(got, want);
+	}
+}
+
+static const uint8_t arp_frame[] = {
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0,  0, 0, 0, 1, 8, 6, 0, 1, 8, 0,  6, 4, 0,
+	1,    2,    0,	  0,	0,    0,    1, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 0, 2,
+};
+
+static void line_of(const struct text_options *o, const struct tap *tap, char *mem, size_t size)
+{
+	struct packet p = { .number = 7, .time = 1700000000123456789, .tap = tap };
+	struct text *t = text_new(o);
+	struct strbuf out;
+	struct frame f;
+
+	p.wirelen = p.caplen = sizeof(arp_frame);
+	p.data = arp_frame;
+	decode_frame(&f, arp_frame, sizeof(arp_frame), sizeof(arp_frame), DLT_EN10MB);
+	strbuf_init(&out, mem, size);
+	text_line(t, &p, &f, &out);
+	text_free(t);
+}
+
+/* As `tshark -n -t FORMAT` prints this frame; with TZ=UTC. */
+static void test_time_formats(void **state)
+{
+	static const struct {
+		enum time_format format;
+		const char *text;
+	} cases[] = {
+		{ TIME_RELATIVE, "    7   0.000000 02" },
+		{ TIME_ABSOLUTE, "    7 22:13:20.123456 02" },
+		{ TIME_ABSOLUTE_DATE, "    7 2023-11-14 22:13:20.123456 02" },
+		{ TIME_DELTA, "    7   0.000000 02" },
+		{ TIME_EPOCH, "    7 1700000000.123456 02" },
+		{ TIME_UTC_CLOCK, "    7 22:13:20.123456 02" },
+		{ TIME_UTC_DATE, "    7 2023-11-14 22:13:20.123456 02" },
+	};
+	char mem[256];
+	size_t i;
+
+	(void)state;
+	setenv("TZ", "UTC", 1);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct text_options o = { .time_format = cases[i].format };
+
+		line_of(&o, NULL, mem, sizeof(mem));
+		mem[strlen(cases[i].text)] = '\0';
+		assert_string_equal(mem, cases[i].text);
+	}
+}
+
+static void test_tap_column(void **state)
+{
+	struct text_options o = { .show_tap = true, .time_digits = 9 };
+	struct tap tap = { .target = "p\033hp", .ifname = "eth0" };
+	char mem[256];
+
+	(void)state;
+	line_of(&o, &tap, mem, sizeof(mem));
+	assert_string_equal(mem, "p\\x1bhp/eth0     7 0.000000000 02:00:00:00:00:01 \xe2\x86\x92 "
+				 "ff:ff:ff:ff:ff:ff ARP 42 Who has 10.0.0.2? Tell 10.0.0.1");
+}
+
+static void mutate(uint8_t *data, size_t *size)
+{
+	unsigned int n = (unsigned int)rand() % 8;
+
+	while (n--)
+		data[(size_t)rand() % *size] = (uint8_t)(rand() % 3 ? rand() : -(rand() % 2));
+	if (rand() % 4 == 0)
+		*size = 2 + (size_t)rand() % (*size - 1);
+	if (*size < 2)
+		*size = 2;
+	data[0] = rand() % 8 ? 0 : (uint8_t)rand();
+}
+
+static void mutate_frame(const u_char *frame, size_t len, unsigned int times)
+{
+	/* the heap, so that reads behind the end are seen */
+	uint8_t *data = malloc(len + 2);
+
+	while (times--) {
+		size_t size = len + 2;
+		uint8_t *copy;
+
+		data[0] = data[1] = 0;
+		memcpy(data + 2, frame, len);
+		mutate(data, &size);
+		copy = malloc(size);
+		memcpy(copy, data, size);
+		LLVMFuzzerTestOneInput(copy, size);
+		free(copy);
+	}
+	free(data);
+}
+
+static void mutate_file(const char *file, unsigned int *left)
+{
+	char path[512], err[PCAP_ERRBUF_SIZE];
+	struct pcap_pkthdr *h;
+	const u_char *data;
+	pcap_t *in;
+
+	snprintf(path, sizeof(path), CORPUS "/%s", file);
+	in = pcap_open_offline(path, err);
+	assert_non_null(in);
+	while (pcap_next_ex(in, &h, &data) == 1) {
+		unsigned int times = *left < 120 ? *left : 120;
+
+		if (h->caplen > 2000)
+			continue;
+		mutate_frame(data, h->caplen, times);
+		*left -= times;
+	}
+	pcap_close(in);
+}
+
+/* Under the sanitizers: no read outside a frame, whatever it says. */
+static void test_mutants(void **state)
+{
+	unsigned int left = MUTANTS;
+	struct dirent *e;
+	DIR *d;
+
+	(void)state;
+	if (!has_corpus()) {
+		print_message("skipped: needs " CORPUS "\n");
+		skip();
+	}
+	srand(2);
+	d = opendir(CORPUS);
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			mutate_file(e->d_name, &left);
+	closedir(d);
+	print_message("%u frames\n", MUTANTS - left);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ip6_text),   cmocka_unit_test(test_time_formats),
+		cmocka_unit_test(test_tap_column), cmocka_unit_test(test_mutants),
+		cmocka_unit_test(test_corpus),
+	};
+
+	return cmocka_run_group_tests(tests, make_profile, drop_profile);
+}
