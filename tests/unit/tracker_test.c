@@ -395,8 +395,9 @@ static void run_capture(struct bench *b, const char *path)
  * latency, and no other. */
 static void pairs_as_tshark(void **state)
 {
-	static const char *const files[] = { "dns-uri.pcap",   "dns_udp.pcap",
-					     "dns_udp_2.pcap", "dns_udp_8053.pcap",
+	/* Without dns_udp_2.pcap: its answer is cut by the capture, and tshark gives up before it
+	 * comes to the pairing. */
+	static const char *const files[] = { "dns-uri.pcap", "dns_udp.pcap", "dns_udp_8053.pcap",
 					     "edns-opts.pcap", "mptcp-aa-v1.pcap" };
 	char command[256], line[128];
 	unsigned long response, request;
