@@ -12,8 +12,8 @@
 
 struct frame;
 
-/* Each appends one line with its newline. A buffer of 16 KiB holds any but the summary, which
- * needs 512 KiB. */
+/* Each appends one line with its newline. A buffer of 32 KiB holds any but the summary, which
+ * needs 1 MiB. */
 void dns_json_transaction(struct strbuf *b, const struct dns_transaction *t);
 void dns_json_finding(struct strbuf *b, const struct dns_finding *f);
 void dns_json_summary(struct strbuf *b, const struct dns_summary *s);
