@@ -150,7 +150,7 @@ static void test_tshark_reads_packets(void **state)
 		0);
 	assert_string_equal(
 		got, "php/eth0|0x00000001|4323283200.000000007|70000|71|example.com||\n"
-		     "php/eth0|0x00000202|4323283200.000000007|70000|71|example.com|5|"
+		     "php/eth0|0x00000002|4323283200.000000007|70000|71|example.com|5|"
 		     "get\\x1b\\xc3(t(4711),STUB-DEAD: nothing listens\n"
 		     "php\\x1b[1m\\xff/veth0||4323283200.000000007|70000|71|example.com||\n");
 }

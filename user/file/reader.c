@@ -7,12 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "file/source.h"
 #include "util/cleanup.h"
 
 #define NS_PER_S 1000000000LL
 
 struct reader {
 	char *name; /* for messages */
+	struct source *source;
 	pcap_t *pcap;
 	struct bpf_program filter;
 	bool has_filter;
@@ -31,7 +33,7 @@ static void explain_open(struct reader *r, const char *why, struct err *e)
 		err_hint(e, "gzip -dc FILE | nswatch -r -, if it is compressed");
 	} else if (strstr(why, "only got 0")) {
 		err_set(e, -EINVAL, "%s: is empty", r->name);
-	} else if (strstr(why, "truncated dump file")) {
+	} else if (strstr(why, "truncated")) {
 		err_set(e, -EINVAL, "%s: ends within its header", r->name);
 	} else {
 		err_set(e, -EINVAL, "%s: %s", r->name, why);
@@ -41,12 +43,12 @@ static void explain_open(struct reader *r, const char *why, struct err *e)
 static int open_pcap(struct reader *r, int fd, struct err *e)
 {
 	char why[PCAP_ERRBUF_SIZE];
-	FILE *f = fdopen(fd, "r");
+	FILE *f;
 
-	if (!f) {
-		close(fd);
-		return err_sys(e, -errno, "%s", r->name);
-	}
+	r->source = source_new(fd);
+	f = r->source ? source_stream(r->source) : NULL;
+	if (!f)
+		return err_sys(e, -ENOMEM, "%s", r->name);
 	r->pcap = pcap_fopen_offline_with_tstamp_precision(f, PCAP_TSTAMP_PRECISION_NANO, why);
 	if (!r->pcap) {
 		fclose(f);
@@ -103,6 +105,7 @@ void reader_free(struct reader *r)
 		pcap_freecode(&r->filter);
 	if (r->pcap)
 		pcap_close(r->pcap);
+	source_free(r->source);
 	free(r->name);
 	free(r);
 }
@@ -114,7 +117,7 @@ const struct tap *reader_tap(const struct reader *r)
 
 int reader_fd(const struct reader *r)
 {
-	return fileno(pcap_file(r->pcap));
+	return source_fd(r->source);
 }
 
 int reader_check_link(const struct reader *r, struct err *e)
@@ -144,15 +147,14 @@ int reader_filter(struct reader *r, const char *expr, struct err *e)
 	return 0;
 }
 
-/* The end of time for a 64-bit number of nanoseconds is the year 2262; a file
- * may claim more, and stays at that. */
-static int64_t to_ns(const struct timeval *tv)
+/* Seconds are unsigned in a pcap file; libpcap makes those after 2038 negative. */
+static int64_t packet_time(struct reader *r, const struct timeval *tv)
 {
-	if (tv->tv_sec >= INT64_MAX / NS_PER_S)
-		return INT64_MAX;
-	if (tv->tv_sec <= INT64_MIN / NS_PER_S)
-		return INT64_MIN;
-	return (int64_t)tv->tv_sec * NS_PER_S + tv->tv_usec; /* tv_usec holds ns */
+	int64_t ns;
+
+	if (source_packet_time(r->source, &ns))
+		return ns;
+	return (int64_t)(uint32_t)tv->tv_sec * NS_PER_S + tv->tv_usec; /* tv_usec holds ns */
 }
 
 static int explain_damage(const struct reader *r, struct err *e)
@@ -170,6 +172,7 @@ int reader_next(struct reader *r, struct packet *out, struct err *e)
 {
 	struct pcap_pkthdr *h;
 	const u_char *data;
+	int64_t time;
 	int got;
 
 	do {
@@ -179,10 +182,11 @@ int reader_next(struct reader *r, struct packet *out, struct err *e)
 		if (got != 1)
 			return explain_damage(r, e);
 		r->number++;
+		time = packet_time(r, &h->ts);
 	} while (r->has_filter && !pcap_offline_filter(&r->filter, h, data));
 	*out = (struct packet){
 		.number = r->number,
-		.time = to_ns(&h->ts),
+		.time = time,
 		.data = data,
 		.caplen = h->caplen,
 		.wirelen = h->len,

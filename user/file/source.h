@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef NSWATCH_FILE_SOURCE_H
+#define NSWATCH_FILE_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* The bytes of a capture file on their way to libpcap; see source.c. */
+struct source;
+
+/* fd is owned from here on, on failure too. NULL: out of memory. */
+struct source *source_new(int fd);
+void source_free(struct source *s);
+
+/* A stream for pcap_fopen_offline(), which closes it; the source outlives it. */
+FILE *source_stream(struct source *s);
+int source_fd(const struct source *s);
+
+/* The time of the next packet, ns since the Unix epoch: to be called once for each
+ * that libpcap returns. False where libpcap's own is all there is: not a pcapng
+ * file, or no time in the block. */
+bool source_packet_time(struct source *s, int64_t *ns);
+
+#endif
