@@ -76,8 +76,9 @@ class Shown:
 def demo(lab):
     lab.run(["install", "-D", "-m", "755", NSWATCH, f"{lab.tmp}/bin/nswatch"])
     path = {"PATH": f"{lab.tmp}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "TERM": os.environ.get("TERM", "dumb"),
-            "NO_COLOR": os.environ.get("NO_COLOR", "")}
+            "TERM": os.environ.get("TERM", "dumb")}
+    if "NO_COLOR" in os.environ:
+        path["NO_COLOR"] = os.environ["NO_COLOR"]
     lab.container("php")
     in_php = ["ip", "netns", "exec", "php"]
     nswatch = ["nswatch", "php", "--dns"]
