@@ -210,16 +210,21 @@ def network_state(lab, ns=None):
     def sh(*cmd):
         return lab.run(cmd, ns=ns, check=False).stdout
 
+    def sorted_out(link):
+        """Without what changes by itself: carrier, a while after the fact."""
+        link = {k: v for k, v in link.items() if k not in ("linkinfo", "operstate")}
+        link["flags"] = sorted(set(link["flags"]) - {"LOWER_UP", "NO-CARRIER"})
+        return link
+
     links = json.loads(sh("ip", "-j", "-d", "link", "show"))
     state = {
-        # promiscuity counts packet sockets as well, so it is in there.
-        "links": [{k: v for k, v in link.items() if k not in ("linkinfo",)}
-                  for link in links],
+        "links": list(map(sorted_out, links)),
         "qdiscs": sh("tc", "qdisc", "show"),
         "tcx": sh("/usr/bin/python3", os.path.join(LAB_DIR, "bpfstate.py")),
         "bpftool": sh("bpftool", "net", "show"),
         "nsids": sh("ip", "netns", "list-id"),
-        "addresses": sh("ip", "addr", "show"),
+        "addresses": [(link["ifname"], [a["local"] for a in link["addr_info"]])
+                      for link in json.loads(sh("ip", "-j", "addr", "show"))],
     }
     for link in links:
         for where in ("ingress", "egress"):
