@@ -16,7 +16,7 @@ TARGET = "netns:php"
 def answered(result, name="www.example.test"):
     """The transactions for name that got an answer."""
     return [t for t in result.of_type("transaction")
-            if t.get("name", "").rstrip(".") == name and t["state"] == "answered"]
+            if t["state"] == "answered" and t["question"]["name"] == name]
 
 
 def commands(finding):
@@ -27,11 +27,11 @@ def commands(finding):
 def assert_healthy(result, name="www.example.test"):
     assert result.codes == []
     found = answered(result, name)
-    assert {t["qtype"] for t in found} == {"A", "AAAA"}
+    assert {t["question"]["type"] for t in found} == {"A", "AAAA"}
     text = str(found)
     assert WEB4 in text and WEB6 in text
     for t in found:
-        assert 0 < t["latency_ns"] < 2_000_000_000
+        assert 0 < t["latency_ms"] < 2000
 
 
 # a. the container's namespace, the host's resolv.conf
@@ -297,9 +297,9 @@ def test_transactions(php, watch, server, proto):
     w.wait_out("missing.example.test")
     result = w.stop()
     good, = answered(result, "v4.example.test")
-    assert WEB4 in str(good) and good["server"] == server
+    assert good["answer"]["data"] == WEB4 and good["server"] == server
     bad, = answered(result, "missing.example.test")
-    assert "NXDOMAIN" in str(bad)
+    assert bad["answer"]["rcode"] == "NXDOMAIN"
     assert result.codes == []
 
 

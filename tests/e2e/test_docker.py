@@ -118,7 +118,7 @@ def test_dns_equals_tsharks(lab, containers, watch, namespace, out):
     result = w.stop()
     theirs = tshark_fields(reference.path, "dns.id", "dns.qry.name",
                            display="dns.flags.response == 1")
-    ours = [t["name"].rstrip(".") for t in result.of_type("transaction")
+    ours = [t["question"]["name"] for t in result.of_type("transaction")
             if t["state"] == "answered"]
     assert sorted(ours) == sorted(name for _, name in theirs)
     assert result.codes == []
