@@ -3,6 +3,7 @@
 # make            build ./nswatch; objects and generated files go to .output/
 # make asan       build .output/asan/nswatch with AddressSanitizer and UBSan
 # make check      run the unit tests (no root needed), under ASan and UBSan
+# make bpf-check run the tests that load BPF programs (root)
 # make lint       clang-format, clang-tidy, cppcheck
 # make install    PREFIX=/usr/local DESTDIR=
 #
@@ -97,6 +98,17 @@ $(OUT)/unit/%: $(OUT)/asan/tests/unit/%.o $(LIBSRCS:%.c=$(OUT)/asan/%.o)
 check: $(TESTBINS)
 	$(Q)status=0; for t in $^; do printf '%s\n' "== $$t"; $$t || status=1; done; exit $$status
 
+# Tests that load programs into the kernel, tests/bpf/NAME_test.c: root only.
+BPFTESTBINS := $(patsubst tests/bpf/%.c,$(OUT)/bpf/%,$(sort $(wildcard tests/bpf/*_test.c)))
+
+$(OUT)/bpf/%: $(OUT)/asan/tests/bpf/%.o $(LIBSRCS:%.c=$(OUT)/asan/%.o)
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDLIBS) -lcmocka
+
+bpf-check: $(BPFTESTBINS)
+	$(Q)status=0; for t in $^; do printf '%s\n' "== $$t"; $$t || status=1; done; exit $$status
+
 # --- lint ------------------------------------------------------------------
 
 CSRC := $(wildcard user/*.[ch] user/*/*.[ch] include/nswatch/*.h bpf/*.[ch] tests/*/*.[ch])
@@ -128,6 +140,6 @@ uninstall:
 clean:
 	rm -rf $(OUT) nswatch
 
-.PHONY: all asan check lint format install uninstall clean
+.PHONY: all asan check bpf-check lint format install uninstall clean
 .SECONDARY:
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

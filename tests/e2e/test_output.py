@@ -135,9 +135,9 @@ def capture(lab, php, watch, out):
 
 
 def tshark_text(path, *options):
-    return subprocess.run(["tshark", "-n", *options, "-r", path], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          stdin=subprocess.DEVNULL).stdout
+    return subprocess.run(["tshark", "-n", "--disable-protocol", "http", *options,
+                           "-r", path], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL).stdout
 
 
 def test_read_back(lab, capture):

@@ -692,6 +692,14 @@ def copy_program(program, root, dest):
         copy_into(path, root, path)
 
 
+def descendants(pid):
+    """pid and all below it."""
+    found = [int(pid)]
+    for child in read_bytes(f"/proc/{pid}/task/{pid}/children").split():
+        found += descendants(int(child))
+    return found
+
+
 class Tshark:
     """tshark, live, in a namespace; ready when it takes packets: the kernel's
     own list of packet sockets says so."""
@@ -702,7 +710,8 @@ class Tshark:
         words = ["tshark", "-n", "-l"]
         for name in interfaces:
             words += ["-i", name]
-        words += [] if text else ["-q", "-w", path]
+        # Text: of the protocols nswatch prints, not of what TCP carries.
+        words += ["--disable-protocol", "http"] if text else ["-q", "-w", path]
         with open(self.text, "wb") as out:
             self.proc = lab.popen(words, ns=ns, stdout=out,
                                   stderr=subprocess.DEVNULL)
@@ -710,14 +719,23 @@ class Tshark:
                  timeout=20)
 
     def _sockets(self):
+        """How many of its own sockets (dumpcap's, its child) take packets."""
+        own = set()
+        for pid in descendants(self.proc.pid):
+            try:
+                own |= {os.readlink(f"/proc/{pid}/fd/{fd}")
+                        for fd in os.listdir(f"/proc/{pid}/fd")}
+            except OSError:
+                pass
         lines = read_bytes(f"/proc/{self.proc.pid}/net/packet").splitlines()
-        return sum(line.split()[5] == b"1" for line in lines[1:])
+        words = [line.decode().split() for line in lines[1:]]
+        return sum(w[5] == "1" and f"socket:[{w[8]}]" in own for w in words)
 
-    def wait_seen(self, needle, timeout=20):
-        """Until those bytes are in the file (or the text)."""
+    def wait_seen(self, needle, count=1, timeout=20):
+        """Until those bytes are in the file (or the text), count times."""
         wait_for(f"tshark to see {needle!r}",
-                 lambda: needle in read_bytes(self.path)
-                 or needle in read_bytes(self.text), timeout)
+                 lambda: read_bytes(self.path).count(needle) >= count
+                 or read_bytes(self.text).count(needle) >= count, timeout)
 
     def stop(self):
         end_process(self.proc, signal.SIGINT)
