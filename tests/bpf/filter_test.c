@@ -530,7 +530,7 @@ static void compare_live(const struct subject *s, bool tap, struct trial *t)
 	}
 	if (!send_live(tap, t, linear)) {
 		/* the kernel itself drops a tagged frame without room for a type */
-		if (tap && t->len < 18)
+		if (tap && t->len < 20)
 			return;
 		report(s, "not delivered", 0, -1, t);
 		return;
@@ -608,15 +608,14 @@ static void try_subject(struct subject *s, uint32_t sparse, bool with_live)
 	close(s->fd);
 }
 
-static void try_expression(const char *expr, int dlt, bool quiet)
+static void try_expression(const char *expr, int dlt)
 {
 	struct subject s = { .name = expr, .raw = dlt == DLT_RAW };
 	struct err e = {};
 
 	if (filter_compile(&s.f, expr, dlt, 0, &e)) {
 		not_compiled++;
-		if (!quiet)
-			printf("not compiled: %.200s\n", e.msg);
+		printf("not compiled: %.200s\n", e.msg);
 		return;
 	}
 	try_subject(&s, 1, true);
@@ -639,9 +638,9 @@ static int try_corpus(void)
 		*tab = '\0';
 		/* Frames are always written as Ethernet, so that is what every
 		 * expression is compiled for; RAW is for good measure. */
-		try_expression(tab + 1, DLT_EN10MB, false);
+		try_expression(tab + 1, DLT_EN10MB);
 		if (!strcmp(line, "RAW"))
-			try_expression(tab + 1, DLT_RAW, false);
+			try_expression(tab + 1, DLT_RAW);
 	}
 	return 0;
 }
@@ -801,10 +800,7 @@ static void try_list(const char *word, unsigned int n, bool v6)
 		len += (size_t)snprintf(s + len, size - len,
 					v6 ? "%s%s 2001:db8::%x:%x" : "%s%s 10.%u.%u.1",
 					i ? " or " : "", word, i >> 8, i & 255);
-	printf("%u x '%s': ", n, word);
-	fflush(stdout);
-	try_expression(s, DLT_EN10MB, false);
-	printf("done\n");
+	try_expression(s, DLT_EN10MB);
 }
 
 /* --- random programs --- */
@@ -946,11 +942,11 @@ static int bench(int argc, char **argv)
 static void try_everything(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(expressions); i++)
-		try_expression(expressions[i], DLT_EN10MB, false);
+		try_expression(expressions[i], DLT_EN10MB);
+	/* libpcap's optimizer takes minutes for a thousand */
 	try_list("host", 300, false);
-	try_list("host", 1000, false);
-	try_list("src net", 500, true);
-	try_list("tcp port 80 and host", 300, false);
+	try_list("src net", 100, true);
+	try_list("tcp port 80 and host", 30, false);
 	for (unsigned int i = 0; i < 1500; i++)
 		try_random_program(i);
 }

@@ -489,10 +489,12 @@ static void finish_msh(struct xlate *x, const struct sock_filter *s)
 	forget_x(x, 60);
 }
 
-static void load_metadata(struct xlate *x, enum where where)
+/* Only a byte of zeroes can be MSH's, the rest is two bytes wide. */
+static void load_metadata(struct xlate *x, const struct sock_filter *s, enum where where)
 {
 	if (where == IN_ZEROES) {
-		put_imm(x, R_A, 0);
+		put_imm(x, BPF_CLASS(s->code) == BPF_LD ? R_A : R_X, 0);
+		finish_msh(x, s);
 	} else if (where == IN_TCI) {
 		put_field(x, R_A, SKB(vlan_tci));
 	} else {
@@ -584,7 +586,7 @@ static void fast_load(struct xlate *x, const struct sock_filter *s)
 		return;
 	}
 	if (where != IN_SKB)
-		load_metadata(x, where);
+		load_metadata(x, s, where);
 	else if (BPF_MODE(s->code) == BPF_IND)
 		fast_indexed(x, s, off);
 	else
@@ -751,7 +753,7 @@ static void slow_load(struct xlate *x, const struct sock_filter *s)
 	if (where == IN_SKB || where == IN_WINDOW || where == INDEXED)
 		slow_packet(x, s, where, off);
 	else
-		load_metadata(x, where);
+		load_metadata(x, s, where);
 	flow(x, x->i + 1);
 }
 
