@@ -893,13 +893,34 @@ static void try_random_program(unsigned int number)
 
 /* --- speed --- */
 
+#define CALLS 64
+
+/* A program that calls the subprogram `calls` times: the cost of a run itself is
+ * several times that of a filter. */
+static int load_calls(const struct subject *s, unsigned int calls, struct err *e)
+{
+	struct bpf_insn head[3 + 3 * CALLS];
+	size_t n = 0, end = 3 + 3 * calls;
+
+	head[n++] = MOV(6, 1);
+	while (calls--) {
+		head[n++] = MOV(1, 6);
+		head[n++] = MOVI(2, 0);
+		head[n] = INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, (int)(end - n - 1));
+		n++;
+	}
+	head[n++] = MOVI(0, 0);
+	head[n++] = EXIT;
+	return load_subject(s, head, n, e);
+}
+
 static double ns_per_run(int fd, const uint8_t *frame, uint32_t len)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len,
-		    .repeat = 1000000);
+		    .repeat = 100000);
 	double best = 1e9;
 
-	for (int i = 0; i < 7; i++) {
+	for (int i = 0; i < 15; i++) {
 		if (bpf_prog_test_run_opts(fd, &opts))
 			return -1;
 		best = opts.duration < best ? opts.duration : best;
@@ -915,26 +936,28 @@ static int bench(int argc, char **argv)
 		0, 46, 0,    1,	   0, 0,  64, 6, 0, 0, 192, 168, 1, 1, 192,  168,
 		1, 2,  0x9c, 0x40, 0, 80, 0,  0, 0, 1, 0,   0,	 0, 0, 0x50, 2,
 	};
-	static const struct bpf_insn head[] = {
-		MOVI(2, 0),
-		INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 1),
-		EXIT,
-	};
-
 	for (int i = 0; i < argc; i++) {
 		struct subject s = { .name = argv[i] };
 		struct err e = {};
-		int fd = -1;
+		int one = -1, many = -1;
 
-		if (!filter_compile(&s.f, argv[i], DLT_EN10MB, 0, &e))
-			fd = load_subject(&s, head, ARRAY_SIZE(head), &e);
-		if (fd < 0)
+		if (!filter_compile(&s.f, argv[i], DLT_EN10MB, 0, &e)) {
+			one = load_calls(&s, 1, &e);
+			many = load_calls(&s, CALLS, &e);
+		}
+		if (one < 0 || many < 0)
 			printf("%s\n", e.msg);
 		else
-			printf("%6.1f ns  '%s'\n", ns_per_run(fd, frame, sizeof(frame)), argv[i]);
+			printf("%6.2f ns  '%s'\n",
+			       (ns_per_run(many, frame, sizeof(frame)) -
+				ns_per_run(one, frame, sizeof(frame))) /
+				       (CALLS - 1),
+			       argv[i]);
 		filter_free(s.f);
-		if (fd >= 0)
-			close(fd);
+		if (one >= 0)
+			close(one);
+		if (many >= 0)
+			close(many);
 	}
 	return 0;
 }

@@ -907,6 +907,10 @@ static void put_dispatch(struct xlate *x)
 
 static void translate_all(struct xlate *x)
 {
+	if (BPF_CLASS(x->prog[0].code) == BPF_RET && BPF_RVAL(x->prog[0].code) == BPF_K) {
+		put_exit(x, x->prog[0].k != 0);
+		return;
+	}
 	put_store(x, S_CTX, BPF_REG_1);
 	for (size_t i = 0; i < x->n; i++) {
 		if (is_pkttype(&x->prog[i])) {
@@ -940,57 +944,27 @@ static int resolve_jumps(struct xlate *x, struct err *e)
 
 static bool is_known_code(uint16_t code)
 {
+	/* clang-format off */
 	static const uint16_t codes[] = {
-		BPF_LD | BPF_W | BPF_ABS,
-		BPF_LD | BPF_H | BPF_ABS,
-		BPF_LD | BPF_B | BPF_ABS,
-		BPF_LD | BPF_W | BPF_IND,
-		BPF_LD | BPF_H | BPF_IND,
-		BPF_LD | BPF_B | BPF_IND,
-		BPF_LD | BPF_IMM,
-		BPF_LD | BPF_MEM,
-		BPF_LD | BPF_W | BPF_LEN,
-		BPF_LDX | BPF_IMM,
-		BPF_LDX | BPF_MEM,
-		BPF_LDX | BPF_W | BPF_LEN,
-		BPF_LDX | BPF_B | BPF_MSH,
-		BPF_ST,
-		BPF_STX,
-		BPF_ALU | BPF_ADD | BPF_K,
-		BPF_ALU | BPF_ADD | BPF_X,
-		BPF_ALU | BPF_SUB | BPF_K,
-		BPF_ALU | BPF_SUB | BPF_X,
-		BPF_ALU | BPF_MUL | BPF_K,
-		BPF_ALU | BPF_MUL | BPF_X,
-		BPF_ALU | BPF_DIV | BPF_K,
-		BPF_ALU | BPF_DIV | BPF_X,
-		BPF_ALU | BPF_MOD | BPF_K,
-		BPF_ALU | BPF_MOD | BPF_X,
-		BPF_ALU | BPF_AND | BPF_K,
-		BPF_ALU | BPF_AND | BPF_X,
-		BPF_ALU | BPF_OR | BPF_K,
-		BPF_ALU | BPF_OR | BPF_X,
-		BPF_ALU | BPF_XOR | BPF_K,
-		BPF_ALU | BPF_XOR | BPF_X,
-		BPF_ALU | BPF_LSH | BPF_K,
-		BPF_ALU | BPF_LSH | BPF_X,
-		BPF_ALU | BPF_RSH | BPF_K,
-		BPF_ALU | BPF_RSH | BPF_X,
-		BPF_ALU | BPF_NEG,
-		BPF_JMP | BPF_JA,
-		BPF_JMP | BPF_JEQ | BPF_K,
-		BPF_JMP | BPF_JEQ | BPF_X,
-		BPF_JMP | BPF_JGT | BPF_K,
-		BPF_JMP | BPF_JGT | BPF_X,
-		BPF_JMP | BPF_JGE | BPF_K,
-		BPF_JMP | BPF_JGE | BPF_X,
-		BPF_JMP | BPF_JSET | BPF_K,
-		BPF_JMP | BPF_JSET | BPF_X,
-		BPF_RET | BPF_K,
-		BPF_RET | BPF_A,
-		BPF_MISC | BPF_TAX,
+		BPF_LD | BPF_W | BPF_ABS, BPF_LD | BPF_H | BPF_ABS, BPF_LD | BPF_B | BPF_ABS,
+		BPF_LD | BPF_W | BPF_IND, BPF_LD | BPF_H | BPF_IND, BPF_LD | BPF_B | BPF_IND,
+		BPF_LD | BPF_IMM, BPF_LD | BPF_MEM, BPF_LD | BPF_W | BPF_LEN,
+		BPF_LDX | BPF_IMM, BPF_LDX | BPF_MEM, BPF_LDX | BPF_W | BPF_LEN,
+		BPF_LDX | BPF_B | BPF_MSH, BPF_ST, BPF_STX,
+		BPF_ALU | BPF_ADD | BPF_K, BPF_ALU | BPF_ADD | BPF_X, BPF_ALU | BPF_SUB | BPF_K,
+		BPF_ALU | BPF_SUB | BPF_X, BPF_ALU | BPF_MUL | BPF_K, BPF_ALU | BPF_MUL | BPF_X,
+		BPF_ALU | BPF_DIV | BPF_K, BPF_ALU | BPF_DIV | BPF_X, BPF_ALU | BPF_MOD | BPF_K,
+		BPF_ALU | BPF_MOD | BPF_X, BPF_ALU | BPF_AND | BPF_K, BPF_ALU | BPF_AND | BPF_X,
+		BPF_ALU | BPF_OR | BPF_K, BPF_ALU | BPF_OR | BPF_X, BPF_ALU | BPF_XOR | BPF_K,
+		BPF_ALU | BPF_XOR | BPF_X, BPF_ALU | BPF_LSH | BPF_K, BPF_ALU | BPF_LSH | BPF_X,
+		BPF_ALU | BPF_RSH | BPF_K, BPF_ALU | BPF_RSH | BPF_X, BPF_ALU | BPF_NEG,
+		BPF_JMP | BPF_JA, BPF_JMP | BPF_JEQ | BPF_K, BPF_JMP | BPF_JEQ | BPF_X,
+		BPF_JMP | BPF_JGT | BPF_K, BPF_JMP | BPF_JGT | BPF_X, BPF_JMP | BPF_JGE | BPF_K,
+		BPF_JMP | BPF_JGE | BPF_X, BPF_JMP | BPF_JSET | BPF_K, BPF_JMP | BPF_JSET | BPF_X,
+		BPF_RET | BPF_K, BPF_RET | BPF_A, BPF_MISC | BPF_TAX,
 		BPF_MISC | BPF_TXA,
 	};
+	/* clang-format on */
 
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
 		if (codes[i] == code)
@@ -1056,24 +1030,30 @@ static int xlate_init(struct xlate *x)
 	return x->known && x->slow ? 0 : -ENOMEM;
 }
 
+static int translate_program(struct xlate *x, struct err *e)
+{
+	int err = xlate_init(x);
+
+	if (!err)
+		translate_all(x);
+	if (err || x->err)
+		return err_sys(e, err ? err : x->err, "filter");
+	return resolve_jumps(x, e);
+}
+
 int filter_bpf_translate(const struct sock_filter *prog, size_t n, bool ethernet,
 			 struct bpf_insn **out, size_t *nout, struct err *e)
 {
-	_cleanup_(xlate_fini) struct xlate x = { .prog = prog, .n = n, .ethernet = ethernet };
+	struct xlate x = { .prog = prog, .n = n, .ethernet = ethernet };
 	int err = check_program(prog, n, e);
 
 	if (err)
 		return err;
-	err = xlate_init(&x);
-	if (!err)
-		translate_all(&x);
-	err = err ? err : x.err;
-	if (err)
-		return err_sys(e, err, "filter");
-	err = resolve_jumps(&x, e);
-	if (err)
-		return err;
-	*nout = x.nout;
-	*out = steal_ptr(x.out);
-	return 0;
+	err = translate_program(&x, e);
+	if (!err) {
+		*nout = x.nout;
+		*out = steal_ptr(x.out);
+	}
+	xlate_fini(&x);
+	return err;
 }
