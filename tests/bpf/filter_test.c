@@ -230,6 +230,7 @@ struct subject {
 	struct filter *f;
 	struct bpf_program prog; /* if f is NULL */
 	bool raw;		 /* not compiled for Ethernet */
+	uint32_t below;		 /* inline_below */
 	int fd;			 /* the loaded program, -1 if it could not be */
 };
 
@@ -281,11 +282,22 @@ static const struct bpf_insn harness[] = {
 
 static char verifier_log[1 << 20];
 
-/* Loads `head` with the subprogram behind it. */
-static int load_with(const struct bpf_insn *head, size_t nr_head, const struct bpf_insn *body,
-		     size_t n)
+/* Makes the call of the subprogram behind the head a jump there and back. */
+static void inline_call(struct bpf_insn *all, size_t nr_head, size_t end)
 {
-	_cleanup_free_ struct bpf_insn *all = malloc((nr_head + n) * sizeof(*all));
+	size_t i = 0;
+
+	while (all[i].code != (BPF_JMP | BPF_CALL) || all[i].src_reg != BPF_PSEUDO_CALL)
+		i++;
+	all[i] = INSN(BPF_JMP | BPF_JA, 0, 0, (int16_t)(nr_head - i - 1), 0);
+	all[end] = INSN(BPF_JMP | BPF_JA, 0, 0, (int16_t)((int)i - (int)end), 0);
+}
+
+/* Loads `head` with the filter's body behind it. */
+static int load_with(const struct bpf_insn *head, size_t nr_head, const struct bpf_insn *body,
+		     size_t n, bool inlined)
+{
+	_cleanup_free_ struct bpf_insn *all = malloc((nr_head + n + 1) * sizeof(*all));
 	LIBBPF_OPTS(bpf_prog_load_opts, opts);
 	int fd;
 
@@ -294,6 +306,8 @@ static int load_with(const struct bpf_insn *head, size_t nr_head, const struct b
 	memcpy(all, head, nr_head * sizeof(*all));
 	memcpy(all + nr_head, body, n * sizeof(*all));
 	n += nr_head;
+	if (inlined)
+		inline_call(all, nr_head, n++);
 	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "filter_test", "GPL", all, n, &opts);
 	if (fd >= 0)
 		return fd;
@@ -307,9 +321,9 @@ static int load_with(const struct bpf_insn *head, size_t nr_head, const struct b
 static int translate(const struct subject *s, struct bpf_insn **body, size_t *n, struct err *e)
 {
 	if (s->f)
-		return filter_translate(s->f, body, n, e);
+		return filter_translate(s->f, s->below, body, n, e);
 	return filter_bpf_translate((const struct sock_filter *)s->prog.bf_insns, s->prog.bf_len,
-				    !s->raw, body, n, e);
+				    !s->raw, s->below, body, n, e);
 }
 
 static int load_subject(const struct subject *s, const struct bpf_insn *head, size_t nr_head,
@@ -321,7 +335,7 @@ static int load_subject(const struct subject *s, const struct bpf_insn *head, si
 
 	if (err)
 		return err;
-	err = load_with(head, nr_head, body, n);
+	err = load_with(head, nr_head, body, n, s->below);
 	len = strlen(verifier_log);
 	if (err < 0)
 		err_set(e, err, "verifier: %s%s", strerror(-err),
@@ -594,8 +608,10 @@ static unsigned int refused, not_compiled, live_failed;
 
 static void try_subject(struct subject *s, uint32_t sparse, bool with_live)
 {
+	static unsigned int turn; /* either form of the body, by turns */
 	struct err e = {};
 
+	s->below = turn++ & 1 ? 128 : 0;
 	s->fd = load_subject(s, harness, ARRAY_SIZE(harness), &e);
 	if (s->fd < 0) {
 		printf("in user space: '%.60s': %s\n", s->name, e.msg);
@@ -893,25 +909,43 @@ static void try_random_program(unsigned int number)
 
 /* --- speed --- */
 
-#define CALLS 64
+#define CALLS 32
 
-/* A program that calls the subprogram `calls` times: the cost of a run itself is
- * several times that of a filter. */
-static int load_calls(const struct subject *s, unsigned int calls, struct err *e)
+/* A program with `calls` runs of the filter: the cost of a run of a program is several
+ * times that of a filter. */
+static int load_calls(struct subject *s, unsigned int calls, uint32_t below, struct err *e)
 {
-	struct bpf_insn head[3 + 3 * CALLS];
-	size_t n = 0, end = 3 + 3 * calls;
+	_cleanup_free_ struct bpf_insn *body = NULL, *all = NULL;
+	size_t nr_body, n = 0, end = 3 + 3 * calls;
+	int err;
 
-	head[n++] = MOV(6, 1);
+	s->below = below;
+	err = translate(s, &body, &nr_body, e);
+	if (err)
+		return err;
+	all = calloc(3 + calls * (nr_body + 3) + nr_body, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	all[n++] = MOV(6, 1);
 	while (calls--) {
-		head[n++] = MOV(1, 6);
-		head[n++] = MOVI(2, 0);
-		head[n] = INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, (int)(end - n - 1));
-		n++;
+		all[n++] = MOV(1, 6);
+		all[n++] = MOVI(2, 0);
+		if (below) {
+			memcpy(all + n, body, nr_body * sizeof(*all));
+			n += nr_body;
+		} else {
+			all[n] =
+				INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, (int)(end - n - 1));
+			n++;
+		}
 	}
-	head[n++] = MOVI(0, 0);
-	head[n++] = EXIT;
-	return load_subject(s, head, n, e);
+	all[n++] = MOVI(0, 0);
+	all[n++] = EXIT;
+	if (!below) {
+		memcpy(all + n, body, nr_body * sizeof(*all));
+		n += nr_body;
+	}
+	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "filter_bench", "GPL", all, n, NULL);
 }
 
 static double ns_per_run(int fd, const uint8_t *frame, uint32_t len)
@@ -939,25 +973,22 @@ static int bench(int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		struct subject s = { .name = argv[i] };
 		struct err e = {};
-		int one = -1, many = -1;
 
-		if (!filter_compile(&s.f, argv[i], DLT_EN10MB, 0, &e)) {
-			one = load_calls(&s, 1, &e);
-			many = load_calls(&s, CALLS, &e);
-		}
-		if (one < 0 || many < 0)
+		if (filter_compile(&s.f, argv[i], DLT_EN10MB, 0, &e)) {
 			printf("%s\n", e.msg);
-		else
-			printf("%6.2f ns  '%s'\n",
+			continue;
+		}
+		for (uint32_t below = 0; below <= 64; below += 64) {
+			_cleanup_fd_ int one = load_calls(&s, 1, below, &e);
+			_cleanup_fd_ int many = load_calls(&s, CALLS, below, &e);
+
+			printf("%6.2f ns %s  '%s'\n",
 			       (ns_per_run(many, frame, sizeof(frame)) -
 				ns_per_run(one, frame, sizeof(frame))) /
 				       (CALLS - 1),
-			       argv[i]);
+			       below ? "inline" : "called", argv[i]);
+		}
 		filter_free(s.f);
-		if (one >= 0)
-			close(one);
-		if (many >= 0)
-			close(many);
 	}
 	return 0;
 }

@@ -95,7 +95,7 @@ static int translate(const char *expr, struct err *e)
 	int err;
 
 	assert_int_equal(filter_compile(&f, expr, EN10MB, 0, e), 0);
-	err = filter_translate(f, &insns, &n, e);
+	err = filter_translate(f, 0, &insns, &n, e);
 	filter_free(f);
 	return err;
 }
@@ -114,7 +114,7 @@ static int translate_code(const struct sock_filter *code, size_t n)
 	_cleanup_free_ struct bpf_insn *insns = NULL;
 	struct err e = {};
 
-	return filter_bpf_translate(code, n, true, &insns, &n, &e);
+	return filter_bpf_translate(code, n, true, 0, &insns, &n, &e);
 }
 
 static void test_malformed(void **state)
@@ -167,7 +167,7 @@ static bool is_end(const struct bpf_insn *s)
 	return s->code == (BPF_JMP | BPF_EXIT) || s->code == (BPF_JMP | BPF_JA);
 }
 
-static void check_insn(const struct bpf_insn *s)
+static void check_insn(const struct bpf_insn *s, int below)
 {
 	if (BPF_CLASS(s->code) == BPF_LD)
 		fail_msg("LD_ABS, LD_IND or a wide load");
@@ -177,12 +177,13 @@ static void check_insn(const struct bpf_insn *s)
 		assert_int_equal(s->imm, BPF_FUNC_skb_load_bytes);
 	if (BPF_CLASS(s->code) == BPF_STX || BPF_CLASS(s->code) == BPF_ST) {
 		assert_int_equal(s->dst_reg, 10);
-		assert_in_range(-s->off, 8, 256);
+		assert_in_range(-s->off, below + 8, below + FILTER_STACK);
 	}
 }
 
-/* Jumps stay inside and go forward; everything can be reached; nothing falls off. */
-static void check_body(const struct bpf_insn *insns, size_t n)
+/* Jumps stay inside and go forward; everything can be reached; only an inlined body
+ * goes on behind its end. */
+static void check_body(const struct bpf_insn *insns, size_t n, int below)
 {
 	_cleanup_free_ bool *reached = calloc(n + 1, sizeof(*reached));
 
@@ -190,19 +191,19 @@ static void check_body(const struct bpf_insn *insns, size_t n)
 	reached[0] = true;
 	for (size_t i = 0; i < n; i++) {
 		assert_true(reached[i]);
-		check_insn(&insns[i]);
+		check_insn(&insns[i], below);
 		if (is_jump(&insns[i])) {
 			assert_true(insns[i].off >= 0);
-			assert_true(i + 1 + (size_t)insns[i].off < n);
+			assert_true(i + 1 + (size_t)insns[i].off < n + (below > 0));
 			reached[i + 1 + (size_t)insns[i].off] = true;
 		}
 		if (!is_end(&insns[i]))
 			reached[i + 1] = true;
 	}
-	assert_false(reached[n]);
+	assert_int_equal(reached[n], below > 0);
 }
 
-static void check_expression(const char *expr, int dlt)
+static void check_translation(const char *expr, int dlt, uint32_t below)
 {
 	_cleanup_free_ struct bpf_insn *insns = NULL;
 	struct filter *f = NULL;
@@ -211,14 +212,20 @@ static void check_expression(const char *expr, int dlt)
 	int err;
 
 	assert_int_equal(filter_compile(&f, expr, dlt, 0, &e), 0);
-	err = filter_translate(f, &insns, &n, &e);
+	err = filter_translate(f, below, &insns, &n, &e);
 	if (strstr(expr, "protochain"))
 		assert_int_equal(err, -EOPNOTSUPP);
 	else
 		assert_int_equal(err, 0);
 	if (!err)
-		check_body(insns, n);
+		check_body(insns, n, (int)below);
 	filter_free(f);
+}
+
+static void check_expression(const char *expr, int dlt)
+{
+	check_translation(expr, dlt, 0);
+	check_translation(expr, dlt, 128);
 }
 
 static void test_bodies(void **state)

@@ -121,12 +121,13 @@ void filter_free(struct filter *f)
 	free(f);
 }
 
-int filter_translate(const struct filter *f, struct bpf_insn **insns, size_t *n, struct err *e)
+int filter_translate(const struct filter *f, uint32_t inline_below, struct bpf_insn **insns,
+		     size_t *n, struct err *e)
 {
 	const struct bpf_program *p = &f->prog[DIR_UNKNOWN];
 
 	return filter_bpf_translate((const struct sock_filter *)p->bf_insns, p->bf_len,
-				    f->dlt == DLT_EN10MB, insns, n, e);
+				    f->dlt == DLT_EN10MB, inline_below, insns, n, e);
 }
 
 bool filter_match(const struct filter *f, const uint8_t *data, uint32_t caplen, uint32_t wirelen,
