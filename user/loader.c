@@ -170,7 +170,7 @@ static int load_programs(struct loader *l, struct err *e)
 	err = filter_compile(&l->filter, l->filter_text, DLT_EN10MB, l->o->snaplen, e);
 	if (err)
 		return err;
-	err = filter_translate(l->filter, &insns, &n, &why) ?: load_with(l, insns, n, &why);
+	err = filter_translate(l->filter, 0, &insns, &n, &why) ?: load_with(l, insns, n, &why);
 	if (!err)
 		return 0;
 	err = load_with(l, NULL, 0, e);

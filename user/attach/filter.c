@@ -79,22 +79,12 @@ static void pcap_closep(pcap_t **p)
 		pcap_close(*p);
 }
 
-static void filter_freep(struct filter **f)
+static int compile(struct filter *f, const char *expr, uint32_t snaplen, struct err *e)
 {
-	filter_free(*f);
-}
+	_cleanup_(pcap_closep) pcap_t *p = pcap_open_dead(f->dlt, (int)snaplen);
 
-int filter_compile(struct filter **out, const char *expr, int dlt, uint32_t snaplen, struct err *e)
-{
-	_cleanup_(filter_freep) struct filter *f = calloc(1, sizeof(*f));
-	_cleanup_(pcap_closep) pcap_t *p = NULL;
-
-	if (!snaplen || snaplen > NSW_MAX_SNAP)
-		snaplen = NSW_MAX_SNAP;
-	p = pcap_open_dead(dlt, (int)snaplen);
-	if (!f || !p)
+	if (!p)
 		return err_sys(e, -ENOMEM, "filter");
-	f->dlt = dlt;
 	if (pcap_compile(p, &f->prog[DIR_UNKNOWN], expr, 1, 0))
 		return err_set(e, -EINVAL, "filter '%s': %s", expr, pcap_geterr(p));
 	if (asks_ifindex(&f->prog[DIR_UNKNOWN]))
@@ -102,8 +92,23 @@ int filter_compile(struct filter **out, const char *expr, int dlt, uint32_t snap
 	if (copy_for_direction(f, DIR_IN, PACKET_HOST) ||
 	    copy_for_direction(f, DIR_OUT, PACKET_OUTGOING))
 		return err_sys(e, -ENOMEM, "filter");
-	*out = steal_ptr(f);
 	return 0;
+}
+
+int filter_compile(struct filter **out, const char *expr, int dlt, uint32_t snaplen, struct err *e)
+{
+	struct filter *f = calloc(1, sizeof(*f));
+	int err;
+
+	if (!f)
+		return err_sys(e, -ENOMEM, "filter");
+	f->dlt = dlt;
+	err = compile(f, expr, snaplen && snaplen < NSW_MAX_SNAP ? snaplen : NSW_MAX_SNAP, e);
+	if (err)
+		filter_free(f);
+	else
+		*out = f;
+	return err;
 }
 
 void filter_free(struct filter *f)
@@ -116,12 +121,13 @@ void filter_free(struct filter *f)
 	free(f);
 }
 
-int filter_translate(const struct filter *f, struct bpf_insn **insns, size_t *n, struct err *e)
+int filter_translate(const struct filter *f, uint32_t inline_below, struct bpf_insn **insns,
+		     size_t *n, struct err *e)
 {
 	const struct bpf_program *p = &f->prog[DIR_UNKNOWN];
 
 	return filter_bpf_translate((const struct sock_filter *)p->bf_insns, p->bf_len,
-				    f->dlt == DLT_EN10MB, insns, n, e);
+				    f->dlt == DLT_EN10MB, inline_below, insns, n, e);
 }
 
 bool filter_match(const struct filter *f, const uint8_t *data, uint32_t caplen, uint32_t wirelen,

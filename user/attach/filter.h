@@ -26,12 +26,20 @@ struct filter;
 int filter_compile(struct filter **out, const char *expr, int dlt, uint32_t snaplen, struct err *e);
 void filter_free(struct filter *f);
 
+/* Bytes of stack that a translated filter may use. */
+#define FILTER_STACK 176
+
 /*
- * Makes the body of `int f(struct __sk_buff *skb, __u32 flags)` for a TC program;
- * it returns 1 for a match, else 0. flags takes NSW_TAP_L3 (the skb starts with
- * the IP header) and NSW_REC_EGRESS (for `inbound` and `outbound`); other bits
- * are ignored. The body calls no other subprogram, uses no map, fewer than 256
- * bytes of stack and only registers 0 to 5, and never modifies the skb.
+ * Makes the body of `int f(struct __sk_buff *skb, __u32 flags)` for a TC program,
+ * arguments in R1 and R2, result in R0: 1 for a match, else 0. flags takes
+ * NSW_TAP_L3 (the skb starts with the IP header) and NSW_REC_EGRESS (for `inbound`
+ * and `outbound`); other bits are ignored. The body calls no other subprogram,
+ * uses no map and only registers 0 to 5, and never modifies the skb.
+ *
+ * inline_below 0 makes a subprogram, which returns with exit. Otherwise the body is
+ * to be jumped to within a function, which saves the call and return: it keeps off
+ * the first inline_below bytes of the function's stack (a multiple of 8, at most
+ * 512 - FILTER_STACK), and leaves by going on with the instruction behind its last.
  *
  * It decides on the frame as it will be written, skb->len long and not cut to
  * a snapshot length: for DLT_EN10MB, with a stripped VLAN tag reinserted, and on
@@ -42,7 +50,8 @@ void filter_free(struct filter *f);
  * translated (`protochain` loops), -E2BIG if jumps do not reach, -ENOMEM. On an
  * error, as on the verifier's refusal, filter_match() is the way out.
  */
-int filter_translate(const struct filter *f, struct bpf_insn **insns, size_t *n, struct err *e);
+int filter_translate(const struct filter *f, uint32_t inline_below, struct bpf_insn **insns,
+		     size_t *n, struct err *e);
 
 /*
  * pcap_offline_filter() on one frame. `inbound` and `outbound` look at dir; with

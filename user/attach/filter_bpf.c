@@ -46,6 +46,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach/filter.h"
 #include "nswatch/record.h"
 #include "util/cleanup.h"
 #include "util/err.h"
@@ -72,7 +73,7 @@ enum {
 	S_MEM = -56,  /* M[0]; M[i] lies 8 * i lower */
 	S_LOWEST = S_MEM - 8 * (BPF_MEMWORDS - 1),
 };
-_Static_assert(-S_LOWEST <= 256, "the callers' share of the 512 bytes");
+_Static_assert(-S_LOWEST == FILTER_STACK, "promised in filter.h");
 
 /* The fast copy gives up on offsets beyond these: the verifier bounds a packet
  * pointer's variable part and offset together by 65,535. */
@@ -109,18 +110,22 @@ struct known {
 
 enum copy { FAST, SLOW, NR_COPIES };
 
+/* Targets beside the n instructions, counted from n on. */
+enum { AT_REJECT, AT_ENTRY, AT_END, NR_TARGETS };
+
 /* A jump whose target was not placed yet. */
 struct fixup {
 	size_t at;
 	enum layout_id layout;
 	enum copy copy;
-	size_t target; /* cBPF instruction; n is the reject, n + 1 the layout's entry */
+	size_t target; /* cBPF instruction; or one of below, from n on */
 };
 
 struct xlate {
 	const struct sock_filter *prog;
 	size_t n;
 	bool ethernet;
+	int below; /* bytes of the stack to leave to the caller; 0 for a subprogram */
 
 	enum layout_id id;
 	const struct layout *layout;
@@ -132,7 +137,7 @@ struct xlate {
 	bool *slow;	     /* [n]: reached in this layout's slow copy */
 	bool rejects;	     /* this copy jumps to its reject */
 
-	size_t *place[NR_LAYOUTS][NR_COPIES]; /* [n + 2], into out */
+	size_t *place[NR_LAYOUTS][NR_COPIES]; /* [n + NR_TARGETS], into out */
 	struct bpf_insn *out;
 	size_t nout, out_size;
 	struct fixup *fixups;
@@ -165,6 +170,8 @@ static void put(struct xlate *x, uint8_t code, uint8_t dst, uint8_t src, int16_t
 	if (!p)
 		return;
 	x->out = p;
+	if (BPF_CLASS(code) == BPF_LDX ? src == R_FP : dst == R_FP)
+		off = (int16_t)(off - x->below);
 	x->out[x->nout++] = (struct bpf_insn){
 		.code = code, .dst_reg = dst, .src_reg = src, .off = off, .imm = imm
 	};
@@ -210,12 +217,6 @@ static void put_field(struct xlate *x, uint8_t dst, size_t field)
 
 #define SKB(field) offsetof(struct __sk_buff, field)
 
-static void put_exit(struct xlate *x, bool match)
-{
-	put_imm(x, BPF_REG_0, match);
-	put(x, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-}
-
 static void put_fixup(struct xlate *x, enum layout_id layout, enum copy copy, size_t target)
 {
 	struct fixup *p = grow(x, x->fixups, x->nr_fixups, &x->fixups_size, sizeof(*p));
@@ -224,6 +225,23 @@ static void put_fixup(struct xlate *x, enum layout_id layout, enum copy copy, si
 		return;
 	x->fixups = p;
 	x->fixups[x->nr_fixups++] = (struct fixup){ x->nout, layout, copy, target };
+}
+
+/* Leaves the body with the result in R0: an inlined one to behind its end. */
+static void put_leave(struct xlate *x)
+{
+	if (!x->below) {
+		put(x, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+		return;
+	}
+	put_fixup(x, PLAIN, FAST, x->n + AT_END);
+	put(x, BPF_JMP | BPF_JA, 0, 0, 0, 0);
+}
+
+static void put_exit(struct xlate *x, bool match)
+{
+	put_imm(x, BPF_REG_0, match);
+	put_leave(x);
 }
 
 /* Jumps to the slow copy's version of this instruction. code as put(). */
@@ -237,7 +255,7 @@ static void jump_slow(struct xlate *x, uint8_t code, uint8_t dst, uint8_t src, i
 static void jump_reject(struct xlate *x, uint8_t code, uint8_t dst, uint8_t src, int32_t imm)
 {
 	x->rejects = true;
-	put_fixup(x, x->id, x->copy, x->n);
+	put_fixup(x, x->id, x->copy, x->n + AT_REJECT);
 	put(x, code, dst, src, 0, imm);
 }
 
@@ -337,7 +355,7 @@ static void translate_ret(struct xlate *x, const struct sock_filter *s)
 	over = hop(x, BPF_JMP | BPF_JEQ | BPF_K, R_A, 0);
 	put_imm(x, BPF_REG_0, 1);
 	land(x, over);
-	put(x, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	put_leave(x);
 }
 
 /* --- arithmetic --- */
@@ -489,10 +507,12 @@ static void finish_msh(struct xlate *x, const struct sock_filter *s)
 	forget_x(x, 60);
 }
 
-static void load_metadata(struct xlate *x, enum where where)
+/* Only a byte of zeroes can be MSH's, the rest is two bytes wide. */
+static void load_metadata(struct xlate *x, const struct sock_filter *s, enum where where)
 {
 	if (where == IN_ZEROES) {
-		put_imm(x, R_A, 0);
+		put_imm(x, BPF_CLASS(s->code) == BPF_LD ? R_A : R_X, 0);
+		finish_msh(x, s);
 	} else if (where == IN_TCI) {
 		put_field(x, R_A, SKB(vlan_tci));
 	} else {
@@ -584,7 +604,7 @@ static void fast_load(struct xlate *x, const struct sock_filter *s)
 		return;
 	}
 	if (where != IN_SKB)
-		load_metadata(x, where);
+		load_metadata(x, s, where);
 	else if (BPF_MODE(s->code) == BPF_IND)
 		fast_indexed(x, s, off);
 	else
@@ -599,7 +619,7 @@ static void call_load_bytes(struct xlate *x)
 {
 	put_load(x, BPF_DW, BPF_REG_1, R_FP, S_CTX);
 	put_mov(x, BPF_REG_3, R_FP);
-	put_alu64(x, BPF_ADD, BPF_REG_3, S_BUF);
+	put_alu64(x, BPF_ADD, BPF_REG_3, S_BUF - x->below);
 	put(x, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_load_bytes);
 	jump_reject(x, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0);
 }
@@ -751,7 +771,7 @@ static void slow_load(struct xlate *x, const struct sock_filter *s)
 	if (where == IN_SKB || where == IN_WINDOW || where == INDEXED)
 		slow_packet(x, s, where, off);
 	else
-		load_metadata(x, where);
+		load_metadata(x, s, where);
 	flow(x, x->i + 1);
 }
 
@@ -833,7 +853,7 @@ static void translate_copy(struct xlate *x, enum copy copy)
 			x->now = x->known[x->i];
 		translate_insn(x, &x->prog[x->i]);
 	}
-	place[x->n] = x->nout;
+	place[x->n + AT_REJECT] = x->nout;
 	if (x->rejects)
 		put_exit(x, false);
 }
@@ -859,11 +879,6 @@ static void put_zeroes(struct xlate *x)
 			put_store(x, mem_slot(k), R_A);
 }
 
-static size_t entry_of(const struct xlate *x)
-{
-	return x->n + 1;
-}
-
 static void translate_layout(struct xlate *x, enum layout_id id)
 {
 	x->id = id;
@@ -871,7 +886,7 @@ static void translate_layout(struct xlate *x, enum layout_id id)
 	memset(x->known, 0, x->n * sizeof(*x->known));
 	memset(x->slow, 0, x->n * sizeof(*x->slow));
 	x->known[0] = (struct known){ .reached = true };
-	x->place[id][FAST][entry_of(x)] = x->nout;
+	x->place[id][FAST][x->n + AT_ENTRY] = x->nout;
 	put_field(x, R_END, SKB(data_end));
 	put_field(x, R_DATA, SKB(data));
 	put_zeroes(x);
@@ -893,18 +908,22 @@ static void put_dispatch(struct xlate *x)
 {
 	size_t untagged;
 
-	put_fixup(x, L3, FAST, entry_of(x));
+	put_fixup(x, L3, FAST, x->n + AT_ENTRY);
 	put(x, BPF_JMP | BPF_JSET | BPF_K, BPF_REG_2, 0, 0, NSW_TAP_L3);
 	put_load(x, BPF_W, R_TMP, BPF_REG_1, SKB(vlan_present));
 	untagged = hop(x, BPF_JMP | BPF_JEQ | BPF_K, R_TMP, 0);
 	put_load(x, BPF_W, R_TMP, BPF_REG_1, SKB(len));
-	put_fixup(x, VLAN, FAST, entry_of(x));
+	put_fixup(x, VLAN, FAST, x->n + AT_ENTRY);
 	put(x, BPF_JMP | BPF_JGE | BPF_K, R_TMP, 0, 0, 12);
 	land(x, untagged);
 }
 
 static void translate_all(struct xlate *x)
 {
+	if (BPF_CLASS(x->prog[0].code) == BPF_RET && BPF_RVAL(x->prog[0].code) == BPF_K) {
+		put_exit(x, x->prog[0].k != 0);
+		return;
+	}
 	put_store(x, S_CTX, BPF_REG_1);
 	for (size_t i = 0; i < x->n; i++) {
 		if (is_pkttype(&x->prog[i])) {
@@ -938,57 +957,27 @@ static int resolve_jumps(struct xlate *x, struct err *e)
 
 static bool is_known_code(uint16_t code)
 {
+	/* clang-format off */
 	static const uint16_t codes[] = {
-		BPF_LD | BPF_W | BPF_ABS,
-		BPF_LD | BPF_H | BPF_ABS,
-		BPF_LD | BPF_B | BPF_ABS,
-		BPF_LD | BPF_W | BPF_IND,
-		BPF_LD | BPF_H | BPF_IND,
-		BPF_LD | BPF_B | BPF_IND,
-		BPF_LD | BPF_IMM,
-		BPF_LD | BPF_MEM,
-		BPF_LD | BPF_W | BPF_LEN,
-		BPF_LDX | BPF_IMM,
-		BPF_LDX | BPF_MEM,
-		BPF_LDX | BPF_W | BPF_LEN,
-		BPF_LDX | BPF_B | BPF_MSH,
-		BPF_ST,
-		BPF_STX,
-		BPF_ALU | BPF_ADD | BPF_K,
-		BPF_ALU | BPF_ADD | BPF_X,
-		BPF_ALU | BPF_SUB | BPF_K,
-		BPF_ALU | BPF_SUB | BPF_X,
-		BPF_ALU | BPF_MUL | BPF_K,
-		BPF_ALU | BPF_MUL | BPF_X,
-		BPF_ALU | BPF_DIV | BPF_K,
-		BPF_ALU | BPF_DIV | BPF_X,
-		BPF_ALU | BPF_MOD | BPF_K,
-		BPF_ALU | BPF_MOD | BPF_X,
-		BPF_ALU | BPF_AND | BPF_K,
-		BPF_ALU | BPF_AND | BPF_X,
-		BPF_ALU | BPF_OR | BPF_K,
-		BPF_ALU | BPF_OR | BPF_X,
-		BPF_ALU | BPF_XOR | BPF_K,
-		BPF_ALU | BPF_XOR | BPF_X,
-		BPF_ALU | BPF_LSH | BPF_K,
-		BPF_ALU | BPF_LSH | BPF_X,
-		BPF_ALU | BPF_RSH | BPF_K,
-		BPF_ALU | BPF_RSH | BPF_X,
-		BPF_ALU | BPF_NEG,
-		BPF_JMP | BPF_JA,
-		BPF_JMP | BPF_JEQ | BPF_K,
-		BPF_JMP | BPF_JEQ | BPF_X,
-		BPF_JMP | BPF_JGT | BPF_K,
-		BPF_JMP | BPF_JGT | BPF_X,
-		BPF_JMP | BPF_JGE | BPF_K,
-		BPF_JMP | BPF_JGE | BPF_X,
-		BPF_JMP | BPF_JSET | BPF_K,
-		BPF_JMP | BPF_JSET | BPF_X,
-		BPF_RET | BPF_K,
-		BPF_RET | BPF_A,
-		BPF_MISC | BPF_TAX,
+		BPF_LD | BPF_W | BPF_ABS, BPF_LD | BPF_H | BPF_ABS, BPF_LD | BPF_B | BPF_ABS,
+		BPF_LD | BPF_W | BPF_IND, BPF_LD | BPF_H | BPF_IND, BPF_LD | BPF_B | BPF_IND,
+		BPF_LD | BPF_IMM, BPF_LD | BPF_MEM, BPF_LD | BPF_W | BPF_LEN,
+		BPF_LDX | BPF_IMM, BPF_LDX | BPF_MEM, BPF_LDX | BPF_W | BPF_LEN,
+		BPF_LDX | BPF_B | BPF_MSH, BPF_ST, BPF_STX,
+		BPF_ALU | BPF_ADD | BPF_K, BPF_ALU | BPF_ADD | BPF_X, BPF_ALU | BPF_SUB | BPF_K,
+		BPF_ALU | BPF_SUB | BPF_X, BPF_ALU | BPF_MUL | BPF_K, BPF_ALU | BPF_MUL | BPF_X,
+		BPF_ALU | BPF_DIV | BPF_K, BPF_ALU | BPF_DIV | BPF_X, BPF_ALU | BPF_MOD | BPF_K,
+		BPF_ALU | BPF_MOD | BPF_X, BPF_ALU | BPF_AND | BPF_K, BPF_ALU | BPF_AND | BPF_X,
+		BPF_ALU | BPF_OR | BPF_K, BPF_ALU | BPF_OR | BPF_X, BPF_ALU | BPF_XOR | BPF_K,
+		BPF_ALU | BPF_XOR | BPF_X, BPF_ALU | BPF_LSH | BPF_K, BPF_ALU | BPF_LSH | BPF_X,
+		BPF_ALU | BPF_RSH | BPF_K, BPF_ALU | BPF_RSH | BPF_X, BPF_ALU | BPF_NEG,
+		BPF_JMP | BPF_JA, BPF_JMP | BPF_JEQ | BPF_K, BPF_JMP | BPF_JEQ | BPF_X,
+		BPF_JMP | BPF_JGT | BPF_K, BPF_JMP | BPF_JGT | BPF_X, BPF_JMP | BPF_JGE | BPF_K,
+		BPF_JMP | BPF_JGE | BPF_X, BPF_JMP | BPF_JSET | BPF_K, BPF_JMP | BPF_JSET | BPF_X,
+		BPF_RET | BPF_K, BPF_RET | BPF_A, BPF_MISC | BPF_TAX,
 		BPF_MISC | BPF_TXA,
 	};
+	/* clang-format on */
 
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
 		if (codes[i] == code)
@@ -1043,7 +1032,7 @@ static void xlate_fini(struct xlate *x)
 static int xlate_init(struct xlate *x)
 {
 	for (int i = 0; i < NR_LAYOUTS * NR_COPIES; i++) {
-		size_t *place = calloc(x->n + 2, sizeof(*place));
+		size_t *place = calloc(x->n + NR_TARGETS, sizeof(*place));
 
 		x->place[i / NR_COPIES][i % NR_COPIES] = place;
 		if (!place)
@@ -1054,24 +1043,37 @@ static int xlate_init(struct xlate *x)
 	return x->known && x->slow ? 0 : -ENOMEM;
 }
 
-int filter_bpf_translate(const struct sock_filter *prog, size_t n, bool ethernet,
-			 struct bpf_insn **out, size_t *nout, struct err *e)
+static int translate_program(struct xlate *x, struct err *e)
 {
-	_cleanup_(xlate_fini) struct xlate x = { .prog = prog, .n = n, .ethernet = ethernet };
+	int err = xlate_init(x);
+
+	if (!err) {
+		translate_all(x);
+		x->place[PLAIN][FAST][x->n + AT_END] = x->nout;
+		err = x->err;
+	}
+	if (err)
+		return err_sys(e, err, "filter");
+	return resolve_jumps(x, e);
+}
+
+int filter_bpf_translate(const struct sock_filter *prog, size_t n, bool ethernet,
+			 uint32_t inline_below, struct bpf_insn **out, size_t *nout, struct err *e)
+{
+	struct xlate x = { .prog = prog, .n = n, .ethernet = ethernet };
 	int err = check_program(prog, n, e);
+
+	if (!err && (inline_below % 8 || inline_below > 512 - FILTER_STACK))
+		err = err_set(e, -EINVAL, "filter: no room on the stack");
+	x.below = (int)inline_below;
 
 	if (err)
 		return err;
-	err = xlate_init(&x);
-	if (!err)
-		translate_all(&x);
-	err = err ? err : x.err;
-	if (err)
-		return err_sys(e, err, "filter");
-	err = resolve_jumps(&x, e);
-	if (err)
-		return err;
-	*nout = x.nout;
-	*out = steal_ptr(x.out);
-	return 0;
+	err = translate_program(&x, e);
+	if (!err) {
+		*nout = x.nout;
+		*out = steal_ptr(x.out);
+	}
+	xlate_fini(&x);
+	return err;
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct bpf_insn;    /* <linux/bpf.h> */
 struct sock_filter; /* <linux/filter.h> */
@@ -16,6 +17,6 @@ struct err;
  * ethernet: the program reads Ethernet frames.
  */
 int filter_bpf_translate(const struct sock_filter *prog, size_t n, bool ethernet,
-			 struct bpf_insn **out, size_t *nout, struct err *e);
+			 uint32_t inline_below, struct bpf_insn **out, size_t *nout, struct err *e);
 
 #endif
