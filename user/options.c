@@ -95,9 +95,9 @@ static const struct choice directions[] = {
 };
 
 static const struct choice times[] = {
-	{ "r", TIME_RELATIVE }, { "a", TIME_ABSOLUTE },	    { "ad", TIME_ABSOLUTE_DATE },
-	{ "d", TIME_DELTA },	{ "dd", TIME_DELTA_SHOWN }, { "e", TIME_EPOCH },
-	{ "u", TIME_UTC_CLOCK },	{ "ud", TIME_UTC_DATE },    { NULL, 0 },
+	{ "r", TIME_RELATIVE },	 { "a", TIME_ABSOLUTE },     { "ad", TIME_ABSOLUTE_DATE },
+	{ "d", TIME_DELTA },	 { "dd", TIME_DELTA_SHOWN }, { "e", TIME_EPOCH },
+	{ "u", TIME_UTC_CLOCK }, { "ud", TIME_UTC_DATE },    { NULL, 0 },
 };
 
 static const struct choice colors[] = {
