@@ -38,6 +38,13 @@ int tc_egress(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
+SEC("raw_tp/sched_process_exec")
+int process_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	report_exec((struct task_struct *)ctx->args[0]);
+	return 0;
+}
+
 SEC("cgroup/connect4")
 int sock_connect4(struct bpf_sock_addr *ctx)
 {

@@ -86,6 +86,29 @@ static __always_inline void report_attempt(struct bpf_sock_addr *ctx, const __u1
 	bpf_ringbuf_submit(a, BPF_RB_FORCE_WAKEUP);
 }
 
+/*
+ * A program starts in a watched namespace. It may look a name up and be gone in
+ * milliseconds; this is early enough to see which resolv.conf it has.
+ */
+static __always_inline void report_exec(struct task_struct *task)
+{
+	__u32 netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	struct nsw_attempt *a;
+
+	if (!bpf_map_lookup_elem(&watched, &netns))
+		return;
+	a = bpf_ringbuf_reserve(&attempts, sizeof(*a), 0);
+	if (!a)
+		return;
+	__builtin_memset(a, 0, sizeof(*a));
+	a->time = now();
+	a->netns = netns;
+	a->call = NSW_CALL_EXEC;
+	a->ppid = BPF_CORE_READ(task, group_leader, real_parent, tgid);
+	current_owner(&a->owner);
+	bpf_ringbuf_submit(a, BPF_RB_FORCE_WAKEUP);
+}
+
 static __always_inline void socket_call(struct bpf_sock_addr *ctx, const __u16 family, __u8 call)
 {
 	struct bpf_sock *sk = ctx->sk;

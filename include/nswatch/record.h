@@ -53,7 +53,8 @@ struct nsw_addr {
 };
 _Static_assert(sizeof(struct nsw_addr) == 20, "address");
 
-/* A socket call to a name server port, seen before any packet exists. */
+/* What a process does before any packet exists: a socket call to a name server
+ * port, or an exec in a watched namespace (dst, proto are zero then). */
 struct nsw_attempt {
 	__u64 time;  /* as nsw_rec.time */
 	__u32 netns; /* inode of the socket's network namespace */
@@ -66,7 +67,7 @@ struct nsw_attempt {
 };
 _Static_assert(sizeof(struct nsw_attempt) == 64, "attempt");
 
-enum nsw_call { NSW_CALL_CONNECT = 1, NSW_CALL_SENDMSG = 2 };
+enum nsw_call { NSW_CALL_CONNECT = 1, NSW_CALL_SENDMSG = 2, NSW_CALL_EXEC = 3 };
 
 /* What a (namespace, interface) pair is called; key and value of the tap map. */
 struct nsw_tap_key {

@@ -397,7 +397,7 @@ static void test_asker_with_bound_file(void **state)
 	snprintf(theirs, sizeof(theirs), "%s", in_root(&d, "/etc/theirs.conf"));
 	spawn_on_root(&c, bind_over, &d);
 	o = owner_of(&c);
-	facts_read_resolv(&t, &o, 0, &f);
+	facts_read_resolv(&t, &o, 0, NULL, &f);
 	assert_int_equal(f.error, 0);
 	assert_int_equal(f.source, RESOLV_PROCESS);
 	assert_int_equal(f.pid, c.pid);
@@ -408,11 +408,11 @@ static void test_asker_with_bound_file(void **state)
 
 	/* Somebody else has its pid now. */
 	o.mntns++;
-	facts_read_resolv(&t, &o, 0, &f);
+	facts_read_resolv(&t, &o, 0, NULL, &f);
 	assert_int_equal(f.source, RESOLV_HOST);
 	/* It is gone, its parent (this test) is still there. */
 	reap(&c);
-	facts_read_resolv(&t, &o, (uint32_t)getpid(), &f);
+	facts_read_resolv(&t, &o, (uint32_t)getpid(), NULL, &f);
 	assert_int_equal(f.source, RESOLV_PARENT);
 	assert_true(f.is_hosts_own);
 	remove_root(&d);
@@ -431,7 +431,7 @@ static void test_asker_in_chroot(void **state)
 	write_file(in_root(&d, "/etc/resolv.conf"), "nameserver 192.0.2.9\n");
 	spawn_on_root(&c, chroot_into, &d);
 	o = owner_of(&c);
-	facts_read_resolv(&t, &o, 0, &f);
+	facts_read_resolv(&t, &o, 0, NULL, &f);
 	assert_int_equal(f.source, RESOLV_PROCESS);
 	assert_string_equal(f.path, "/etc/resolv.conf");
 	assert_string_equal(f.host_path, in_root(&d, "/etc/resolv.conf"));
@@ -454,7 +454,7 @@ static void test_same_mount_namespace(void **state)
 	spawn_on_root(&c, bind_over, &d);
 	o = owner_of(&c);
 	o.pid = 2147483647;
-	facts_read_resolv(&t, &o, 0, &f);
+	facts_read_resolv(&t, &o, 0, NULL, &f);
 	assert_int_equal(f.source, RESOLV_SAME_MNTNS);
 	assert_int_equal(f.pid, c.pid);
 	assert_int_equal(f.conf.nr_servers, 1);
@@ -493,7 +493,7 @@ static void test_dead_file_system(void **state)
 	}
 	o = owner_of(&c);
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	facts_read_resolv(&t, &o, 0, &f);
+	facts_read_resolv(&t, &o, 0, NULL, &f);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	ms = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
 	assert_int_equal(f.error, ETIMEDOUT);
@@ -501,7 +501,7 @@ static void test_dead_file_system(void **state)
 	assert_in_range(ms, RESOLV_FILE_TIMEOUT_MS - 20, RESOLV_FILE_TIMEOUT_MS + 1000);
 	/* It is not waited for again, threads do not pile up, others are served. */
 	for (i = 0; i < 20; i++)
-		facts_read_resolv(&t, &o, 0, &f);
+		facts_read_resolv(&t, &o, 0, NULL, &f);
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	ms = (a.tv_sec - b.tv_sec) * 1000 + (a.tv_nsec - b.tv_nsec) / 1000000;
 	assert_in_range(ms, 0, 10 * RESOLV_FILE_TIMEOUT_MS);
@@ -527,7 +527,7 @@ static void test_facts_of_bare_namespace(void **state)
 	assert_int_equal(target_resolve(word, &t, NULL), 0);
 	assert_false(t.is_host);
 	ipaddr_parse("127.0.0.53", &asked);
-	assert_int_equal(facts_collect(&t, NULL, 0, &asked, &f, NULL), 0);
+	assert_int_equal(facts_collect(&t, NULL, 0, &asked, NULL, &f, NULL), 0);
 	assert_false(f.lo_up);
 	assert_false(f.has_default_route);
 	assert_int_equal(f.gateway.family, 0);
@@ -536,16 +536,16 @@ static void test_facts_of_bare_namespace(void **state)
 	assert_true(ipaddr_equal(&f.servers[f.nr_servers - 1].addr, &asked));
 	assert_int_equal(f.servers[f.nr_servers - 1].route_errno, ENETUNREACH);
 	ip(&c, "link set lo up");
-	assert_int_equal(facts_collect(&t, NULL, 0, &asked, &f, NULL), 0);
+	assert_int_equal(facts_collect(&t, NULL, 0, &asked, NULL, &f, NULL), 0);
 	assert_true(f.lo_up);
 	assert_int_equal(f.servers[f.nr_servers - 1].route_errno, 0);
 	assert_false(f.servers[f.nr_servers - 1].listening);
 	ipaddr_parse("::1", &loopback);
-	assert_int_equal(facts_collect(&t, NULL, 0, &loopback, &f, NULL), 0);
+	assert_int_equal(facts_collect(&t, NULL, 0, &loopback, NULL, &f, NULL), 0);
 	assert_int_equal(f.servers[f.nr_servers - 1].route_errno, 0);
 	assert_int_equal(open_fds(), before);
 	reap(&c);
-	assert_int_not_equal(facts_collect(&t, NULL, 0, NULL, &f, NULL), 0);
+	assert_int_not_equal(facts_collect(&t, NULL, 0, NULL, NULL, &f, NULL), 0);
 }
 
 int main(void)

@@ -29,6 +29,7 @@ struct programs {
 	uint32_t ncpus;
 	enum nsw_clock clock;
 	int socket_links[NR_SOCKET_HOOKS];
+	int exec_link;
 };
 
 /* The filter on its way into the programs; see splice_filter(). */
@@ -185,6 +186,7 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 		return err_sys(e, -ENOMEM, "cannot load the BPF programs");
 	for (i = 0; i < NR_SOCKET_HOOKS; i++)
 		p->socket_links[i] = -1;
+	p->exec_link = -1;
 	libbpf_set_print(print_debug);
 	p->ncpus = (uint32_t)libbpf_num_possible_cpus();
 	p->ring_size = ring_size_for(o->ring_bytes);
@@ -200,7 +202,7 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 	return 0;
 }
 
-void programs_detach_sockets(struct programs *p)
+void programs_detach_processes(struct programs *p)
 {
 	int i;
 
@@ -208,13 +210,15 @@ void programs_detach_sockets(struct programs *p)
 		closep(&p->socket_links[i]);
 		p->socket_links[i] = -1;
 	}
+	closep(&p->exec_link);
+	p->exec_link = -1;
 }
 
 void programs_free(struct programs *p)
 {
 	if (!p)
 		return;
-	programs_detach_sockets(p);
+	programs_detach_processes(p);
 	if (p->counts)
 		munmap(p->counts, p->counts_size);
 	nswatch_bpf__destroy(p->skel);
@@ -299,7 +303,7 @@ static int open_root_cgroup(void)
 	return (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, 0) ?: -errno;
 }
 
-int programs_attach_sockets(struct programs *p, struct err *e)
+int programs_attach_processes(struct programs *p, struct err *e)
 {
 	const struct {
 		struct bpf_program *prog;
@@ -313,6 +317,10 @@ int programs_attach_sockets(struct programs *p, struct err *e)
 	_cleanup_fd_ int cgroup = open_root_cgroup();
 	int i;
 
+	p->exec_link = bpf_raw_tracepoint_open("sched_process_exec",
+					       bpf_program__fd(p->skel->progs.process_exec));
+	if (p->exec_link < 0)
+		return err_sys(e, -errno, "cannot attach to the exec tracepoint");
 	if (cgroup < 0)
 		return err_sys(e, cgroup, "cannot open the root cgroup");
 	for (i = 0; i < NR_SOCKET_HOOKS; i++) {

@@ -55,8 +55,9 @@ void programs_tap_del(struct programs *p, uint32_t netns, uint32_t ifindex);
 /* Socket calls of this namespace are of interest. */
 int programs_watch_netns(struct programs *p, uint32_t netns);
 
-/* Attaches the socket hooks to the root cgroup. They vanish with the process. */
-int programs_attach_sockets(struct programs *p, struct err *e);
-void programs_detach_sockets(struct programs *p);
+/* Attaches what looks at processes: the socket hooks to the root cgroup, and the
+ * exec tracepoint. They vanish with the caller. */
+int programs_attach_processes(struct programs *p, struct err *e);
+void programs_detach_processes(struct programs *p);
 
 #endif

@@ -151,11 +151,44 @@ static void from_host(struct resolv_file *out)
 	out->source = RESOLV_HOST;
 }
 
+/* Files that are nswatch's own can be read at any time. */
+void facts_remember(struct facts_memory *m, const struct owner *owner)
+{
+	struct remembered *slot = &m->slots[m->next % FACTS_REMEMBERED];
+	struct resolv_file file;
+
+	if (owner->mntns == mntns_of(getpid()) ||
+	    !read_of((pid_t)owner->pid, owner->mntns, RESOLV_PROCESS, &file))
+		return;
+	slot->owner = *owner;
+	slot->resolv = file;
+	m->next++;
+}
+
+/* The latest entry counts: a process may mount the file between two execs. */
+static bool from_memory(const struct facts_memory *m, const struct owner *asker,
+			struct resolv_file *out)
+{
+	uint32_t back;
+
+	for (back = 1; m && back <= FACTS_REMEMBERED; back++) {
+		const struct remembered *r = &m->slots[(m->next - back) % FACTS_REMEMBERED];
+
+		if (r->owner.pid != asker->pid || r->owner.mntns != asker->mntns)
+			continue;
+		*out = r->resolv;
+		return true;
+	}
+	return false;
+}
+
 void facts_read_resolv(const struct target *t, const struct owner *asker, uint32_t ppid,
-		       struct resolv_file *out)
+		       const struct facts_memory *memory, struct resolv_file *out)
 {
 	if (asker && asker->pid) {
 		if (read_of((pid_t)asker->pid, asker->mntns, RESOLV_PROCESS, out))
+			return;
+		if (asker->mntns && from_memory(memory, asker, out))
 			return;
 		if (asker->mntns && from_mntns(t, asker, ppid, out))
 			return;
@@ -300,14 +333,15 @@ static void find_bridge(const struct facts_visit *v, int nsfd, const struct targ
 }
 
 int facts_collect(const struct target *t, const struct owner *asker, uint32_t ppid,
-		  const struct ipaddr *server, struct dns_facts *out, struct err *e)
+		  const struct ipaddr *server, const struct facts_memory *memory,
+		  struct dns_facts *out, struct err *e)
 {
 	struct facts_visit v = { .f = out, .e = e };
 	_cleanup_fd_ int fd = -1;
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	facts_read_resolv(t, asker, ppid, &out->resolv);
+	facts_read_resolv(t, asker, ppid, memory, &out->resolv);
 	out->netns = t->ns.ino;
 	out->kind = t->kind;
 	memcpy(out->target, t->name, sizeof(out->target));

@@ -15,14 +15,33 @@
 #include "util/err.h"
 
 /*
+ * The resolv.conf files of processes as they were when these started: the last
+ * FACTS_REMEMBERED of them. A process that is gone by the time its query is seen
+ * is looked up here. Zero-initialised; owned by the caller.
+ */
+#define FACTS_REMEMBERED 64
+
+struct facts_memory {
+	uint32_t next; /* slot to be used next */
+	struct remembered {
+		struct owner owner; /* pid 0: none */
+		struct resolv_file resolv;
+	} slots[FACTS_REMEMBERED];
+};
+
+/* Reads and keeps the file of a process that has just started, unless it is
+ * gone already or sees the same files as nswatch itself. */
+void facts_remember(struct facts_memory *m, const struct owner *owner);
+
+/*
  * Reads the resolv.conf that the asker sees, or the nearest to it that is still
- * there, in the order of enum resolv_source. asker->pid 0 or asker NULL: what a
+ * there, in the order of enum resolv_source; memory may be NULL. asker->pid 0 or asker NULL: what a
  * process of the target sees. asker->mntns (0 unknown) guards against a reused
  * pid. ppid 0 is unknown. Never fails: out->error tells. pid is 0 where the file
  * was read through no process, but by its path on the host.
  */
 void facts_read_resolv(const struct target *t, const struct owner *asker, uint32_t ppid,
-		       struct resolv_file *out);
+		       const struct facts_memory *memory, struct resolv_file *out);
 
 /*
  * Fills in all of *out; server (or NULL) is looked at besides those of the
@@ -30,6 +49,7 @@ void facts_read_resolv(const struct target *t, const struct owner *asker, uint32
  * entered (-ESTALE, -ENOENT: it is gone); resolv is filled even then.
  */
 int facts_collect(const struct target *t, const struct owner *asker, uint32_t ppid,
-		  const struct ipaddr *server, struct dns_facts *out, struct err *e);
+		  const struct ipaddr *server, const struct facts_memory *memory,
+		  struct dns_facts *out, struct err *e);
 
 #endif

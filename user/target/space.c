@@ -130,7 +130,7 @@ static void read_resolv(struct space *s)
 		t.kind = TARGET_NETNS;
 		memcpy(t.name, s->seen.name, sizeof(t.name));
 	}
-	facts_read_resolv(&t, NULL, 0, &s->resolv);
+	facts_read_resolv(&t, NULL, 0, NULL, &s->resolv);
 }
 
 static void fill(struct space *s, const struct netns_seen *all, size_t n)
