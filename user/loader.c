@@ -636,7 +636,7 @@ static void hurry(void)
 {
 	const struct sched_param first = { .sched_priority = 1 };
 
-	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first))
+	if (sched_setscheduler(0, SCHED_RR, &first))
 		setpriority(PRIO_PROCESS, 0, -20);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,8 +97,10 @@ static _Noreturn void run(int fd)
 {
 	struct list list = { 0 };
 	struct entry en;
+	const struct sched_param usual = { 0 };
 	sigset_t all;
 
+	sched_setscheduler(0, SCHED_OTHER, &usual);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	setsid();
