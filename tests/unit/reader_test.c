@@ -132,9 +132,11 @@ static void cut_everywhere(const uint8_t *bytes, size_t len, const size_t *ends,
 		r = reader_open_fd(file_of(bytes, cut), "x.cap", &e);
 		if (!r) {
 			assert_int_equal(whole, 0);
-			assert_true(strstr(e.msg, "x.cap: ends within its header") ||
-				    strstr(e.msg, "x.cap: is empty") ||
-				    strstr(e.msg, "has no Interface Description Blocks"));
+			if (!strstr(e.msg, "x.cap: ends within its header") &&
+			    !strstr(e.msg, "x.cap: is empty") &&
+			    !strstr(e.msg, "x.cap: not a capture file") &&
+			    !strstr(e.msg, "has no Interface Description Blocks"))
+				fail_msg("cut at %zu: %s", cut, e.msg);
 			continue;
 		}
 		got = drain(r, &nr, &e);

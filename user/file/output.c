@@ -165,7 +165,6 @@ static int open_at(const struct place *at, unsigned int depth, struct err *e)
 static int open_path(const char *path, uid_t uid, gid_t gid, unsigned int depth, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_fd_ int dirfd = -1;
 	struct place at = {
 		.path = path,
 		.dirfd = -1,
@@ -178,15 +177,17 @@ static int open_path(const char *path, uid_t uid, gid_t gid, unsigned int depth,
 	if (depth > MAX_LINKS)
 		return err_sys(e, -ELOOP, "%s", path);
 	r = open_dir(&at, e);
-	dirfd = at.dirfd;
-	return r ? r : open_at(&at, depth, e);
+	if (!r)
+		r = open_at(&at, depth, e);
+	closep(&at.dirfd);
+	return r;
 }
 
 int output_open(const char *path, uid_t uid, gid_t gid, struct err *e)
 {
 	int fd;
 
-	if (strcmp(path, "-"))
+	if (strcmp(path, "-") != 0)
 		return open_path(path, uid, gid, 0, e);
 	if (isatty(STDOUT_FILENO)) {
 		err_set(e, -EINVAL, "refused: standard output is a terminal");

@@ -212,13 +212,16 @@ static void put_if_description(struct block *b, const struct tap *tap)
 
 static void put_if_filter(struct block *b, const char *filter)
 {
-	uint8_t text[1 + PCAPNG_TEXT_MAX] = { FILTER_IS_PCAP_TEXT };
-	size_t len = filter ? strlen(filter) : 0;
+	char mem[1 + PCAPNG_TEXT_MAX + 1];
+	struct strbuf s;
 
-	if (!len || len > PCAPNG_TEXT_MAX)
+	if (!filter || !filter[0])
 		return;
-	memcpy(text + 1, filter, len);
-	put_option(b, IF_FILTER, text, 1 + (uint32_t)len);
+	strbuf_init(&s, mem, sizeof(mem));
+	strbuf_putc(&s, FILTER_IS_PCAP_TEXT);
+	strbuf_puts(&s, filter);
+	if (!s.cut)
+		put_option(b, IF_FILTER, mem, (uint32_t)s.len);
 }
 
 size_t pcapng_put_interface(uint8_t *out, size_t room, const struct tap *tap, uint32_t snaplen,

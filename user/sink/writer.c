@@ -21,7 +21,7 @@
  * The thread blocks all signals (SIGPIPE and SIGXFSZ thus become EPIPE and
  * EFBIG) except one, with which writer_finish() breaks a write that a stuck
  * reader would never let return. Its system calls, for a seccomp filter: write
- * and futex; lseek, ftruncate and close at the end of a file; lseek, fstat and
+ * and futex; lseek, ftruncate and close at the end of a file; lseek and
  * fcntl(F_GETFL) at the start of a further one, and what next_fd does; poll if
  * the descriptor it was given is non-blocking; and what ends a thread. On the
  * producer's side futex, clock_gettime, and tgkill to break that write.
@@ -39,7 +39,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "nswatch/record.h"
@@ -79,8 +78,8 @@ struct writer {
 	/* The thread's own. */
 	int fd;
 	unsigned int file_index;
-	bool is_regular;
-	off_t whole; /* where the last whole record ends, if regular */
+	bool is_seekable;
+	off_t whole; /* where the last whole record ends, if seekable */
 	struct err err;
 };
 
@@ -88,12 +87,11 @@ struct writer {
 
 static void set_output(struct writer *w, int fd)
 {
-	struct stat st;
 	off_t at = lseek(fd, 0, SEEK_CUR);
 
 	w->fd = fd;
-	w->is_regular = at >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode);
-	if (w->is_regular && (fcntl(fd, F_GETFL) & O_APPEND))
+	w->is_seekable = at >= 0;
+	if (w->is_seekable && (fcntl(fd, F_GETFL) & O_APPEND))
 		at = lseek(fd, 0, SEEK_END);
 	w->whole = at;
 }
@@ -149,10 +147,11 @@ static void count_lost(struct writer *w, const struct batch *b, uint32_t from)
 		atomic_fetch_add_explicit(&w->lost[b->taps[i]], 1, memory_order_relaxed);
 }
 
-/* Cuts the file back to `whole`, unless somebody else has appended to it. */
+/* Cuts the file back to `whole`, unless somebody else has appended to it (or it
+ * is a device, which has no end). */
 static void cut_file(const struct writer *w, size_t partial)
 {
-	if (!w->is_regular || !partial || lseek(w->fd, 0, SEEK_END) != w->whole + (off_t)partial)
+	if (!w->is_seekable || !partial || lseek(w->fd, 0, SEEK_END) != w->whole + (off_t)partial)
 		return;
 	if (!ftruncate(w->fd, w->whole))
 		lseek(w->fd, w->whole, SEEK_SET);
