@@ -35,19 +35,21 @@ static bool env_id(const char *name, unsigned int *out)
 	return true;
 }
 
+void sandbox_invoker(struct identity *id)
+{
+	id->uid = geteuid();
+	id->gid = getegid();
+	if (id->uid == 0 && env_id("SUDO_UID", &id->uid) && !env_id("SUDO_GID", &id->gid))
+		id->gid = FALLBACK_NOBODY;
+}
+
 void sandbox_identity(struct identity *id)
 {
 	struct passwd *nobody;
 
-	id->uid = geteuid();
-	id->gid = getegid();
+	sandbox_invoker(id);
 	if (id->uid != 0)
 		return;
-	if (env_id("SUDO_UID", &id->uid)) {
-		if (!env_id("SUDO_GID", &id->gid))
-			id->gid = FALLBACK_NOBODY;
-		return;
-	}
 	nobody = getpwnam("nobody");
 	id->uid = nobody ? nobody->pw_uid : FALLBACK_NOBODY;
 	id->gid = nobody ? nobody->pw_gid : FALLBACK_NOBODY;

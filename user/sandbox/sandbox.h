@@ -6,13 +6,15 @@
 
 #include "util/err.h"
 
-/* Who the unprivileged side becomes, and who output files belong to. */
 struct identity {
 	uid_t uid;
 	gid_t gid;
 };
 
-/* The sudo user; else nobody if we are root; else who we are. */
+/* Who started us, and whom output files belong to: the sudo user, else who we are. */
+void sandbox_invoker(struct identity *id);
+
+/* Who the unprivileged side becomes: the invoker, or nobody if that is root. */
 void sandbox_identity(struct identity *id);
 
 /*
