@@ -187,12 +187,13 @@ static int load_programs(struct loader *l, struct err *e)
 static int open_output(struct loader *l, struct err *e)
 {
 	const struct options *o = l->o;
-
+	struct identity owner;
 	int err;
 
 	if (!o->write_file)
 		return 0;
-	err = series_init(&l->series, o, l->identity.uid, l->identity.gid, e);
+	sandbox_invoker(&owner);
+	err = series_init(&l->series, o, owner.uid, owner.gid, e);
 	if (err)
 		return err;
 	l->file_fd = series_open(&l->series, 1, e);

@@ -53,7 +53,10 @@ static int start(struct run *r, struct err *e)
 	if (!err && (r->o->print || r->o->dns || !r->o->write_file))
 		err = reader_check_link(r->reader, e);
 	if (!err && r->o->write_file) {
-		ps.file_fd = output_open(r->o->write_file, r->identity.uid, r->identity.gid, e);
+		struct identity owner;
+
+		sandbox_invoker(&owner);
+		ps.file_fd = output_open(r->o->write_file, owner.uid, owner.gid, e);
 		err = ps.file_fd < 0 ? ps.file_fd : 0;
 	}
 	ps.dlt = reader_tap(r->reader)->dlt;
