@@ -120,7 +120,7 @@ def test_lo_down(watch, bare):
     assert result.codes == ["LO-DOWN"]
     assert result.books["seen"] == 0
     assert "getent" in str(result.of_type("finding"))
-    assert "ip link set lo up" in str(result.of_type("finding"))
+    assert "link set lo up" in str(result.of_type("finding"))
 
 
 def test_new_namespace(watch):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lab import UPSTREAM4, WEB4, Tshark, read_pcapng
+from lab import UPSTREAM4, WEB4, LabError, Tshark, read_pcapng, wait_for
 from watching import LOOKUP, Watch, assert_opens_clean, tshark_fields
 
 BEGIN, END = 7001, 7002
@@ -67,7 +67,7 @@ def test_capture_equals_tsharks(lab, containers, watch, namespace, out):
     mark(lab, namespace, BEGIN)
     traffic(containers.docker)
     mark(lab, namespace, END)
-    reference.wait_seen(END_BYTES, count=2)
+    wait_for("tshark to see both ends", lambda: ended(reference.path))
     reference.stop()
     result = w.stop()
     assert result.status == 0 and result.books["lost"] == 0
@@ -79,6 +79,15 @@ def test_capture_equals_tsharks(lab, containers, watch, namespace, out):
         mine = of_interface(ours, name)
         assert mine, name
         assert [p[1:] for p in mine] == [p[1:] for p in of_interface(theirs, name)]
+
+
+def ended(path):
+    """Whether the end mark of both interfaces is in the file, whole."""
+    try:
+        return {name for name, _, data in read_pcapng(path) if dport(data) == END} \
+            == {"eth0", "lo"}
+    except LabError:
+        return False
 
 
 def summaries(text):
@@ -258,6 +267,8 @@ def test_pipe_into_tshark(lab, containers, watch, php):
     reader.stdin.close()
     containers.docker.exec("php", "ping", "-c", "2", "-i", "0.2", WEB4)
     assert w.stop().status == 0
-    text = reader.communicate(timeout=20)[0].decode()
+    with reader.stdout:
+        text = reader.stdout.read().decode()
+    reader.wait(20)
     assert text.count("Echo (ping) request") == 2
     assert reader.returncode == 0

@@ -77,8 +77,10 @@ def test_stream_into_tshark(lab, php, watch, fmt):
     reader.stdin.close()
     send(lab, php, "3")
     assert w.wait().status == 0
-    assert reader.communicate(timeout=20)[0].decode().count("→ 9 Len=64") == 3
-    assert reader.returncode == 0
+    with reader.stdout:
+        text = reader.stdout.read().decode()
+    assert reader.wait(20) == 0
+    assert text.count("→ 9 Len=64") == 3
 
 
 def test_json_packets(lab, php, watch):

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Running nswatch in the lab, and judging what it said and left behind."""
 
+import ctypes
 import json
 import os
+import platform
 import re
 import signal
+import struct
 import subprocess
 import tempfile
 
@@ -12,6 +15,8 @@ from lab import HERE as LAB_DIR
 from lab import ROOT, LabError, read_bytes, wait_for
 
 NSWATCH = os.path.abspath(os.environ.get("NSWATCH") or os.path.join(ROOT, "nswatch"))
+
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 
 BOOKS = re.compile(
     r"^nswatch: (?P<seen>\d+) seen, (?P<matched>\d+) matched, "
@@ -187,11 +192,16 @@ def bpf_objects(pid, kind):
 
 
 def bpf_ids(kind):
-    """All ids of that kind on the machine."""
-    out = subprocess.run(["bpftool", "-j", kind, "show"], check=True,
-                         stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                         env={"PATH": "/usr/sbin:/usr/bin"}).stdout
-    return {o["id"] for o in json.loads(out or b"[]")}
+    """All ids of that kind on the machine, asked of the kernel itself: bpftool
+    gives up when one goes while it looks."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    command = {"prog": 11, "map": 12, "link": 31}[kind]  # BPF_*_GET_NEXT_ID
+    ids, attr = set(), ctypes.create_string_buffer(12)
+    while libc.syscall(SYS_BPF, command, attr, 12) == 0:
+        last, = struct.unpack_from("=I", attr.raw, 4)
+        ids.add(last)
+        struct.pack_into("=I", attr, 0, last)
+    return ids
 
 
 class Footprint:
