@@ -20,12 +20,14 @@
 #include <time.h>
 
 #include "sink/text_line.h"
+#include "track/frag.h"
 #include "util/cleanup.h"
 
 #define INFO_SIZE   4096
 #define MAX_FLOWS   16384
 #define MAX_PAYLOAD (4u << 20)
 #define MAX_ECHOS   8192
+#define MAX_FRAGS   64
 #define NS	    1000000000
 #define MAX_DIGITS  9
 #define ARROW	    " \xe2\x86\x92 "
@@ -39,6 +41,7 @@ struct text {
 	uint8_t clock_len;
 	struct tcp_track *tcp;
 	struct echo_track *echo;
+	struct frag_track *frag;
 	char info[INFO_SIZE];
 };
 
@@ -54,7 +57,8 @@ struct text *text_new(const struct text_options *o)
 	t->clock_second = -1;
 	t->tcp = tcp_track_new(MAX_FLOWS, MAX_PAYLOAD);
 	t->echo = echo_track_new(MAX_ECHOS);
-	if (!t->tcp || !t->echo) {
+	t->frag = frag_track_new(MAX_FRAGS);
+	if (!t->tcp || !t->echo || !t->frag) {
 		text_free(t);
 		return NULL;
 	}
@@ -67,6 +71,7 @@ void text_free(struct text *t)
 		return;
 	tcp_track_free(t->tcp);
 	echo_track_free(t->echo);
+	frag_track_free(t->frag);
 	free(t);
 }
 
@@ -343,7 +348,8 @@ static void put_addresses(struct strbuf *b, const struct frame *f)
 		put_spaces(b, 12 - (b->len - from));
 }
 
-static void put_columns(struct text *t, const struct line *l, struct strbuf *b)
+static void put_columns(struct text *t, const struct line *l, const struct frame *f,
+			struct strbuf *b)
 {
 	size_t from;
 
@@ -357,11 +363,11 @@ static void put_columns(struct text *t, const struct line *l, struct strbuf *b)
 	put_time(t, b, l->p->time);
 	align_right(b, from, 10);
 	strbuf_putc(b, ' ');
-	put_addresses(b, l->f);
+	put_addresses(b, f);
 	strbuf_putc(b, ' ');
 	strbuf_puts(b, l->protocol);
 	strbuf_putc(b, ' ');
-	strbuf_u64(b, l->f->wirelen);
+	strbuf_u64(b, f->wirelen);
 	strbuf_putc(b, ' ');
 	strbuf_put(b, l->info->s, l->info->len);
 }
@@ -461,16 +467,34 @@ static const char *const tones[] = {
 	[TONE_TROUBLE] = "\033[31m",
 };
 
+/* The whole datagram if f is the fragment that completes it, else f. */
+static const struct frame *defragment(struct text *t, const struct packet *p, const struct frame *f,
+				      struct frame *whole)
+{
+	const uint8_t *data;
+	uint32_t len;
+
+	if (!f->is_fragment || f->layer != LAYER_PAYLOAD || f->l4_caplen < f->l4_len ||
+	    (f->ip_version == 4 && f->l4_len < f->ip_payload_len))
+		return f;
+	if (!frag_track_add(t->frag, p, f, &data, &len))
+		return f;
+	decode_frame(whole, data, len, len, DLT_RAW);
+	return whole;
+}
+
 void text_line(struct text *t, const struct packet *p, const struct frame *f, struct strbuf *out)
 {
+	struct frame assembled;
+	const struct frame *whole = defragment(t, p, f, &assembled);
 	struct strbuf info;
 	struct line l = {
 		.p = p,
-		.f = f,
+		.f = whole,
 		.protocol = "",
 		.info = &info,
-		.truncated = f->truncated,
-		.malformed = f->malformed,
+		.truncated = whole->truncated,
+		.malformed = whole->malformed,
 		.tcp = t->tcp,
 		.echo = t->echo,
 	};
@@ -484,7 +508,7 @@ void text_line(struct text *t, const struct packet *p, const struct frame *f, st
 	tone = t->o.color ? tones[l.malformed ? TONE_TROUBLE : l.tone] : NULL;
 	if (tone)
 		strbuf_puts(out, tone);
-	put_columns(t, &l, out);
+	put_columns(t, &l, f, out);
 	if (tone)
 		strbuf_puts(out, "\033[0m");
 	t->last = p->time;

@@ -434,15 +434,21 @@ static void put_ip_protocol(struct line *l)
 	strbuf_putc(b, ')');
 }
 
+/* The first fragment, not captured whole: nothing will be put together. */
+static bool is_lone_fragment(const struct frame *f)
+{
+	return !f->frag_off && f->l4_caplen < f->ip_payload_len;
+}
+
 static void put_ip_payload(struct line *l)
 {
 	const struct frame *f = l->f;
 
 	if (f->ip_version == 4 && !f->l4_len)
 		return;
-	if (f->is_fragment && f->ip_version == 4)
+	if (f->ip_version == 4 && f->is_fragment && !is_lone_fragment(f))
 		put_ip4_fragment(l);
-	else if (f->is_fragment)
+	else if (f->ip_version == 6 && f->is_fragment)
 		put_ip6_fragment(l);
 	else if (f->l4 == L4_TCP || f->l4 == L4_UDP)
 		put_ip6_exts(l); /* and no port behind them */

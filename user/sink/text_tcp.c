@@ -340,7 +340,12 @@ static bool put_dns_stream(struct line *l, const struct tcp_verdict *v, bool *pa
 	switch (tcp_track_messages(l->tcp, v, l->f, &data, &len)) {
 	case TCP_MSG_NONE: break;
 	case TCP_MSG_PART: *part = true; break;
-	case TCP_MSG_WHOLE: return text_dns_info(l->info, &l->protocol, data, len, len, l->f);
+	case TCP_MSG_WHOLE:
+		do {
+			if (!text_dns_info(l->info, &l->protocol, data, len, len, l->f))
+				return false;
+		} while (tcp_track_more(v, &data, &len));
+		return true;
 	}
 	return false;
 }

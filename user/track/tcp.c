@@ -27,8 +27,8 @@
 #define REORDER_NS     3000000	/* out of order, if the round-trip time is not known */
 #define SCALE_UNKNOWN  (-1)
 #define SCALE_UNUSED   (-2)
-#define MAX_SCALE      14 /* RFC 7323 2.3 */
-#define MAX_MESSAGE    (2 + UINT16_MAX)
+#define MAX_SCALE      14	  /* RFC 7323 2.3 */
+#define MAX_STREAM     (4u << 16) /* a message of 64 KiB, and segments behind it */
 
 enum {
 	TH_FIN = 0x01,
@@ -557,7 +557,7 @@ static bool stream_room(struct tcp_track *t, struct tcp_stream *s, uint32_t need
 
 	if (need <= s->room)
 		return true;
-	if (need > MAX_MESSAGE || t->bytes - s->room + need > t->max_bytes)
+	if (need > MAX_STREAM || t->bytes - s->room + need > t->max_bytes)
 		return false;
 	buf = realloc(s->buf, need);
 	if (!buf)
@@ -568,82 +568,100 @@ static bool stream_room(struct tcp_track *t, struct tcp_stream *s, uint32_t need
 	return true;
 }
 
-/* Bytes of whole messages at the start of data; *need is the length of the one behind
- * them, 0 if its length is not there yet. */
-static uint32_t whole_messages(const uint8_t *data, uint32_t len, uint32_t *need)
+/* Length of the whole messages at the start of data. */
+static uint32_t whole_messages(const uint8_t *data, uint32_t len)
 {
 	uint32_t off = 0;
 
-	*need = 0;
 	while (len - off >= 2) {
 		uint32_t size = 2u + ((uint32_t)data[off] << 8 | data[off + 1]);
 
-		if (size > len - off) {
-			*need = size;
+		if (size > len - off)
 			break;
-		}
 		off += size;
 	}
 	return off;
 }
 
-static void stream_keep(struct tcp_track *t, struct tcp_stream *s, uint32_t seq,
-			const uint8_t *data, uint32_t len, uint32_t need)
+/* Forgets the bytes that the last call gave out. */
+static void stream_advance(struct tcp_stream *s)
 {
-	if (need < len + 1)
-		need = len + 1;
-	s->waiting = stream_room(t, s, need);
-	if (!s->waiting)
+	if (!s->given)
 		return;
-	memmove(s->buf, data, len);
-	s->have = len;
-	s->seq = seq;
-	s->next = seq + need;
+	s->have -= s->given;
+	memmove(s->buf, s->buf + s->given, s->have);
+	s->seq += s->given;
+	s->given = 0;
+	s->waiting = s->have > 0;
+}
+
+static bool stream_append(struct tcp_track *t, struct tcp_stream *s, const uint8_t *data,
+			  uint32_t len)
+{
+	if (!stream_room(t, s, s->have + len))
+		return false;
+	memcpy(s->buf + s->have, data, len);
+	s->have += len;
+	return true;
 }
 
 static enum tcp_messages stream_start(struct tcp_track *t, struct tcp_stream *s, uint32_t seq,
 				      const uint8_t *data, uint32_t *len)
 {
-	uint32_t need, whole = whole_messages(data, *len, &need);
+	uint32_t whole = whole_messages(data, *len);
 
-	if (whole < *len)
-		stream_keep(t, s, seq + whole, data + whole, *len - whole, need);
+	s->have = 0;
+	s->seq = seq + whole;
+	s->waiting = whole < *len && stream_append(t, s, data + whole, *len - whole);
 	*len = whole;
 	return whole ? TCP_MSG_WHOLE : TCP_MSG_PART;
+}
+
+/* The message that was waited for, alone; all there are if not even its length was known. */
+static enum tcp_messages stream_continue(struct tcp_track *t, struct tcp_stream *s,
+					 const uint8_t **data, uint32_t *len)
+{
+	uint32_t size = s->have < 2 ? 0 : 2u + ((uint32_t)s->buf[0] << 8 | s->buf[1]);
+
+	if (!stream_append(t, s, *data, *len)) {
+		s->waiting = false;
+		return TCP_MSG_NONE;
+	}
+	s->given = whole_messages(s->buf, s->have);
+	if (size && s->given > size)
+		s->given = size;
+	*data = s->buf;
+	*len = s->given;
+	return s->given ? TCP_MSG_WHOLE : TCP_MSG_PART;
 }
 
 enum tcp_messages tcp_track_messages(struct tcp_track *t, const struct tcp_verdict *v,
 				     const struct frame *f, const uint8_t **data, uint32_t *len)
 {
+	uint32_t seq = f->tcp_seq + (f->tcp_flags & TH_SYN ? 1 : 0);
 	struct tcp_stream *s = v->dir;
-	const uint8_t *payload = f->data + f->payload_off;
-	uint32_t seq = f->tcp_seq + (f->tcp_flags & TH_SYN ? 1 : 0), room, need;
 
 	if (!s || !f->payload_caplen || v->marks & (TCP_MARK_SPURIOUS | TCP_MARK_RETRANSMISSION))
 		return TCP_MSG_NONE;
-	*data = payload;
+	*data = f->data + f->payload_off;
 	*len = f->payload_caplen;
 	if (f->payload_caplen < f->payload_len)
 		return TCP_MSG_WHOLE; /* cannot be put together */
-	if (!s->waiting || seq_before(seq, s->seq) || !seq_before(seq, s->next))
-		return stream_start(t, s, seq, payload, len);
-	if (seq - s->seq != s->have)
-		return TCP_MSG_PART; /* a hole before it: waits for the missing piece in vain */
-	room = s->next - seq;
-	if (s->have < 2 || room > *len)
-		room = *len;
-	if (!stream_room(t, s, s->have + room)) {
-		s->waiting = false;
-		return TCP_MSG_NONE;
-	}
-	memcpy(s->buf + s->have, payload, room);
-	s->have += room;
-	if (whole_messages(s->buf, s->have, &need) == 0) {
-		stream_keep(t, s, s->seq, s->buf, s->have, need);
-		return TCP_MSG_PART;
-	}
-	s->waiting = false;
+	stream_advance(s);
+	if (s->waiting && seq == s->seq + s->have)
+		return stream_continue(t, s, data, len);
+	return stream_start(t, s, seq, *data, len);
+}
+
+bool tcp_track_more(const struct tcp_verdict *v, const uint8_t **data, uint32_t *len)
+{
+	struct tcp_stream *s = v->dir;
+
+	if (!s->given)
+		return false;
+	stream_advance(s);
+	s->given = whole_messages(s->buf, s->have);
 	*data = s->buf;
-	*len = s->have;
-	return TCP_MSG_WHOLE;
+	*len = s->given;
+	return s->given > 0;
 }

@@ -49,9 +49,9 @@ struct tcp_verdict {
 /* Message bytes of one direction that wait for the rest (RFC 1035 4.2.2). */
 struct tcp_stream {
 	bool waiting;
-	uint32_t seq;  /* of the message's first byte */
-	uint32_t next; /* of the byte behind it */
-	uint32_t have; /* bytes in buf */
+	uint32_t seq;	/* of the first byte in buf */
+	uint32_t have;	/* bytes in buf */
+	uint32_t given; /* of these, whole messages that were handed out */
 	uint32_t room;
 	uint8_t *buf;
 };
@@ -69,14 +69,16 @@ void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct
 		       int wscale, struct tcp_verdict *v);
 
 /*
- * A stream of messages, each behind its length in two bytes, network order.
- * Gives the segment's payload to it; returns
- * true with *data and *len (valid until the next call) where whole messages
- * end in this segment, false where none does. *consumed tells a segment that only
- * continues or starts a message from one that is not part of any.
+ * DNS over TCP and the like: messages behind their length in two bytes. Takes
+ * this segment's payload and tells what it holds: no message's bytes
+ * (TCP_MSG_NONE, as in a retransmission), a part of one (TCP_MSG_PART), or the
+ * end of one or more (TCP_MSG_WHOLE). Then *data and *len are these messages
+ * with their lengths, valid until the next call for this connection.
  */
 enum tcp_messages { TCP_MSG_NONE, TCP_MSG_PART, TCP_MSG_WHOLE };
 enum tcp_messages tcp_track_messages(struct tcp_track *t, const struct tcp_verdict *v,
 				     const struct frame *f, const uint8_t **data, uint32_t *len);
+/* After TCP_MSG_WHOLE: messages behind the one that was put together. False if there are none. */
+bool tcp_track_more(const struct tcp_verdict *v, const uint8_t **data, uint32_t *len);
 
 #endif

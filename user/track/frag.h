@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Puts fragments of IP datagrams together (RFC 791 3.2, RFC 8200 4.5). */
+#ifndef NSWATCH_TRACK_FRAG_H
+#define NSWATCH_TRACK_FRAG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "decode/frame.h"
+#include "packet.h"
+
+struct frag_track;
+
+/* At most max_datagrams wait for their rest, 64 KiB each; the oldest gives way. NULL when out of
+ * memory. */
+struct frag_track *frag_track_new(unsigned int max_datagrams);
+void frag_track_free(struct frag_track *t);
+
+/*
+ * Takes a fragment that has been captured whole. True if it completes its
+ * datagram: *data and *len are then the datagram behind an IP header without
+ * options or fragmentation, valid until the next call.
+ */
+bool frag_track_add(struct frag_track *t, const struct packet *p, const struct frame *f,
+		    const uint8_t **data, uint32_t *len);
+
+#endif
