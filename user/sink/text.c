@@ -27,6 +27,7 @@
 #define MAX_FLOWS   16384
 #define MAX_PAYLOAD (4u << 20)
 #define MAX_ECHOS   8192
+#define ETH_ZLEN    60 /* shortest frame, without its checksum */
 #define MAX_FRAGS   64
 #define NS	    1000000000
 #define MAX_DIGITS  9
@@ -429,12 +430,18 @@ static bool is_waiting_fragment(struct line *l)
 	return true;
 }
 
-/* Padding or a trailer behind the packet, captured in part. */
+/* Padding (up to the shortest Ethernet frame) or a trailer behind it, captured in part. */
 static bool cuts_trailer(const struct frame *f)
 {
+	uint32_t from = f->end_off;
+
 	if (f->dlt != DLT_EN10MB || f->caplen >= f->wirelen)
 		return false;
-	return f->is_8023 ? f->layer != LAYER_LINK : f->has_end && f->end_off < f->caplen;
+	if (f->is_8023)
+		return f->layer != LAYER_LINK;
+	if (from < ETH_ZLEN && f->caplen >= ETH_ZLEN)
+		from = ETH_ZLEN;
+	return f->has_end && f->wirelen >= ETH_ZLEN && from < f->caplen;
 }
 
 static void put_info(struct line *l)
