@@ -174,9 +174,9 @@ static void opt_accecn(struct strbuf *b, struct cursor *c, bool ect0_first)
 
 	if (!c->len)
 		strbuf_puts(b, " AccECN");
-	if (c->len % 3 || c->len > 9)
+	if (c->len % 3 || c->len / 3 > ARRAY_SIZE(names[0]))
 		return;
-	for (i = 0; i < c->len / 3; i++)
+	for (i = 0; i < ARRAY_SIZE(names[0]) && i < c->len / 3; i++)
 		opt_field(b, names[ect0_first][i], c, 3);
 }
 
