@@ -40,12 +40,15 @@ struct splice {
 
 static int print_debug(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	char line[1024];
+	_cleanup_free_ char *text = NULL;
+	char *line, *save = NULL;
 
 	(void)level;
-	vsnprintf(line, sizeof(line), fmt, ap);
-	line[strcspn(line, "\n")] = '\0';
-	log_debug("libbpf: %s", line);
+	/* The verifier's log comes as one message of many lines. */
+	if (vasprintf(&text, fmt, ap) < 0)
+		return 0;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		log_debug("libbpf: %s", line);
 	return 0;
 }
 
