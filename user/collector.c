@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -45,6 +46,7 @@ struct collector {
 	volatile sig_atomic_t stopping;
 	bool told_done;
 	bool orphaned; /* the loader is gone */
+	int file_event; /* eventfd: the output file has failed */
 };
 
 static int64_t monotonic_ns(void)
@@ -275,6 +277,16 @@ static int next_file(void *ctx, unsigned int index, struct err *e)
 	return fd;
 }
 
+/* Called in the writer's thread: the main one may be asleep. */
+static void file_failed(void *ctx)
+{
+	const struct collector *c = ctx;
+	uint64_t one = 1;
+
+	if (write(c->file_event, &one, sizeof(one)) < 0)
+		return; /* only when the counter is at its end: the event stands */
+}
+
 /* Gives what has arrived to the pipeline; returns how much it was. */
 static size_t drain(struct collector *c, bool final)
 {
@@ -305,6 +317,8 @@ static void sleep_until_needed(struct collector *c)
 	struct pollfd fds[] = {
 		{ .fd = c->s->sock, .events = POLLIN },
 		{ .fd = programs_ring_fd(c->s->programs), .events = POLLIN },
+		{ .fd = c->file_event, .events = POLLIN },
+		{ .fd = STDOUT_FILENO, .events = 0 }, /* POLLERR: its reader is gone */
 	};
 	int64_t now = stream_now(c->stream);
 
@@ -313,6 +327,8 @@ static void sleep_until_needed(struct collector *c)
 		return;
 	poll(fds, ARRAY_SIZE(fds), timeout_ms(pipeline_next(c->pipeline), now));
 	stream_wake(c->stream);
+	if (fds[3].revents & POLLERR)
+		pipeline_reader_gone(c->pipeline);
 }
 
 static void nap(struct collector *c)
@@ -419,6 +435,7 @@ static int start(struct collector *c, struct err *e)
 	const struct collector_setup *s = c->s;
 	const struct programs *p = s->programs;
 	const int keep[] = { s->sock, s->files_sock, programs_ring_fd(p), s->file_fd };
+	int err;
 	struct stream_options so = {
 		.ring_fd = programs_ring_fd(p),
 		.ring_size = programs_ring_size(p),
@@ -439,15 +456,17 @@ static int start(struct collector *c, struct err *e)
 		.stop = &c->stopping,
 		.ask = ask,
 		.next_fd = next_file,
+		.file_failed = file_failed,
 		.stats = tap_stats,
 		.ctx = c,
 	};
-	int err = stream_new(&c->stream, &so, e);
 
+	err = stream_new(&c->stream, &so, e);
 	tzset(); /* reads /etc/localtime while that can be opened */
 	clock_init(&c->clock, so.clock);
 	if (!err)
 		err = sandbox_drop(&s->identity, keep, ARRAY_SIZE(keep), e);
+	c->file_event = eventfd(0, EFD_CLOEXEC);
 	if (!err)
 		err = pipeline_new(&c->pipeline, &ps, e);
 	return err ?: sandbox_seal(e);

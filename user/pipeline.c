@@ -105,6 +105,7 @@ static int start_file(struct pipeline *p, struct err *e)
 		.max_duration = (int64_t)o->ring_duration_ns,
 		.max_files = o->stop_files,
 		.next_fd = series_rotates(o) ? p->s.next_fd : NULL,
+		.failed = p->s.file_failed,
 		.stats = p->s.stats,
 		.ctx = p->s.ctx,
 	};
@@ -226,6 +227,13 @@ static bool is_shown(const struct pipeline *p, const struct packet *pkt)
 	}
 }
 
+static void check_outputs(struct pipeline *p)
+{
+	if (p->out.error ||
+	    (p->file && (capfile_is_full(p->file) || capfile_has_failed(p->file))))
+		p->done = true;
+}
+
 /* -c, -a packets: and -a duration: of a file being read, whose clock is its own. */
 static void check_limits(struct pipeline *p, const struct packet *pkt)
 {
@@ -239,8 +247,7 @@ static void check_limits(struct pipeline *p, const struct packet *pkt)
 	if (!p->s.live && o->stop_duration_ns &&
 	    pkt->time - p->first_time >= (int64_t)o->stop_duration_ns)
 		p->done = true;
-	if (p->out.error || (p->file && capfile_is_full(p->file)))
-		p->done = true;
+	check_outputs(p);
 }
 
 void pipeline_packet(struct pipeline *p, struct packet *pkt)
@@ -295,8 +302,7 @@ void pipeline_tick(struct pipeline *p, int64_t now)
 {
 	if (p->dns)
 		dns_engine_tick(p->dns, now);
-	if (p->out.error)
-		p->done = true;
+	check_outputs(p);
 }
 
 int64_t pipeline_next(const struct pipeline *p)
@@ -309,8 +315,14 @@ void pipeline_idle(struct pipeline *p)
 	out_flush(&p->out);
 	if (p->file)
 		capfile_flush(p->file);
-	if (p->out.error)
-		p->done = true;
+	check_outputs(p);
+}
+
+void pipeline_reader_gone(struct pipeline *p)
+{
+	if (!p->out.error)
+		p->out.error = -EPIPE;
+	p->done = true;
 }
 
 bool pipeline_is_done(const struct pipeline *p)

@@ -29,6 +29,7 @@ struct pipeline_setup {
 	/* All may be NULL. */
 	void (*ask)(void *ctx, const struct dns_ask *a);
 	int (*next_fd)(void *ctx, unsigned int index, struct err *e);
+	void (*file_failed)(void *ctx); /* called in the writer's thread */
 	void (*stats)(void *ctx, const struct tap *tap, struct tap_stats *s);
 	void *ctx;
 };
@@ -50,6 +51,9 @@ void pipeline_tick(struct pipeline *p, int64_t now);
 int64_t pipeline_next(const struct pipeline *p);
 /* Nothing to do for a moment: whoever reads along gets all there is. */
 void pipeline_idle(struct pipeline *p);
+
+/* Whoever read standard output has closed it. */
+void pipeline_reader_gone(struct pipeline *p);
 
 /* A limit of the command line is reached, or an output is broken: stop. */
 bool pipeline_is_done(const struct pipeline *p);

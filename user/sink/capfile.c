@@ -303,6 +303,7 @@ struct capfile *capfile_new(int fd, const struct capfile_options *o, struct err 
 		.nr_batches = (unsigned int)(queue / BATCH_BYTES) + 1,
 		.record_len = formats[o->format].record_len,
 		.next_fd = o->next_fd,
+		.failed = o->failed,
 		.ctx = o->ctx,
 		.stall_ms = STALL_MS,
 		.stop = o->stop,
@@ -399,6 +400,11 @@ bool capfile_packet(struct capfile *c, const struct packet *p, const char *comme
 bool capfile_is_full(const struct capfile *c)
 {
 	return c->full;
+}
+
+bool capfile_has_failed(const struct capfile *c)
+{
+	return writer_failed(c->writer);
 }
 
 void capfile_missed(struct capfile *c, const struct tap *tap, uint64_t n)

@@ -48,6 +48,10 @@ struct capfile_options {
 	 */
 	int (*next_fd)(void *ctx, unsigned int index, struct err *e);
 
+	/* The output has failed for good (full disk, closed pipe); what comes
+	 * from now on is lost. Called once, in a thread of the capfile; or NULL. */
+	void (*failed)(void *ctx);
+
 	/*
 	 * Fills in the books of a tap up to now, for the statistics at the end
 	 * of each pcapng file; written and write_lost are ignored. Called by
@@ -75,6 +79,8 @@ void capfile_tap(struct capfile *c, const struct tap *tap);
  */
 bool capfile_packet(struct capfile *c, const struct packet *p, const char *comment);
 bool capfile_is_full(const struct capfile *c);
+/* Whether the output has failed. */
+bool capfile_has_failed(const struct capfile *c);
 
 /* Notes n packets of the tap lost before they came here (ring full): the next
  * packet's block says so. They are not in capfile_stats(). */

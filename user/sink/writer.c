@@ -169,6 +169,13 @@ static void describe_failure(struct writer *w, int error)
 		err_sys(&w->err, error, "cannot write the output");
 }
 
+static void give_up(struct writer *w)
+{
+	atomic_store(&w->failed, true);
+	if (w->o.failed)
+		w->o.failed(w->o.ctx);
+}
+
 static void fail(struct writer *w, const struct batch *b, size_t written, int error)
 {
 	uint32_t nr;
@@ -178,7 +185,7 @@ static void fail(struct writer *w, const struct batch *b, size_t written, int er
 	cut_file(w, written - whole);
 	count_lost(w, b, nr);
 	describe_failure(w, error);
-	atomic_store(&w->failed, true);
+	give_up(w);
 }
 
 static int close_output(struct writer *w)
@@ -195,14 +202,14 @@ static void switch_file(struct writer *w)
 
 	if (r) {
 		describe_failure(w, r);
-		atomic_store(&w->failed, true);
+		give_up(w);
 		return;
 	}
 	fd = w->o.next_fd(w->o.ctx, ++w->file_index, &w->err);
 	if (fd < 0) {
 		if (!w->err.code)
 			err_sys(&w->err, fd, "cannot open output file number %u", w->file_index);
-		atomic_store(&w->failed, true);
+		give_up(w);
 		return;
 	}
 	set_output(w, fd);

@@ -40,6 +40,8 @@ struct writer_options {
 	/* Opens file number `index` (the first is 1): an fd, owned from then
 	 * on, or -errno. Called in the writer's thread. NULL: one file only. */
 	int (*next_fd)(void *ctx, unsigned int index, struct err *e);
+	/* The output has failed for good. Called once, in the writer's thread; or NULL. */
+	void (*failed)(void *ctx);
 	void *ctx;
 	unsigned int stall_ms;		   /* see writer_hurry() */
 	const volatile sig_atomic_t *stop; /* does the same once set; or NULL */
