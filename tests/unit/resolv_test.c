@@ -137,6 +137,7 @@ static void docker_comments(void **state)
 static void any_bytes(void **state)
 {
 	static const char text[] = "nameserver 1.2.3.4\0junk\nnameserver \xff\xfe\nsearch \x1b[31m";
+	static const char line[] = "nameserver 1.1.1.1\nsearch a b c\noptions ndots:77777777777\n";
 	struct resolv_conf c;
 	char *big = malloc(100000);
 	size_t i;
@@ -146,7 +147,7 @@ static void any_bytes(void **state)
 	assert_int_equal(c.nr_search, 1);
 	assert_non_null(big);
 	for (i = 0; i < 100000; i++)
-		big[i] = "nameserver 1.1.1.1\nsearch a b c\noptions ndots:77777777777\n"[i % 57];
+		big[i] = line[i % (sizeof(line) - 1)];
 	resolv_parse(&c, big, 100000);
 	assert_int_equal(c.nr_servers, RESOLV_MAX_SERVERS);
 	assert_true(c.nr_servers_total > 1000);

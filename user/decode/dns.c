@@ -420,7 +420,7 @@ static void put_bitmap(struct rdata *r)
 		const uint8_t *p = cursor_bytes(&r->c, len);
 		unsigned int bit;
 
-		if (!p)
+		if (!cursor_ok(&r->c))
 			return;
 		for (bit = 0; bit < len * 8U; bit++) {
 			if (!(p[bit / 8] & 0x80 >> bit % 8))
@@ -502,7 +502,7 @@ static void put_svcparams(struct rdata *r)
 		const uint8_t *p = cursor_bytes(&r->c, len);
 		struct rdata v = { .b = r->b, .msg = r->msg };
 
-		if (!p)
+		if (!cursor_ok(&r->c))
 			return;
 		if (!first)
 			strbuf_putc(r->b, ' ');
@@ -541,7 +541,7 @@ static void put_edns_options(struct rdata *r)
 		const uint8_t *p = cursor_bytes(&r->c, len);
 		const char *name = edns_option_name(code);
 
-		if (!p)
+		if (!cursor_ok(&r->c))
 			return;
 		strbuf_puts(r->b, first ? "" : " ");
 		first = false;
