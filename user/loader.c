@@ -510,11 +510,12 @@ static int attach_all(struct loader *l, struct err *e)
 	for (i = 0; i < l->n && !err; i++) {
 		err = attach_target(l, &l->targets[i], e);
 		if (err)
-			return err_wrap(e, "%s", l->targets[i].target.name);
+			return err;
 		announce(l, &l->targets[i]);
 	}
 	l->announcing = false;
-	for (i = 0; i < l->n && !err && l->o->dns; i++)
+	/* A command speaks for itself in a moment, and it may have other files. */
+	for (i = 0; i < l->n && !err && l->o->dns && !l->o->argv; i++)
 		send_facts(l, &l->targets[i].target, NULL, 0, NULL, 0);
 	return err;
 }

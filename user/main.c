@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "check.h"
+#include "interfaces.h"
 #include "list.h"
 #include "loader.h"
 #include "options.h"
@@ -20,7 +21,7 @@ static int run(const struct options *o)
 	case CMD_LIST: return list_main(o);
 	case CMD_CHECK: return check_main(o);
 	case CMD_READ: return read_main(o);
-	default: return loader_main(o);
+	default: return o->list_interfaces ? interfaces_main(o) : loader_main(o);
 	}
 }
 
