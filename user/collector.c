@@ -45,7 +45,8 @@ struct collector {
 	unsigned int questions; /* asked and not answered */
 	volatile sig_atomic_t stopping;
 	bool told_done;
-	bool orphaned; /* the loader is gone */
+	bool abandoned; /* the watch never began */
+	bool orphaned;	/* the loader is gone */
 	int file_event; /* eventfd: the output file has failed */
 };
 
@@ -217,7 +218,10 @@ static void on_message(struct collector *c, const struct wire_msg *m)
 		total(c, &s);
 		print_books(c, &s);
 		break;
-	case WIRE_STOP: c->stopping = 1; break;
+	case WIRE_STOP:
+		c->abandoned = m->code != 0;
+		c->stopping = 1;
+		break;
 	default: break;
 	}
 }
@@ -416,6 +420,8 @@ static int finish(struct collector *c)
 	bool failed;
 
 	read_messages(c);
+	if (c->abandoned)
+		return 1;
 	drain_rest(c);
 	await_answers(c);
 	failed = pipeline_finish(c->pipeline, stream_now(c->stream), &e) != 0;

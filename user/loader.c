@@ -77,8 +77,9 @@ struct loader {
 	struct facts_memory memory;
 	time_t facts_second;
 	unsigned int facts_used;
-	bool stopping, stop_sent, command_failed;
-	int status; /* the collector's, once it ended */
+	bool stopping, stop_sent;
+	bool is_usage_error; /* what failed is the user's to correct */
+	int status;	     /* the collector's, once it ended */
 };
 
 static void tap_added(void *ctx, const struct tap *tap)
@@ -156,7 +157,7 @@ static int load_programs(struct loader *l, struct err *e)
 	_cleanup_free_ struct bpf_insn *insns = NULL;
 	struct err why = { 0 };
 	size_t n = 0;
-	int err;
+	int err = 0;
 
 	l->filter_text = filter_text(l->o);
 	if (!l->filter_text)
@@ -167,12 +168,13 @@ static int load_programs(struct loader *l, struct err *e)
 
 		err = filter_compile(&alone, l->o->filter, DLT_EN10MB, l->o->snaplen, e);
 		filter_free(alone);
-		if (err)
-			return err;
 	}
-	err = filter_compile(&l->filter, l->filter_text, DLT_EN10MB, l->o->snaplen, e);
-	if (err)
+	if (!err)
+		err = filter_compile(&l->filter, l->filter_text, DLT_EN10MB, l->o->snaplen, e);
+	if (err) {
+		l->is_usage_error = true;
 		return err;
+	}
 	err = filter_translate(l->filter, 0, &insns, &n, &why) ?: load_with(l, insns, n, &why);
 	if (!err)
 		return 0;
@@ -453,10 +455,19 @@ static int start_attaching(struct loader *l, struct err *e)
 	return netns_watch_open(&l->links, e);
 }
 
-static int no_such_interface(struct loader *l, const struct target *t, struct err *e)
+static int no_such_interface(struct loader *l, const struct target *t, int nsfd, struct err *e)
 {
+	_cleanup_free_ struct link *links = NULL;
+	struct strbuf names;
+	char mem[256];
+	size_t n = 0, i;
+
+	strbuf_init(&names, mem, sizeof(mem));
+	inventory_links(nsfd, &links, &n, NULL);
+	for (i = 0; i < n; i++)
+		strbuf_printf(&names, "%s%s", i ? ", " : "", links[i].name);
 	err_set(e, -ENODEV, "%s has no interface \"%s\"", t->name, l->o->interfaces[0]);
-	err_hint(e, "nswatch -D %s lists them", t->name);
+	err_hint(e, "one of %s", mem);
 	return e->code;
 }
 
@@ -471,12 +482,10 @@ static int attach_target(struct loader *l, struct watched *w, struct err *e)
 	w->nsid = netns_watch_add(l->links, fd, e);
 	if (w->nsid < NETNS_WATCH_HOME)
 		return w->nsid;
-	closep(&fd);
-	fd = -1;
 	programs_watch_netns(l->programs, (uint32_t)w->target.ns.ino);
 	err = taps_sync(l->taps, &w->target, e);
 	if (!err && !taps_count(l->taps, &w->target) && l->o->nr_interfaces)
-		return no_such_interface(l, &w->target, e);
+		return no_such_interface(l, &w->target, fd, e);
 	return err;
 }
 
@@ -688,6 +697,16 @@ static int exit_status(struct loader *l)
 	return status ?: l->status;
 }
 
+static void abandon(struct loader *l)
+{
+	const struct wire_msg m = { .type = WIRE_STOP, .code = 1 };
+
+	if (l->collector <= 0)
+		return;
+	wire_send(l->sock, &m, -1);
+	reap_collector(l);
+}
+
 static void tear_down(struct loader *l)
 {
 	taps_free(l->taps);
@@ -722,10 +741,8 @@ int loader_main(const struct options *o)
 
 	if (set_up(&l, &e)) {
 		log_err(&e);
-		if (l.collector > 0) {
-			close(steal_fd(&l.sock));
-			reap_collector(&l);
-		}
+		status = l.is_usage_error ? EXIT_USAGE : 1;
+		abandon(&l);
 	} else {
 		release_command(&l);
 		loop(&l);

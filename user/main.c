@@ -11,8 +11,6 @@
 #include "read.h"
 #include "util/log.h"
 
-#define EXIT_USAGE 2
-
 static int run(const struct options *o)
 {
 	switch (o->command) {

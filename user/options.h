@@ -9,6 +9,8 @@
 
 enum subcommand { CMD_WATCH, CMD_READ, CMD_LIST, CMD_CHECK, CMD_HELP, CMD_VERSION };
 
+#define EXIT_USAGE 2
+
 enum file_format { FORMAT_PCAPNG, FORMAT_PCAP };
 
 enum side_choice { SIDES_INSIDE, SIDES_HOST, SIDES_BOTH };

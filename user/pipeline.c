@@ -229,8 +229,7 @@ static bool is_shown(const struct pipeline *p, const struct packet *pkt)
 
 static void check_outputs(struct pipeline *p)
 {
-	if (p->out.error ||
-	    (p->file && (capfile_is_full(p->file) || capfile_has_failed(p->file))))
+	if (p->out.error || (p->file && (capfile_is_full(p->file) || capfile_has_failed(p->file))))
 		p->done = true;
 }
 
@@ -255,8 +254,12 @@ void pipeline_packet(struct pipeline *p, struct packet *pkt)
 	bool shown = is_shown(p, pkt);
 	struct frame f;
 
-	if (p->done)
+	if (p->done) {
+		/* Not a limit but a failure: what comes still is lost, and counted. */
+		if (p->file && shown && capfile_has_failed(p->file))
+			capfile_packet(p->file, pkt, NULL);
 		return;
+	}
 	if (p->s.filter &&
 	    !filter_match(p->s.filter, pkt->data, pkt->caplen, pkt->wirelen, pkt->dir)) {
 		p->filtered++;
@@ -362,15 +365,18 @@ int pipeline_finish(struct pipeline *p, int64_t now, struct err *e)
 		finish_dns(p, now);
 	out_flush(&p->out);
 	if (p->out.error == -EPIPE)
-		err = err_set(e, -EPIPE, "standard output was closed by its reader; stopped");
+		err = err_set(e, -EPIPE,
+			      "standard output: broken pipe, its reader has closed it; stopped");
 	else if (p->out.error)
 		err = err_sys(e, p->out.error, "cannot write to standard output");
 	if (p->file) {
 		struct err fe = { 0 };
 		int ferr = capfile_close(p->file, &fe);
 
-		if (ferr && !err)
+		if (ferr && !err) {
 			*e = fe;
+			err_wrap(e, "%s", p->o->write_file);
+		}
 		err = err ?: ferr;
 	}
 	return err;

@@ -32,11 +32,16 @@ struct programs {
 	int exec_link;
 };
 
-/* The filter on its way into the programs; see splice_filter(). */
-struct splice {
+/*
+ * The filter on its way into the programs; see splice_filter(). Static, as is
+ * the handler's registration: taking back the last one leaves libbpf 1.1 with a
+ * freed list (fixed in 1.2).
+ */
+static struct splice {
+	bool is_registered;
 	const struct bpf_insn *body;
 	size_t len;
-};
+} splice;
 
 static int print_debug(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -83,22 +88,22 @@ static void cut_line_info(struct bpf_prog_load_opts *opts, size_t start)
  */
 static int splice_filter(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
 {
-	const struct splice *splice = (const struct splice *)cookie;
 	const struct bpf_insn *insns = bpf_program__insns(prog);
 	size_t start = subprogram_start(insns, bpf_program__insn_cnt(prog));
 	_cleanup_free_ struct bpf_insn *out = NULL;
 
-	if (!splice->body)
+	(void)cookie;
+	if (!splice.body)
 		return 0;
 	if (!start)
 		return -EINVAL;
-	out = calloc(start + splice->len, sizeof(*out));
+	out = calloc(start + splice.len, sizeof(*out));
 	if (!out)
 		return -ENOMEM;
 	memcpy(out, insns, start * sizeof(*out));
-	memcpy(out + start, splice->body, splice->len * sizeof(*out));
+	memcpy(out + start, splice.body, splice.len * sizeof(*out));
 	cut_line_info(opts, start);
-	return bpf_program__set_insns(prog, out, start + splice->len);
+	return bpf_program__set_insns(prog, out, start + splice.len);
 }
 
 static size_t ring_size_for(uint64_t bytes)
@@ -161,22 +166,32 @@ static int explain(int code, struct err *e)
 	return err_sys(e, code, "cannot load the BPF programs");
 }
 
+static int register_handler(void)
+{
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = splice_filter);
+	int handler;
+
+	if (splice.is_registered)
+		return 0;
+	handler = libbpf_register_prog_handler("tc/", BPF_PROG_TYPE_SCHED_CLS, 0, &opts);
+	splice.is_registered = handler >= 0;
+	return handler < 0 ? handler : 0;
+}
+
 static int load(struct programs *p, const struct programs_options *o, struct err *e)
 {
-	struct splice splice = { .body = o->filter, .len = o->filter_len };
-	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .cookie = (long)&splice,
-		    .prog_prepare_load_fn = splice_filter);
-	int handler = libbpf_register_prog_handler("tc/", BPF_PROG_TYPE_SCHED_CLS, 0, &opts);
-	int err = 0;
+	int err = register_handler();
 
-	if (handler < 0)
-		return err_sys(e, handler, "libbpf");
+	if (err)
+		return err_sys(e, err, "libbpf");
+	splice.body = o->filter;
+	splice.len = o->filter_len;
 	p->skel = nswatch_bpf__open();
 	if (!p->skel)
 		err = explain(-errno, e);
 	else if ((err = configure(p, o)) || (err = nswatch_bpf__load(p->skel)))
 		err = explain(err, e);
-	libbpf_unregister_prog_handler(handler);
+	splice.body = NULL;
 	return err;
 }
 

@@ -21,7 +21,8 @@ enum wire_type {
 	WIRE_FACTS,   /* unasked, or the answer to WIRE_ASK */
 	WIRE_FILE,    /* the next output file, with its fd; fd -1 with `code` = -errno */
 	WIRE_STATS,   /* print the books now (SIGUSR1) */
-	WIRE_STOP,    /* everything is detached: drain, report, end */
+	WIRE_STOP,    /* everything is detached: drain, report, end; with `code` set: the
+		       * watch never began, end without a word */
 	/* collector → loader */
 	WIRE_ASK,
 	WIRE_NEED_FILE, /* rotation: `code` is the number of the next file */
