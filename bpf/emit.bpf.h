@@ -116,7 +116,7 @@ static __always_inline void emit(struct __sk_buff *skb, const struct emission *e
 	const __u32 head = sizeof(struct nsw_rec) + (cfg_owner ? sizeof(struct nsw_owner) : 0);
 	__u32 room = size_class(e->caplen);
 	struct nsw_rec *rec = bpf_ringbuf_reserve(&packets, head + room, 0);
-	__u64 len = e->caplen;
+	__u64 last = (__u64)e->caplen - 1;
 
 	if (!rec) {
 		e->count->ring_full++;
@@ -125,9 +125,13 @@ static __always_inline void emit(struct __sk_buff *skb, const struct emission *e
 	put_header(skb, rec, e);
 	if (cfg_owner)
 		put_owner(skb, (struct nsw_owner *)(rec + 1));
-	/* The verifier wants the test as 64 bits and right before the call. */
-	asm volatile("" : "+r"(len));
-	if (len == 0 || len > room || bpf_skb_load_bytes(skb, 0, (char *)rec + head, len)) {
+	/*
+	 * The verifier wants the test as 64 bits and right before the call. Before
+	 * 6.8 it learns nothing from a comparison with zero, hence the last byte's
+	 * index: at most room - 1, and out of all bounds for an empty frame.
+	 */
+	asm volatile("" : "+r"(last));
+	if (last >= room || bpf_skb_load_bytes(skb, 0, (char *)rec + head, last + 1)) {
 		e->count->load_failed++;
 		bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
 		return;

@@ -590,6 +590,8 @@ static void fix_lo_up(struct dns_finding *f, const struct rule_input *in)
 	strbuf_puts(&b, "ip link set lo up");
 }
 
+#define AFTER_QUERY (RULE_UNANSWERED | RULE_VERDICT)
+
 /* --- the rules ----------------------------------------------------------------------- */
 
 static bool lo_down_fires(const struct rule_input *in)
@@ -603,8 +605,11 @@ static void lo_down_text(struct dns_finding *f, const struct rule_input *in)
 
 	strbuf_puts(&b, "The name server is ");
 	ipaddr_put(&b, &in->server);
-	strbuf_puts(&b, ", a loopback address, and lo is down in this network namespace. "
-			"The query fails in the socket call; no packet ever exists.");
+	strbuf_puts(&b, ", a loopback address, and lo is down in this network namespace. ");
+	/* One that was up before keeps its address: then a packet is made, and dropped. */
+	strbuf_puts(&b, in->event & AFTER_QUERY ?
+				"What is sent there is dropped." :
+				"The query fails in the socket call; no packet ever exists.");
 	if (!listening(in->facts, &in->server))
 		strbuf_puts(&b,
 			    " With lo up it would still fail: nothing in this namespace listens "
@@ -821,10 +826,9 @@ static void no_answer_text(struct dns_finding *f, const struct rule_input *in)
 		fix_here(f, in);
 }
 
-#define AFTER_QUERY (RULE_UNANSWERED | RULE_VERDICT)
-
 static const struct dns_rule rules[] = {
-	{ "LO-DOWN", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT, false, lo_down_fires, lo_down_text },
+	{ "LO-DOWN", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT | AFTER_QUERY, false, lo_down_fires,
+	  lo_down_text },
 	{ "STUB-DEAD", DNS_ERROR, AFTER_QUERY, false, stub_dead_fires, stub_dead_text },
 	{ "STUB-CONFIG", DNS_WARNING, RULE_CHECK, false, stub_dead_fires, stub_dead_text },
 	{ "LOOPBACK-DEAD", DNS_ERROR, AFTER_QUERY | RULE_CHECK, true, other_dead_fires,
