@@ -143,30 +143,64 @@ static __always_inline void emit(struct __sk_buff *skb, const struct emission *e
 }
 
 /*
- * The capture filter. The loader replaces this body by the translated
- * expression (user/attach/filter.c); as it stands everything matches. flags:
- * NSW_REC_EGRESS and NSW_TAP_L3.
+ * The capture filter. The loader puts a jump to the translated expression
+ * (user/attach/filter.c) in the place of the marked instruction, or "r0 = 1":
+ * everything matches. flags: NSW_REC_EGRESS and NSW_TAP_L3.
  */
-__noinline __weak int nsw_filter(struct __sk_buff *skb, __u32 flags)
+static __always_inline int filter(struct __sk_buff *skb, __u64 flags)
 {
-	int match = 1;
+	int match;
 
-	asm volatile("" : "+r"(match) : "r"(skb), "r"(flags));
+	asm volatile("r1 = %[skb]\n"
+		     "r2 = %[flags]\n"
+		     "r0 = %[mark]\n"
+		     "%[match] = r0\n"
+		     : [match] "=r"(match)
+		     : [skb] "r"(skb), [flags] "r"(flags), [mark] "i"(NSW_MARK_FILTER)
+		     : "r0", "r1", "r2", "r3", "r4", "r5");
 	return match;
 }
 
-static __always_inline struct nsw_tap *tap_of(struct __sk_buff *skb)
+/*
+ * Which tap this is. The first taps of a run get a program each, with the
+ * answer in the place of the marked instruction: a struct nsw_tap as a number.
+ * All others share one that has 0 there and looks it up.
+ */
+static __always_inline __u32 own_tap(void)
+{
+	__u64 tap;
+
+	asm volatile("%[tap] = %[mark]\n" : [tap] "=r"(tap) : [mark] "i"(NSW_MARK_TAP));
+	return tap;
+}
+
+static __always_inline bool look_tap_up(struct __sk_buff *skb, struct nsw_tap *tap)
 {
 	struct sk_buff *kskb = (struct sk_buff *)skb;
 	struct nsw_tap_key key = { .ifindex = skb->ifindex };
 	struct net_device *dev = NULL;
 	struct net *net = NULL;
+	struct nsw_tap *found;
 
 	/* __sk_buff is the kernel's sk_buff at run time; the loads are checked. */
 	bpf_core_read(&dev, sizeof(dev), &kskb->dev);
 	bpf_core_read(&net, sizeof(net), &dev->nd_net.net);
 	bpf_core_read(&key.netns, sizeof(key.netns), &net->ns.inum);
-	return bpf_map_lookup_elem(&taps, &key);
+	found = bpf_map_lookup_elem(&taps, &key);
+	if (found)
+		*tap = *found;
+	return found;
+}
+
+static __always_inline bool tap_of(struct __sk_buff *skb, struct nsw_tap *tap)
+{
+	__u32 own = own_tap();
+
+	if (!own)
+		return look_tap_up(skb, tap);
+	tap->id = own;
+	tap->flags = own >> 16;
+	return true;
 }
 
 static __always_inline struct nsw_count *count_of(__u32 tap)
@@ -178,23 +212,23 @@ static __always_inline struct nsw_count *count_of(__u32 tap)
 
 static __always_inline void observe(struct __sk_buff *skb, __u8 direction)
 {
-	struct nsw_tap *tap = tap_of(skb);
 	struct emission e = { .flags = direction };
+	struct nsw_tap tap = {};
 
-	if (!tap)
+	if (!tap_of(skb, &tap))
 		return;
-	e.count = count_of(tap->id);
+	e.count = count_of(tap.id);
 	if (!e.count)
 		return;
-	e.tap = tap->id;
-	if (tap->flags & NSW_TAP_INVERT)
+	e.tap = tap.id;
+	if (tap.flags & NSW_TAP_INVERT)
 		e.flags ^= NSW_REC_EGRESS;
 	e.count->seen++;
-	if (!nsw_filter(skb, e.flags | (tap->flags & NSW_TAP_L3)))
+	if (!filter(skb, e.flags | (tap.flags & NSW_TAP_L3)))
 		return;
 	e.count->matched++;
 	e.count->bytes += skb->len;
-	if (tap->flags & NSW_TAP_L3)
+	if (tap.flags & NSW_TAP_L3)
 		e.flags |= NSW_REC_L3;
 	if (cfg_owner)
 		e.flags |= NSW_REC_OWNER;

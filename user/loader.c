@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "attach/filter.h"
+#include "attach/insns.h"
 #include "attach/programs.h"
 #include "attach/taps.h"
 #include "collector.h"
@@ -175,7 +176,7 @@ static int load_programs(struct loader *l, struct err *e)
 		l->is_usage_error = true;
 		return err;
 	}
-	err = filter_translate(l->filter, 0, &insns, &n, &why) ?: load_with(l, insns, n, &why);
+	err = filter_translate(l->filter, INSNS_OWN_STACK,  &insns, &n, &why) ?: load_with(l, insns, n, &why);
 	if (!err)
 		return 0;
 	err = load_with(l, NULL, 0, e);

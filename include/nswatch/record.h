@@ -69,6 +69,10 @@ _Static_assert(sizeof(struct nsw_attempt) == 64, "attempt");
 
 enum nsw_call { NSW_CALL_CONNECT = 1, NSW_CALL_SENDMSG = 2, NSW_CALL_EXEC = 3 };
 
+/* Immediates of marked instructions in the programs; the loader rewrites these. */
+#define NSW_MARK_FILTER 0x4e534631
+#define NSW_MARK_TAP	0x4e535431
+
 /* What a (namespace, interface) pair is called; key and value of the tap map. */
 struct nsw_tap_key {
 	__u32 netns; /* inode */

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "attach/insns.h"
 #include "nswatch.skel.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -20,9 +22,18 @@
 #endif
 
 #define NR_SOCKET_HOOKS 4
+#define MAX_INSTANCES	64 /* taps with programs of their own */
+
+/* A TC program as it is loaded, but for the tap it serves. */
+struct template
+{
+	struct bpf_insn *insns;
+	size_t n;
+};
 
 struct programs {
 	struct nswatch_bpf *skel;
+	struct template templates[2]; /* by enum programs_hook */
 	struct nsw_count *counts;
 	size_t counts_size; /* bytes mapped */
 	size_t ring_size;
@@ -33,15 +44,15 @@ struct programs {
 };
 
 /*
- * The filter on its way into the programs; see splice_filter(). Static, as is
- * the handler's registration: taking back the last one leaves libbpf 1.1 with a
- * freed list (fixed in 1.2).
+ * The load that stitch() is called for. Static, as is the handler's
+ * registration: taking back the last one leaves libbpf 1.1 with a freed list
+ * (fixed in 1.2).
  */
-static struct splice {
+static struct {
 	bool is_registered;
-	const struct bpf_insn *body;
-	size_t len;
-} splice;
+	struct programs *p;
+	const struct programs_options *o;
+} under_way;
 
 static int print_debug(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -57,53 +68,38 @@ static int print_debug(enum libbpf_print_level level, const char *fmt, va_list a
 	return 0;
 }
 
-/* Where the only subprogram, nsw_filter(), begins; 0 if nothing calls it. */
-static size_t subprogram_start(const struct bpf_insn *insns, size_t n)
+static int keep(struct template *t, const struct bpf_insn *insns, size_t n)
 {
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (insns[i].code == (BPF_JMP | BPF_CALL) && insns[i].src_reg == BPF_PSEUDO_CALL)
-			return i + 1 + insns[i].imm;
+	t->insns = calloc(n, sizeof(*insns));
+	if (!t->insns)
+		return -ENOMEM;
+	memcpy(t->insns, insns, n * sizeof(*insns));
+	t->n = n;
 	return 0;
 }
 
-/* Line info of instructions that are no longer there would be refused. */
-static void cut_line_info(struct bpf_prog_load_opts *opts, size_t start)
-{
-	const char *info = opts->line_info;
-	__u32 n = 0;
-
-	while (n < opts->line_info_cnt &&
-	       ((const struct bpf_line_info *)(info + (size_t)n * opts->line_info_rec_size))
-			       ->insn_off <= start)
-		n++;
-	opts->line_info_cnt = n;
-}
-
 /*
- * libbpf's hook before a program is loaded: replaces the body of nsw_filter(),
- * the last function of the program, by the translated expression. Nothing
- * behind it moves, and calls to it stay as they are.
+ * libbpf's hook before a program is loaded, when maps and offsets are filled
+ * in: puts the filter where it belongs, and keeps a copy of the result for
+ * programs_instance().
  */
-static int splice_filter(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
+static int stitch(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
 {
-	const struct bpf_insn *insns = bpf_program__insns(prog);
-	size_t start = subprogram_start(insns, bpf_program__insn_cnt(prog));
-	_cleanup_free_ struct bpf_insn *out = NULL;
+	bool ingress = !strcmp(bpf_program__name(prog), "tc_ingress");
+	struct template *t = &under_way.p->templates[ingress ? HOOK_INGRESS : HOOK_EGRESS];
+	_cleanup_free_ struct bpf_insn *insns = NULL;
+	size_t n = 0;
+	int err;
 
+	(void)opts;
 	(void)cookie;
-	if (!splice.body)
-		return 0;
-	if (!start)
-		return -EINVAL;
-	out = calloc(start + splice.len, sizeof(*out));
-	if (!out)
-		return -ENOMEM;
-	memcpy(out, insns, start * sizeof(*out));
-	memcpy(out + start, splice.body, splice.len * sizeof(*out));
-	cut_line_info(opts, start);
-	return bpf_program__set_insns(prog, out, start + splice.len);
+	err = insns_with_filter(bpf_program__insns(prog), bpf_program__insn_cnt(prog),
+				under_way.o->filter, under_way.o->filter_len, &insns, &n);
+	if (!err)
+		err = keep(t, insns, n);
+	if (!err)
+		err = insns_set_tap(insns, n, 0);
+	return err ?: bpf_program__set_insns(prog, insns, n);
 }
 
 static size_t ring_size_for(uint64_t bytes)
@@ -168,13 +164,13 @@ static int explain(int code, struct err *e)
 
 static int register_handler(void)
 {
-	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = splice_filter);
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = stitch);
 	int handler;
 
-	if (splice.is_registered)
+	if (under_way.is_registered)
 		return 0;
 	handler = libbpf_register_prog_handler("tc/", BPF_PROG_TYPE_SCHED_CLS, 0, &opts);
-	splice.is_registered = handler >= 0;
+	under_way.is_registered = handler >= 0;
 	return handler < 0 ? handler : 0;
 }
 
@@ -184,14 +180,14 @@ static int load(struct programs *p, const struct programs_options *o, struct err
 
 	if (err)
 		return err_sys(e, err, "libbpf");
-	splice.body = o->filter;
-	splice.len = o->filter_len;
+	under_way.p = p;
+	under_way.o = o;
 	p->skel = nswatch_bpf__open();
 	if (!p->skel)
 		err = explain(-errno, e);
 	else if ((err = configure(p, o)) || (err = nswatch_bpf__load(p->skel)))
 		err = explain(err, e);
-	splice.body = NULL;
+	under_way.p = NULL;
 	return err;
 }
 
@@ -237,16 +233,45 @@ void programs_free(struct programs *p)
 	if (!p)
 		return;
 	programs_detach_processes(p);
+	free(p->templates[HOOK_INGRESS].insns);
+	free(p->templates[HOOK_EGRESS].insns);
 	if (p->counts)
 		munmap(p->counts, p->counts_size);
 	nswatch_bpf__destroy(p->skel);
 	free(p);
 }
 
-int programs_fd(const struct programs *p, enum programs_hook hook)
+static int shared_fd(const struct programs *p, enum programs_hook hook)
 {
-	return bpf_program__fd(hook == HOOK_INGRESS ? p->skel->progs.tc_ingress
-						    : p->skel->progs.tc_egress);
+	const struct nswatch_bpf *skel = p->skel;
+
+	return bpf_program__fd(hook == HOOK_INGRESS ? skel->progs.tc_ingress
+						    : skel->progs.tc_egress);
+}
+
+/*
+ * Knowing the tap saves a look-up that costs more than all else but the copy.
+ * A program takes a millisecond to load and some memory, so the many taps of a
+ * whole host share one.
+ */
+int programs_instance(const struct programs *p, enum programs_hook hook, const struct nsw_tap *tap)
+{
+	const struct template *t = &p->templates[hook];
+	uint32_t value = tap->id | (uint32_t)tap->flags << 16;
+	_cleanup_free_ struct bpf_insn *insns = NULL;
+	int fd;
+
+	if (tap->id > MAX_INSTANCES)
+		return fcntl(shared_fd(p, hook), F_DUPFD_CLOEXEC, 3);
+	insns = calloc(t->n, sizeof(*insns));
+	if (!insns)
+		return -ENOMEM;
+	memcpy(insns, t->insns, t->n * sizeof(*insns));
+	insns_set_tap(insns, t->n, value);
+	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS,
+			   hook == HOOK_INGRESS ? "tc_ingress" : "tc_egress", "GPL", insns, t->n,
+			   NULL);
+	return fd < 0 ? -errno : fd;
 }
 
 int programs_ring_fd(const struct programs *p)

@@ -18,12 +18,13 @@ struct bpf_insn;
 struct programs;
 
 struct programs_options {
-	uint32_t snaplen;	       /* bytes of a frame to keep */
-	uint64_t ring_bytes;	       /* packet ring; rounded up to a power of two */
-	uint32_t max_taps;	       /* ids 1..max_taps-1 can be used */
-	bool owners;		       /* records carry the socket's owner */
-	const struct bpf_insn *filter; /* body of the capture filter, or NULL: all match */
-	size_t filter_len;	       /* instructions */
+	uint32_t snaplen;    /* bytes of a frame to keep */
+	uint64_t ring_bytes; /* packet ring; rounded up to a power of two */
+	uint32_t max_taps;   /* ids 1..max_taps-1 can be used */
+	bool owners;	     /* records carry the socket's owner */
+	/* Body of the capture filter, to be inlined below INSNS_OWN_STACK, or NULL: all match. */
+	const struct bpf_insn *filter;
+	size_t filter_len; /* instructions */
 };
 
 enum programs_hook { HOOK_INGRESS, HOOK_EGRESS };
@@ -35,7 +36,8 @@ enum programs_hook { HOOK_INGRESS, HOOK_EGRESS };
 int programs_load(struct programs **out, const struct programs_options *o, struct err *e);
 void programs_free(struct programs *p);
 
-int programs_fd(const struct programs *p, enum programs_hook hook);
+/* A program for one direction of a tap: an fd, the caller's, or -errno. */
+int programs_instance(const struct programs *p, enum programs_hook hook, const struct nsw_tap *tap);
 int programs_ring_fd(const struct programs *p);
 int programs_attempts_fd(const struct programs *p);
 size_t programs_ring_size(const struct programs *p);

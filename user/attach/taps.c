@@ -177,6 +177,7 @@ static struct attachment *new_attachment(struct taps *t, const struct target *ta
 struct attach_call {
 	struct taps *t;
 	struct attachment *a;
+	const struct nsw_tap *key;
 	struct err *e;
 };
 
@@ -197,6 +198,18 @@ static bool wants(const struct taps *t, const struct attachment *a, enum program
 	}
 }
 
+/* The hook holds the program; our own descriptor is not needed after that. */
+static int attach_one(struct attach_call *c, enum programs_hook hook)
+{
+	struct attachment *a = c->a;
+	_cleanup_fd_ int prog = programs_instance(c->t->programs, hook, c->key);
+
+	if (prog < 0)
+		return err_sys(c->e, prog, "cannot load a program for %s", a->tap.ifname);
+	return hook_attach(&a->hooks[a->nr_hooks], a->tap.ifindex, hook, prog, &c->t->use_clsact,
+			   c->e);
+}
+
 /* Runs inside the interface's namespace. */
 static int attach_here(void *arg)
 {
@@ -209,8 +222,7 @@ static int attach_here(void *arg)
 
 		if (!wants(c->t, a, hook))
 			continue;
-		err = hook_attach(&a->hooks[a->nr_hooks], a->tap.ifindex, hook,
-				  programs_fd(c->t->programs, hook), &c->t->use_clsact, c->e);
+		err = attach_one(c, hook);
 		if (err)
 			return err;
 		a->nr_hooks++;
@@ -232,8 +244,8 @@ static int guard_hooks(struct taps *t, struct attachment *a, struct err *e)
 static int attach(struct taps *t, int nsfd, struct attachment *a, const struct site *s,
 		  struct err *e)
 {
-	struct attach_call call = { .t = t, .a = a, .e = e };
 	struct nsw_tap tap = { .id = (uint16_t)a->tap.id };
+	struct attach_call call = { .t = t, .a = a, .key = &tap, .e = e };
 	int err, guarded;
 
 	if (s->side == SIDE_HOST)
