@@ -72,7 +72,7 @@ def rounds_of(row, quick):
         return int(setting("ROUNDS"))
     if row.fixed:
         return 1 if quick else 3
-    return 3 if quick else 11
+    return 2 if quick else 11
 
 
 def split(value):
@@ -181,9 +181,10 @@ def print_result(result, columns):
 
 def profile(row, bench, known):
     """Where the time goes, on both cores, with nswatch and with tcpdump."""
-    if not shutil.which("perf") or row.measure not in rows.PROFILED:
+    wanted = setting("PROFILE", "0" if bench.quick else "1") != "0"
+    if not wanted or not shutil.which("perf") or row.measure not in rows.PROFILED:
         return []
-    paths = []
+    paths, quick = [], bench.quick
     for tool in tools_of(row, known):
         if tool.name not in ("nswatch", "tcpdump"):
             continue
@@ -191,13 +192,16 @@ def profile(row, bench, known):
         path = os.path.join(setting("OUT", "."), f"profile-{row.name}-{tool.name}.txt")
         bench.load_prefix = ("perf", "record", "-q", "-a", "-F", "999", "-e", "cpu-clock",
                              "-o", data, "--")
+        bench.quick = False
         try:
             row.measure(bench, row.setup, [tool])
         finally:
             bench.load_prefix = ()
+            bench.quick = quick
         with open(path, "w") as f:
             subprocess.run(["perf", "report", "--stdio", "-q", "-i", data, "--sort",
-                            "cpu,comm,dso,symbol", "--percent-limit", "0.5"], stdout=f,
+                            "cpu,comm,dso,symbol", "--percent-limit", "0.5", "--comms",
+                            "load," + os.path.basename(tool.command()[0])], stdout=f,
                            stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         os.unlink(data)
         paths.append(path)
@@ -218,9 +222,12 @@ def measure_rows(bench, known, quick):
     for row in chosen_rows():
         try:
             bench.arena.set_gro(row.measure in rows.WITH_GRO)
+            bench.offered = bench.arrived = 0
             for result in results_of(row, *collect(row, bench, known, quick)):
                 print_result(result, columns)
                 results.append(result)
+            if bench.arrived < 0.999 * bench.offered:
+                print(f"{'':9}the link took {bench.arrived} of {bench.offered} packets offered")
             if any("SHORT" in c["verdict"] for c in results[-1]["targets"]):
                 results[-1]["profiles"] = profile(row, bench, known)
                 for path in results[-1]["profiles"]:

@@ -19,6 +19,7 @@ from tools import Session, Settings, difference, switches
 
 FULL = 262144  # the tools' own default
 DNS_PORT = 53
+BURST = 2000  # packets: a millisecond and more, and several blocks' wake-ups
 
 
 class Target:
@@ -54,6 +55,7 @@ class Bench:
         self.params = params
         self.quick = quick
         self.load_prefix = ()
+        self.offered = self.arrived = 0  # over the XDP link, in this row
 
     def number(self, setup, key, default=0):
         value = self.params.get(key)
@@ -76,8 +78,16 @@ class Bench:
                   (("size", 64), ("flows", 1), ("rate", 0), ("every", 0),
                    ("rare_port", DNS_PORT))}
         fields["count"] = packets or self.packets(setup)
-        fields["bursts"] = min(20, fields["count"])
-        return self.arena.load(setup.get("load", "xdp"), self.load_prefix, **fields)
+        fields["bursts"] = max(1, min(1000, fields["count"] // BURST))
+        kind = setup.get("load", "xdp")
+        before = self.arena.received()
+        found = self.arena.load(kind, self.load_prefix, **fields)
+        if kind == "xdp":
+            # What the link could not take never was a packet to any tool.
+            self.offered += found["sent"]
+            found["sent"] = self.arena.received() - before
+            self.arrived += found["sent"]
+        return found
 
     def output_for(self, tool, setup):
         if setup.get("output") == "tmpfs":
@@ -99,11 +109,17 @@ def matching(bench, setup, sent):
     return sent
 
 
+def typical(bursts):
+    if os.environ.get("STAT") == "mean":
+        return sum(bursts) / len(bursts)
+    return stats.middle_mean(bursts)
+
+
 def added_ns(bench, setup, tools):
     """Time per packet with a capture, less the mean of the runs without one
-    right before and after it. The time of a run is the median of its bursts."""
+    right before and after it. The time of a run is that of its typical bursts."""
     def alone():
-        return stats.median(bench.run_load(setup)["ns"])
+        return typical(bench.run_load(setup)["ns"])
 
     values = {}
     before = alone()
@@ -113,7 +129,7 @@ def added_ns(bench, setup, tools):
             load = bench.run_load(setup)
         after = alone()
         expected = matching(bench, setup, load["sent"])
-        values[tool.name] = (stats.median(load["ns"]) - (before + after) / 2,
+        values[tool.name] = (typical(load["ns"]) - (before + after) / 2,
                              lost_share(session, expected) if expected else None)
         before = after
     return values
@@ -211,7 +227,6 @@ def throughput(bench, setup, tools):
         for tool in tools:
             with bench.session(tool, setup) as session:
                 rate = iperf(bench)
-                session.wait_quiet()
             total = session.captured + session.lost
             values[tool.name] = (rate, session.lost / total if total else None)
     finally:

@@ -15,6 +15,15 @@ def median(values):
     return (values[middle - 1] + values[middle]) / 2
 
 
+def middle_mean(values):
+    """Mean of the middle half: what interrupts a run for a moment does not
+    count, what happens all the time does."""
+    values = sorted(values)
+    cut = len(values) // 4
+    middle = values[cut:len(values) - cut]
+    return sum(middle) / len(middle)
+
+
 def ratio(ours, theirs):
     """(ratio of the medians, lower, upper bound) of two columns measured in the
     same rounds; None where it is none. The bounds are those of a percentile

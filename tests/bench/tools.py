@@ -33,7 +33,8 @@ class Tool:
     ready = None     # what stderr says when capturing has begun
     captured = None  # at the end; lost: the same
     lost = None
-    peer_of_itself = False
+    statuses = (0,)
+    tail = 0.2       # seconds until it has seen a packet, however few there are
 
     def __init__(self, name):
         self.name = name
@@ -56,6 +57,7 @@ class Tool:
 
 class Tcpdump(Tool):
     netns = WORKLOAD
+    tail = 1.2  # pcap_set_timeout(1000): the last block is handed over that late
     ready = r"listening on "
     captured = r"(\d+) packets? captured"
     lost = r"(\d+) packets? dropped by (?:kernel|interface)"
@@ -69,6 +71,7 @@ class Tcpdump(Tool):
 
 class Dumpcap(Tool):
     netns = WORKLOAD
+    tail = 0.5
     ready = r"^File: "
     captured = r"received/dropped on interface .*: (\d+)/"
     lost = r"received/dropped on interface .*: \d+/(\d+)"
@@ -82,6 +85,7 @@ class Dumpcap(Tool):
 
 class Tshark(Tool):
     netns = WORKLOAD
+    tail = 1.2
     ready = r"Capture started"
     captured = r"(\d+) packets? captured"
     lost = r"(\d+) packets? dropped"
@@ -94,8 +98,9 @@ class Tshark(Tool):
 class Nswatch(Tool):
     netns = None
     ready = r"watching "
-    captured = r"(\d+) captured"
-    lost = r"captured, (\d+) lost"
+    captured = r"(\d+) (?:written|captured(?!.* written))"
+    lost = r"captured, (\d+) lost(?:.* (\d+) lost in writing)?"
+    statuses = (0, 1)  # 1: not all that was captured could be written
 
     def __init__(self, name, path):
         super().__init__(name)
@@ -211,6 +216,7 @@ class Session:
     def wait_quiet(self, timeout=30):
         """Until it has worked off what it has got."""
         end = time.monotonic() + timeout
+        time.sleep(self.tool.tail)
         last = self.cpu()
         while time.monotonic() < end:
             time.sleep(0.15)
@@ -233,8 +239,9 @@ class Session:
 
     def _read_books(self):
         log = self._log()
-        counts = [re.search(pattern, log) for pattern in (self.tool.captured, self.tool.lost)]
-        if self.proc.returncode != 0 or not counts[0]:
+        captured = re.search(self.tool.captured, log)
+        lost = re.search(self.tool.lost, log)
+        if self.proc.returncode not in self.tool.statuses or not captured:
             self._fail(f"ended with status {self.proc.returncode}")
-        self.captured = int(counts[0].group(1))
-        self.lost = int(counts[1].group(1)) if counts[1] else 0
+        self.captured = int(captured.group(1))
+        self.lost = sum(int(n) for n in lost.groups() if n) if lost else 0

@@ -12,7 +12,7 @@
 
 #define UDP_SOURCE (14 + 20) /* Ethernet, IPv4 without options */
 #define FIRST_PORT 20000
-#define MAX_BURSTS 64
+#define MAX_BURSTS 1024
 #define SECOND	   1000000000ULL
 #define MAX_WAIT   (1 << 16) /* looks at the clock; some milliseconds */
 
