@@ -4,6 +4,7 @@
 # make asan       build .output/asan/nswatch with AddressSanitizer and UBSan
 # make check      run the unit tests (no root needed), under ASan and UBSan
 # make bpf-check run the tests that load BPF programs (root)
+# make bench      measure against tcpdump, dumpcap, tshark (root); see tests/bench/README
 # make lint       clang-format, clang-tidy, cppcheck
 # make install    PREFIX=/usr/local DESTDIR=
 #
@@ -108,6 +109,30 @@ $(OUT)/bpf/%: $(OUT)/asan/tests/bpf/%.o $(LIBSRCS:%.c=$(OUT)/asan/%.o)
 
 bpf-check: $(BPFTESTBINS)
 	$(Q)status=0; for t in $^; do printf '%s\n' "== $$t"; $$t || status=1; done; exit $$status
+
+# --- bench -----------------------------------------------------------------
+
+$(OUT)/bench/xdp.bpf.o: tests/bench/xdp.bpf.c
+	$(say) BPF $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 -Wall -Werror \
+		-idirafter /usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
+
+$(OUT)/bench/xdp.skel.h: $(OUT)/bench/xdp.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name xdp_bpf > $@
+
+BENCHSRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
+
+$(BENCHSRCS:%.c=$(OUT)/obj/%.o): $(OUT)/bench/xdp.skel.h
+
+$(OUT)/bench/load: $(BENCHSRCS:%.c=$(OUT)/obj/%.o)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# ROWS=1,4 ROUNDS=5 QUICK=1 and the rest: tests/bench/README
+bench: nswatch $(OUT)/bench/load
+	$(Q)LOAD=$(OUT)/bench/load OUT=$(OUT)/bench /usr/bin/python3 tests/bench/bench.py
 
 # --- lint ------------------------------------------------------------------
 
