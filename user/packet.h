@@ -13,6 +13,9 @@
 
 #define TARGET_NAME_LEN 128
 
+/* For time_digits: whole seconds. */
+#define TIME_DIGITS_NONE UINT8_MAX
+
 enum tap_side { SIDE_INSIDE, SIDE_HOST };
 
 enum direction { DIR_UNKNOWN, DIR_IN, DIR_OUT }; /* from the container's point of view */
@@ -26,6 +29,7 @@ struct tap {
 	enum tap_side side;
 	int dlt; /* libpcap DLT_ value; live taps are always DLT_EN10MB */
 	bool is_loopback;
+	uint8_t time_digits;	      /* of the second's fraction that the source has; 0 is 9 */
 	char target[TARGET_NAME_LEN]; /* "php"; empty for a file; untrusted bytes */
 	char ifname[IFNAMSIZ];	      /* untrusted bytes */
 };

@@ -34,7 +34,7 @@ static void check_offsets(const struct frame *f)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct text_options o = { .time_digits = 9, .show_tap = true, .color = true };
+	static const struct text_options o = { .show_tap = true, .color = true };
 	static const struct tap tap = { .id = 1, .target = "a\nb", .ifname = "eth\0330" };
 	static struct packet p = { .tap = &tap };
 	static struct text *t;

@@ -147,12 +147,13 @@ int reader_filter(struct reader *r, const char *expr, struct err *e)
 	return 0;
 }
 
-/* Seconds are unsigned in a pcap file; libpcap makes those after 2038 negative. */
+/* The packets of a pcapng file may differ in resolution. Seconds are unsigned in a
+ * pcap file; libpcap makes those after 2038 negative. */
 static int64_t packet_time(struct reader *r, const struct timeval *tv)
 {
 	int64_t ns;
 
-	if (source_packet_time(r->source, &ns))
+	if (source_packet_time(r->source, &ns, &r->tap.time_digits))
 		return ns;
 	return (int64_t)(uint32_t)tv->tv_sec * NS_PER_S + tv->tv_usec; /* tv_usec holds ns */
 }

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "nswatch/record.h"
+#include "packet.h"
 #include "util/cleanup.h"
 
 #define BUFFER_BYTES 65536
@@ -55,6 +56,7 @@ enum { OPT_TSRESOL = 9, OPT_TSOFFSET = 14 };
 struct interface {
 	uint64_t units; /* per second; 0: unknown */
 	int64_t offset; /* s */
+	uint8_t digits; /* see struct tap */
 };
 
 enum kind { KIND_UNKNOWN, KIND_PCAP, KIND_PCAPNG, KIND_OTHER };
@@ -66,6 +68,7 @@ struct source {
 
 	enum kind kind;
 	bool swapped;	/* the other byte order than ours */
+	uint8_t digits; /* of a pcap file; see struct tap */
 	uint64_t at;	/* bytes of this file header or block that have passed */
 	uint32_t total; /* length of this block; 0: not known yet */
 	uint8_t prefix[BLOCK_PREFIX];
@@ -76,6 +79,7 @@ struct source {
 	struct {
 		int64_t time;
 		bool known;
+		uint8_t digits;
 	} queue[QUEUE_LEN]; /* of packets that passed and were not returned yet */
 	unsigned int queue_head;
 	unsigned int queue_len;
@@ -112,6 +116,23 @@ static uint64_t units_of(uint8_t resolution)
 	return units;
 }
 
+/*
+ * The digits that a time in these units is worth, as tshark rounds them: those of
+ * milli-, micro- and nanoseconds beyond two.
+ */
+static uint8_t digits_of(uint64_t units)
+{
+	unsigned int digits = 0;
+
+	while (units >= 10 && digits < 9) {
+		units /= 10;
+		digits++;
+	}
+	if (!digits)
+		return units ? TIME_DIGITS_NONE : 0;
+	return digits < 3 ? (uint8_t)digits : (uint8_t)(digits / 3 * 3);
+}
+
 /* What the options of an interface say about time; the default is 10^-6 s. */
 static struct interface read_interface(const struct source *s)
 {
@@ -132,6 +153,7 @@ static struct interface read_interface(const struct source *s)
 		}
 		off += 4 + ((len + 3u) & ~3u);
 	}
+	i.digits = digits_of(i.units);
 	return i;
 }
 
@@ -175,6 +197,7 @@ static void add_packet(struct source *s, uint32_t interface, uint32_t high, uint
 		return;
 	}
 	s->queue_len++;
+	s->queue[tail].digits = interface < s->nr_interfaces ? s->interfaces[interface].digits : 0;
 	s->queue[tail].known =
 		to_ns(s, interface, (uint64_t)high << 32 | low, &s->queue[tail].time);
 }
@@ -234,11 +257,12 @@ static void find_kind(struct source *s)
 	static const struct {
 		uint32_t magic;
 		enum kind kind;
+		uint8_t digits;
 	} magics[] = {
-		{ 0xa1b2c3d4, KIND_PCAP },
-		{ 0xa1b23c4d, KIND_PCAP },
-		{ 0xa1b2cd34, KIND_PCAP },
-		{ BLOCK_SECTION, KIND_PCAPNG },
+		{ 0xa1b2c3d4, KIND_PCAP, 6 },
+		{ 0xa1b23c4d, KIND_PCAP, 9 },
+		{ 0xa1b2cd34, KIND_PCAP, 6 },
+		{ BLOCK_SECTION, KIND_PCAPNG, 0 },
 	};
 	size_t i;
 	int order;
@@ -250,6 +274,7 @@ static void find_kind(struct source *s)
 			if (get32(s, 0) != magics[i].magic)
 				continue;
 			s->kind = magics[i].kind;
+			s->digits = magics[i].digits;
 			return;
 		}
 }
@@ -379,14 +404,16 @@ int source_fd(const struct source *s)
 	return s->fd;
 }
 
-bool source_packet_time(struct source *s, int64_t *ns)
+bool source_packet_time(struct source *s, int64_t *ns, uint8_t *digits)
 {
 	unsigned int head = s->queue_head;
 
+	*digits = s->digits;
 	if (!s->queue_len)
 		return false;
 	s->queue_head = (head + 1) % QUEUE_LEN;
 	s->queue_len--;
 	*ns = s->queue[head].time;
+	*digits = s->queue[head].digits;
 	return s->queue[head].known;
 }

@@ -19,7 +19,7 @@ int source_fd(const struct source *s);
 
 /* The time of the next packet, ns since the Unix epoch: to be called once for each
  * that libpcap returns. False where libpcap's own is all there is: not a pcapng
- * file, or no time in the block. */
-bool source_packet_time(struct source *s, int64_t *ns);
+ * file, or no time in the block. digits: as time_digits of struct tap, always set. */
+bool source_packet_time(struct source *s, int64_t *ns, uint8_t *digits);
 
 #endif

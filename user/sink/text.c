@@ -53,8 +53,6 @@ struct text *text_new(const struct text_options *o)
 	if (!t)
 		return NULL;
 	t->o = *o;
-	if (!t->o.time_digits || t->o.time_digits > MAX_DIGITS)
-		t->o.time_digits = 6;
 	t->clock_second = -1;
 	t->tcp = tcp_track_new(MAX_FLOWS, MAX_PAYLOAD);
 	t->echo = echo_track_new(MAX_ECHOS);
@@ -230,24 +228,33 @@ struct cursor line_cursor(const struct line *l, uint32_t off, uint32_t len)
 
 /* --- time ------------------------------------------------------------------ */
 
-static void put_fraction(const struct text *t, struct strbuf *b, uint32_t ns)
+static unsigned int digits_of(const struct tap *tap)
+{
+	if (tap->time_digits == TIME_DIGITS_NONE)
+		return 0;
+	return tap->time_digits ?: MAX_DIGITS;
+}
+
+static void put_fraction(struct strbuf *b, uint32_t ns, unsigned int digits)
 {
 	unsigned int i;
 
-	for (i = t->o.time_digits; i < MAX_DIGITS; i++)
+	if (!digits)
+		return;
+	for (i = digits; i < MAX_DIGITS; i++)
 		ns /= 10;
 	strbuf_putc(b, '.');
-	put_digits(b, ns, t->o.time_digits);
+	put_digits(b, ns, digits);
 }
 
-static void put_seconds(const struct text *t, struct strbuf *b, int64_t ns)
+static void put_seconds(struct strbuf *b, int64_t ns, unsigned int digits)
 {
 	uint64_t v = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
 
-	if (ns < 0)
+	if (ns < 0 && (digits || v >= NS))
 		strbuf_putc(b, '-');
 	strbuf_u64(b, v / NS);
-	put_fraction(t, b, (uint32_t)(v % NS));
+	put_fraction(b, (uint32_t)(v % NS), digits);
 }
 
 /* Renders the time of day, and the date; a second's packets share the text. */
@@ -280,9 +287,9 @@ static void set_clock(struct text *t, time_t second, bool utc, bool date)
 	t->clock_second = second;
 }
 
-static void put_clock(struct text *t, struct strbuf *b, int64_t time, bool utc, bool date)
+static void put_clock(struct text *t, struct strbuf *b, const struct packet *p, bool utc, bool date)
 {
-	int64_t second = time / NS, ns = time % NS;
+	int64_t second = p->time / NS, ns = p->time % NS;
 
 	if (ns < 0) {
 		ns += NS;
@@ -290,20 +297,22 @@ static void put_clock(struct text *t, struct strbuf *b, int64_t time, bool utc, 
 	}
 	set_clock(t, (time_t)second, utc, date);
 	strbuf_put(b, t->clock, t->clock_len);
-	put_fraction(t, b, (uint32_t)ns);
+	put_fraction(b, (uint32_t)ns, digits_of(p->tap));
 }
 
-static void put_time(struct text *t, struct strbuf *b, int64_t time)
+static void put_time(struct text *t, struct strbuf *b, const struct packet *p)
 {
+	unsigned int digits = digits_of(p->tap);
+
 	switch (t->o.time_format) {
-	case TIME_RELATIVE: put_seconds(t, b, time - t->first); break;
+	case TIME_RELATIVE: put_seconds(b, p->time - t->first, digits); break;
 	case TIME_DELTA:
-	case TIME_DELTA_SHOWN: put_seconds(t, b, t->has_last ? time - t->last : 0); break;
-	case TIME_EPOCH: put_seconds(t, b, time); break;
-	case TIME_ABSOLUTE: put_clock(t, b, time, false, false); break;
-	case TIME_ABSOLUTE_DATE: put_clock(t, b, time, false, true); break;
-	case TIME_UTC_CLOCK: put_clock(t, b, time, true, false); break;
-	case TIME_UTC_DATE: put_clock(t, b, time, true, true); break;
+	case TIME_DELTA_SHOWN: put_seconds(b, t->has_last ? p->time - t->last : 0, digits); break;
+	case TIME_EPOCH: put_seconds(b, p->time, digits); break;
+	case TIME_ABSOLUTE: put_clock(t, b, p, false, false); break;
+	case TIME_ABSOLUTE_DATE: put_clock(t, b, p, false, true); break;
+	case TIME_UTC_CLOCK: put_clock(t, b, p, true, false); break;
+	case TIME_UTC_DATE: put_clock(t, b, p, true, true); break;
 	}
 }
 
@@ -354,14 +363,14 @@ static void put_columns(struct text *t, const struct line *l, const struct frame
 {
 	size_t from;
 
-	if (t->o.show_tap && l->p->tap)
+	if (t->o.show_tap)
 		put_tap(b, l->p->tap);
 	from = b->len;
 	strbuf_u64(b, l->p->number);
 	align_right(b, from, 5);
 	strbuf_putc(b, ' ');
 	from = b->len;
-	put_time(t, b, l->p->time);
+	put_time(t, b, l->p);
 	align_right(b, from, 10);
 	strbuf_putc(b, ' ');
 	put_addresses(b, f);

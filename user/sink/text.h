@@ -12,8 +12,7 @@
 
 struct text_options {
 	enum time_format time_format;
-	unsigned int time_digits; /* of the second's fraction: 6, or 9 for nanoseconds; 0 is 6 */
-	bool show_tap;		  /* a first column "php/eth0" */
+	bool show_tap; /* a first column "php/eth0" */
 	bool color;
 };
 
