@@ -22,6 +22,7 @@ struct run {
 	struct pipeline *pipeline;
 	struct identity identity;
 	int64_t last; /* time of the latest packet */
+	bool is_usage_error;
 };
 
 /* Files after the first cannot be opened once sealed; so they are refused. */
@@ -43,6 +44,7 @@ static int start(struct run *r, struct err *e)
 	int keep[2] = { -1, -1 };
 	int err = check_usage(r->o, e);
 
+	r->is_usage_error = err != 0;
 	if (err)
 		return err;
 	r->reader = reader_open(r->o->read_file, e);
@@ -50,6 +52,7 @@ static int start(struct run *r, struct err *e)
 		return e->code;
 	if (r->o->filter)
 		err = reader_filter(r->reader, r->o->filter, e);
+	r->is_usage_error = err != 0;
 	if (!err && (r->o->print || r->o->dns || !r->o->write_file))
 		err = reader_check_link(r->reader, e);
 	if (!err && r->o->write_file) {
@@ -106,5 +109,7 @@ int read_main(const struct options *o)
 	}
 	pipeline_free(r.pipeline);
 	reader_free(r.reader);
+	if (r.is_usage_error)
+		return EXIT_USAGE;
 	return err ? 1 : 0;
 }

@@ -249,9 +249,12 @@ static void put_fraction(struct strbuf *b, uint32_t ns, unsigned int digits)
 
 static void put_seconds(struct strbuf *b, int64_t ns, unsigned int digits)
 {
-	uint64_t v = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
+	uint64_t v = ns < 0 ? -(uint64_t)ns : (uint64_t)ns, unit = 1;
+	unsigned int i;
 
-	if (ns < 0 && (digits || v >= NS))
+	for (i = digits; i < MAX_DIGITS; i++)
+		unit *= 10;
+	if (ns < 0 && v >= unit)
 		strbuf_putc(b, '-');
 	strbuf_u64(b, v / NS);
 	put_fraction(b, (uint32_t)(v % NS), digits);

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`nswatch -r` on captures that others made, against tshark and editcap."""
+
+import os
+import re
+import struct
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab import ROOT
+from watching import NSWATCH
+
+CORPUS = os.path.join(ROOT, "..", "shared", "corpus", "captures")
+FILES = sorted(os.listdir(CORPUS)) if os.path.isdir(CORPUS) else []
+
+# What decode/ knows, and what tshark needs below and beside it.
+KNOWN = re.compile(
+    r"(frame|eth|ethertype|vlan|ieee8021ad|arp|ip|ipv6|icmp|icmpv6|tcp|udp|dns|mdns"
+    r"|llmnr|data|llc|sll|null|raw|file-pcap.*|_ws[.].*|(tcp|ip)[.]options.*|ipv6[.].*)$")
+# The only differences: names from databases that nswatch does not carry.
+UNNAMED = (", OUI 0x", "SSAP NetWare (unofficial?)")
+
+FORMATS = ["a", "ad", "d", "dd", "e", "r", "u", "ud"]
+
+pytestmark = pytest.mark.skipif(not FILES, reason="no ../shared/corpus/captures here")
+
+
+def run(*cmd, **kw):
+    kw = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, **kw}
+    return subprocess.run(cmd, stdout=subprocess.PIPE, check=False, timeout=60, **kw)
+
+
+def nswatch(*args, **kw):
+    return run(NSWATCH, "-n", *args, **kw)
+
+
+def tshark(*args, **kw):
+    return run("tshark", "-n", *args, **kw).stdout
+
+
+def in_parallel(function, items):
+    """{item: function(item)}; a tshark takes a third of a second to start."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(items, pool.map(function, items)))
+
+
+def capture(name):
+    return os.path.join(CORPUS, name)
+
+
+@pytest.fixture(scope="module")
+def reduced(tmp_path_factory):
+    """A profile of tshark without the dissectors that nswatch has not, so that
+    it prints the line of the innermost protocol that both know."""
+    profile = tmp_path_factory.mktemp("profile")
+    names = [line.split("\t")[2] for line in
+             run("tshark", "-G", "protocols").stdout.decode().splitlines()]
+    assert len(names) > 1000
+    (profile / "disabled_protos").write_text(
+        "".join(f"{n}\n" for n in names if not KNOWN.match(n)))
+    return {**os.environ, "WIRESHARK_CONFIG_DIR": str(profile)}
+
+
+@pytest.fixture(scope="module")
+def reduced_text(reduced):
+    return in_parallel(lambda name: tshark("-r", capture(name), env=reduced), FILES)
+
+
+@pytest.fixture(scope="module")
+def plain_text():
+    """The text of the files in which tshark finds our protocols alone."""
+    def text(name):
+        out = tshark("-r", capture(name), "-z", "io,phs").decode()
+        text, _, tree = out.partition("\n" + "=" * 67)
+        protocols = re.findall(r"^ *([\w.-]+) +frames:", tree, re.M)
+        assert protocols
+        ours = all(map(KNOWN.match, protocols)) and " MPTCP " not in text
+        return text if ours else None
+
+    texts = in_parallel(text, FILES)
+    return {name: text for name, text in texts.items() if text}
+
+
+def assert_same_lines(got, want):
+    got, want = got.decode().splitlines(), want.decode().splitlines()
+    assert len(got) == len(want)
+    assert [g for g, w in zip(got, want) if not any(u in w for u in UNNAMED)] == \
+        [w for w in want if not any(u in w for u in UNNAMED)]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_text(name, reduced_text):
+    done = nswatch("-r", capture(name))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert_same_lines(done.stdout, reduced_text[name])
+
+
+def test_text_of_an_untouched_tshark(plain_text):
+    assert len(plain_text) > 10
+    for name, text in plain_text.items():
+        assert nswatch("-r", capture(name)).stdout.decode() == text, name
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_time_formats(form, reduced):
+    env = {**reduced, "TZ": "Asia/Kathmandu"}
+    for name in ("edns-opts.pcap", "erspan-type-i-4.pcap"):
+        assert_same_lines(nswatch("-t", form, "-r", capture(name), env=env).stdout,
+                          tshark("-t", form, "-r", capture(name), env=env))
+
+
+# Resolutions of time
+
+ARP = bytes.fromhex("ffffffffffff0200000000010806000108000604000102000000000" "1"
+                    "0a00000100000000000" "00a000002")
+
+
+def block(kind, body):
+    body += bytes(-len(body) % 4)
+    length = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + length + body + length
+
+
+def section():
+    return block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+
+
+def interface(resolution):
+    option = b"" if resolution is None else struct.pack("<HHB7x", 9, 1, resolution)
+    return block(1, struct.pack("<HHI", 1, 0, 0) + option)
+
+
+def packet(number, resolution, ns):
+    resolution = 6 if resolution is None else resolution
+    units = 2 ** (resolution & 0x7F) if resolution & 0x80 else 10 ** resolution
+    time = ns * units // 10 ** 9
+    return block(6, struct.pack("<IIIII", number, time >> 32, time & 0xFFFFFFFF,
+                                len(ARP), len(ARP)) + ARP)
+
+
+def timed(resolutions, *times):
+    """Interfaces of these resolutions, each with a packet at each time."""
+    data = section() + b"".join(map(interface, resolutions))
+    for time in times:
+        for number, resolution in enumerate(resolutions):
+            data += packet(number, resolution, time)
+    return data
+
+
+START = 1700000000 * 10 ** 9
+TIMES = [START + ns for ns in (123456789, 1987654321, 123456389, -876543212)]
+RESOLUTIONS = [None, *range(11), 0x80, 0x83, 0x84, 0x86, 0x87, 0x89, 0x8A, 0x90, 0x93,
+               0x94, 0x9D, 0x9E, 0xA0]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_digits_of_each_interface(form, tmp_path):
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(timed(RESOLUTIONS, *TIMES))
+    assert nswatch("-t", form, "-r", path).stdout == tshark("-t", form, "-r", path)
+
+
+def test_digits_begin_anew_with_a_section(tmp_path):
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(timed([9, 3], *TIMES) + timed([6, 0], *TIMES))
+    assert nswatch("-r", path).stdout == tshark("-r", path)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("magic", [0xA1B2C3D4, 0xA1B23C4D])
+def test_digits_of_pcap(magic, order, tmp_path):
+    path = tmp_path / "x.pcap"
+    data = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 262144, 1)
+    for i in range(3):
+        data += struct.pack(order + "IIII", 1700000000 + i, 99999 * i, len(ARP), len(ARP))
+        data += ARP
+    path.write_bytes(data)
+    assert nswatch("-r", path).stdout == tshark("-r", path)
+
+
+# Copying and choosing
+
+def records(path):
+    """The packets with their times, as editcap understands the file."""
+    done = run("editcap", "-F", "nsecpcap", path, "-")
+    assert done.returncode == 0, done.stderr
+    return done.stdout[24:]
+
+
+@pytest.mark.parametrize("fmt", ["pcapng", "pcap"])
+def test_copy(fmt, tmp_path):
+    def copies(name):
+        out = tmp_path / name
+        done = nswatch("-r", capture(name), "-F", fmt, "-w", out)
+        if (done.returncode, done.stdout, done.stderr) != (0, b"", b""):
+            return done
+        return records(out) == records(capture(name)) or "packets differ"
+
+    results = in_parallel(copies, FILES)
+    assert {n: r for n, r in results.items() if r is not True} == {}
+
+
+@pytest.mark.parametrize("fmt", ["pcapng", "pcap"])
+def test_copy_opens_clean(fmt, tmp_path):
+    out = tmp_path / "x"
+    assert nswatch("-r", capture("dns_udp.pcap"), "-F", fmt, "-w", out).returncode == 0
+    info = run("capinfos", "-Mt", out)
+    assert info.returncode == 0 and info.stderr == b""
+    assert fmt.encode() in info.stdout.splitlines()[1]
+
+
+def test_through_pipes(reduced_text):
+    name = "dns_udp.pcap"
+    with open(capture(name), "rb") as f:
+        assert nswatch("-r", "-", stdin=f).stdout == reduced_text[name]
+    for fmt in ("pcapng", "pcap"):
+        with open(capture(name), "rb") as f:
+            copy = nswatch("-r", "-", "-F", fmt, "-w", "-", stdin=f).stdout
+        # pcap has nanoseconds in ours, so the text has more digits
+        lines = nswatch("-t", "e", "-r", "-", input=copy, stdin=None).stdout
+        assert lines == run("tshark", "-n", "-t", "e", "-r", "-", input=copy,
+                            stdin=None).stdout
+
+
+@pytest.mark.parametrize("count", [1, 3, 100000])
+def test_count(count, reduced_text):
+    name = "edns-opts.pcap"
+    whole = reduced_text[name].splitlines(keepends=True)
+    done = nswatch("-c", str(count), "-r", capture(name))
+    assert done.returncode == 0 and len(whole) > 3
+    assert done.stdout == b"".join(whole[:count])
+
+
+def count_records(pcap):
+    count, at = 0, 24
+    while at < len(pcap):
+        at += 16 + struct.unpack_from("<I", pcap, at + 8)[0]
+        count += 1
+    return count
+
+
+@pytest.mark.parametrize("expr", ["udp port 53", "tcp", "not ip", "arp or icmp6",
+                                  "greater 200", "ip[8] > 64", "vlan"])
+def test_filter(expr, reduced_text):
+    """libpcap's choice, with the numbers of the whole file."""
+    for name in FILES[::3]:
+        kept = run("tcpdump", "-n", "-t", "-r", capture(name), "-w", "-", expr).stdout
+        shown = nswatch("-r", capture(name), *expr.split()).stdout.splitlines()
+        assert len(shown) == count_records(kept), name
+        numbers = [int(line.split()[0]) for line in shown]
+        assert numbers == sorted(set(numbers))
+        assert all(n <= reduced_text[name].count(b"\n") for n in numbers)
+
+
+@pytest.mark.parametrize("expr", ["udp prot 53", "port", "host", "((ip", "ip[99999999999]",
+                                  "vlan and and tcp"])
+def test_wrong_filter(expr):
+    why = run("tcpdump", "-n", "-r", capture("dns_udp.pcap"), expr).stderr.decode()
+    why = why.splitlines()[-1].removeprefix("tcpdump: ")
+    done = nswatch("-r", capture("dns_udp.pcap"), expr)
+    assert done.returncode == 2 and done.stdout == b""
+    lines = done.stderr.decode().splitlines()
+    assert len([line for line in lines if not line.startswith("  try:")]) == 1
+    assert why in lines[0]
+
+
+@pytest.mark.parametrize("options", [[], ["-w"], ["--dns"]])
+def test_truncated(options, tmp_path, reduced_text):
+    data = open(capture("dns_udp.pcap"), "rb").read()
+    path, out = tmp_path / "cut.pcap", tmp_path / "out"
+    path.write_bytes(data[:-5])
+    done = nswatch("-r", path, *options, *([out] if "-w" in options else []))
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 1 and len(lines) == 1
+    assert lines[0].startswith(f"nswatch: {path}: cut short in the middle of packet ")
+    whole = reduced_text["dns_udp.pcap"].splitlines(keepends=True)[:-1]
+    if not options:
+        assert done.stdout == b"".join(whole)
+    elif "-w" in options:
+        assert tshark("-r", out).count(b"\n") == len(whole)
