@@ -138,17 +138,21 @@ bench: nswatch $(OUT)/bench/load
 
 CSRC := $(wildcard user/*.[ch] user/*/*.[ch] include/nswatch/*.h bpf/*.[ch] tests/*/*.[ch])
 
+# The skeleton is generated code: its header counts as one of the system. Fewer
+# nodes than the default leave the analyzer a fifth of the time it takes else.
+TIDYCF = -Xclang -analyzer-config -Xclang max-nodes=50000 -std=gnu11 $(DEFS) $(patsubst -I$(OUT),-isystem $(OUT),$(INCS))
+
 lint: skeleton
 	$(say) FORMAT
 	$(Q)clang-format --dry-run --Werror $(CSRC)
 	$(say) TIDY
-	$(Q)clang-tidy --quiet --warnings-as-errors='*' $(SRCS) -- \
-		-std=gnu11 $(DEFS) $(INCS) 2>/dev/null
+	$(Q)printf '%s\n' $(SRCS) | xargs -P "$$(nproc)" -I{} \
+		clang-tidy --quiet --warnings-as-errors='*' {} -- $(TIDYCF) 2>/dev/null
 	$(say) CPPCHECK
-	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+	$(Q)cppcheck --quiet -j "$$(nproc)" --std=c11 --error-exitcode=1 --inline-suppr \
 		--enable=warning,portability --suppress=missingIncludeSystem \
 		--suppress=normalCheckLevelMaxBranches --suppress=unmatchedSuppression \
-		-Iinclude -Iuser -D_GNU_SOURCE user
+		-Iinclude -Iuser -D_GNU_SOURCE '-DLIBBPF_OPTS(t,n,...)=struct t n = { __VA_ARGS__ }' user
 
 format:
 	clang-format -i $(CSRC)

@@ -221,7 +221,7 @@ static int make_sockets(int loader[2], int collector[2], struct err *e)
 
 static int fork_collector(struct loader *l, struct err *e)
 {
-	int mine[2], its[2];
+	int mine[2] = { -1, -1 }, its[2] = { -1, -1 };
 	int err = make_sockets(mine, its, e);
 
 	if (err)

@@ -607,9 +607,9 @@ static void lo_down_text(struct dns_finding *f, const struct rule_input *in)
 	ipaddr_put(&b, &in->server);
 	strbuf_puts(&b, ", a loopback address, and lo is down in this network namespace. ");
 	/* One that was up before keeps its address: then a packet is made, and dropped. */
-	strbuf_puts(&b, in->event & AFTER_QUERY ?
-				"What is sent there is dropped." :
-				"The query fails in the socket call; no packet ever exists.");
+	strbuf_puts(&b, in->event & AFTER_QUERY
+				? "What is sent there is dropped."
+				: "The query fails in the socket call; no packet ever exists.");
 	if (!listening(in->facts, &in->server))
 		strbuf_puts(&b,
 			    " With lo up it would still fail: nothing in this namespace listens "

@@ -208,7 +208,7 @@ static bool buffer_reserve(struct tcp_table *t, struct stream *s, uint32_t need)
 	uint32_t size = s->size ? s->size : MIN_BUFFER;
 	uint8_t *buf;
 
-	if (need <= s->size)
+	if (s->buf && need <= s->size)
 		return true;
 	while (size < need)
 		size *= 2;

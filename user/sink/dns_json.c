@@ -366,7 +366,7 @@ static void put_latency(struct strbuf *b, const struct dns_latency *l)
 
 static void put_rcodes(struct strbuf *b, const struct dns_server_summary *s)
 {
-	uint16_t i;
+	unsigned int i;
 
 	key(b, "rcodes");
 	strbuf_putc(b, '{');
@@ -377,7 +377,7 @@ static void put_rcodes(struct strbuf *b, const struct dns_server_summary *s)
 		if (!s->rcode[i])
 			continue;
 		strbuf_init(&name, text, sizeof(text));
-		dns_rcode_put(&name, i);
+		dns_rcode_put(&name, (uint16_t)i);
 		put_u64(b, text, s->rcode[i]);
 	}
 	strbuf_putc(b, '}');

@@ -510,7 +510,7 @@ static void put_right(struct out *o, unsigned int end, const char *text, enum co
 static void put_rcodes(struct out *o, const struct dns_server_summary *s)
 {
 	bool first = true;
-	uint16_t i;
+	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(s->rcode); i++) {
 		char name[32], text[64];
@@ -519,7 +519,7 @@ static void put_rcodes(struct out *o, const struct dns_server_summary *s)
 		if (!s->rcode[i])
 			continue;
 		strbuf_init(&b, name, sizeof(name));
-		dns_rcode_put(&b, i);
+		dns_rcode_put(&b, (uint16_t)i);
 		snprintf(text, sizeof(text), "%s%s %llu", first ? "  " : ", ", name,
 			 (unsigned long long)s->rcode[i]);
 		put(o, text, i && i != DNS_R_NXDOMAIN ? RED : DIM);
