@@ -25,11 +25,12 @@ class Terminal:
     def _tmux(self, *args, **kw):
         return self.lab.run(["tmux", "-S", self.socket, *args], **kw)
 
-    def screen(self, colour=False):
-        """The lines shown; with colour: and the escapes that paint them."""
-        more = ["-e"] if colour else []
+    def screen(self, colour=False, joined=False):
+        """The lines shown; with colour: and the escapes that paint them;
+        joined: those that the terminal wrapped in one."""
+        more = (["-e"] if colour else []) + (["-J"] if joined else [])
         text = self._tmux("capture-pane", "-p", "-S", "-200", *more).stdout
-        return text.rstrip("\n").split("\n")
+        return [line.rstrip() for line in text.rstrip("\n").split("\n")]
 
     def wait_for(self, pattern):
         return wait_for(pattern, lambda: re.search(
@@ -92,6 +93,35 @@ def test_help(lab, terminal, columns):
 def test_version(lab):
     result = Watch(lab, ["--version"], attach=False).wait()
     assert result.status == 0 and re.match(r"nswatch \d+\.\d+", result.out)
+
+
+def words_of(lines):
+    return {word for line in lines for word in line.split()}
+
+
+@WIDTHS
+def test_nothing_is_cut_at_the_edge(php, terminal, watch, columns):
+    """No line is wrapped by the terminal: what tmux shows as lines, continued
+    ones joined or not, is the same, and no word is there in halves."""
+    t = terminal(columns, "netns:php", "--dns")
+    w = watch("netns:php", "--dns", "-l")
+    t.wait_for("nswatch: watching php")
+    php.run(LOOKUP, check=False)
+    t.wait_for("systemctl restart systemd-resolved")
+    t.keys("C-c")
+    assert t.status() == 0
+    w.stop()
+    screen = t.screen()
+    assert screen == t.screen(joined=True)
+    finding = w.out.split(" STUB-DEAD in php\n")[1].split("\n\n")[0]
+    assert set(finding.split()) <= words_of(screen)
+    # The command that the fix consists of is still one when it is pasted.
+    shown = "\n".join(screen)
+    command = re.findall(r"^ +(mkdir -p /etc/systemd.*(?:\n.*)*?"
+                         r"systemctl restart systemd-resolved)$", shown, re.M)[-1]
+    pasted = shlex.split(command.replace("\\\n", " "))
+    wanted = re.search(r"^ +(mkdir -p /etc/systemd.*)$", finding, re.M).group(1)
+    assert pasted == shlex.split(wanted)
 
 
 @WIDTHS
