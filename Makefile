@@ -150,7 +150,7 @@ lint: skeleton
 		--suppress=normalCheckLevelMaxBranches --suppress=unmatchedSuppression \
 		-Iinclude -Iuser -D_GNU_SOURCE user
 	$(say) VMLINUX
-	$(Q)if [ -r /sys/kernel/btf/vmlinux ] && [ -x "$(BPFTOOL)" ]; then \
+	$(Q)if [ -r /sys/kernel/btf/vmlinux ] && command -v $(BPFTOOL) >/dev/null; then \
 		tools/gen-vmlinux --check; \
 	else echo "  vmlinux.h not checked: no BTF or no bpftool here"; fi
 
