@@ -95,7 +95,7 @@ static void shorten(char *s, unsigned int max, const struct dns_text_style *styl
 }
 
 /* Where the columns of a transaction's line begin, by the terminal's width. In a small one
- * the client is its interface alone, and "eth0\u2192192.0.2.1" one column. */
+ * the client is its interface alone, or its target, and "eth0\u2192192.0.2.1" one column. */
 struct layout {
 	unsigned int width; /* for terminals of at least this */
 	unsigned int process, client, server, question, result;
@@ -180,6 +180,7 @@ static void client_text(struct line *l, const struct dns_transaction *t,
 			const struct dns_text_style *style)
 {
 	bool with_address = !style->width || layout_of(style)->server;
+	bool with_target = style->show_target && t->target[0];
 	struct strbuf b;
 
 	strbuf_init(&b, l->client, sizeof(l->client) - MARK_ROOM);
@@ -187,12 +188,12 @@ static void client_text(struct line *l, const struct dns_transaction *t,
 		ipaddr_put(&b, &t->client);
 		strbuf_putc(&b, '@');
 	}
-	if (style->show_target && t->target[0]) {
+	if (with_target)
 		strbuf_escape(&b, t->target, strlen(t->target));
-		if (t->ifname[0])
-			strbuf_putc(&b, '/');
-	}
-	strbuf_escape(&b, t->ifname, strlen(t->ifname));
+	if (with_target && with_address && t->ifname[0])
+		strbuf_putc(&b, '/');
+	if (!with_target || with_address)
+		strbuf_escape(&b, t->ifname, strlen(t->ifname));
 	if (!with_address)
 		shorten(l->client, MIN_CLIENT, style);
 }
