@@ -5,7 +5,7 @@
 # make check      run the unit tests (no root needed), under ASan and UBSan
 # make bpf-check run the tests that load BPF programs (root)
 # make bench      measure against tcpdump, dumpcap, tshark (root); see tests/bench/README
-# make lint       clang-format, clang-tidy, cppcheck
+# make lint       clang-format, clang-tidy, cppcheck, vmlinux.h against this kernel
 # make install    PREFIX=/usr/local DESTDIR=
 #
 # V=1 shows the commands.
@@ -153,6 +153,10 @@ lint: skeleton
 		--enable=warning,portability --suppress=missingIncludeSystem \
 		--suppress=normalCheckLevelMaxBranches --suppress=unmatchedSuppression \
 		-Iinclude -Iuser -D_GNU_SOURCE '-DLIBBPF_OPTS(t,n,...)=struct t n = { __VA_ARGS__ }' user
+	$(say) VMLINUX
+	$(Q)if [ -r /sys/kernel/btf/vmlinux ] && command -v $(BPFTOOL) >/dev/null; then \
+		tools/gen-vmlinux --check; \
+	else echo "  vmlinux.h not checked: no BTF or no bpftool here"; fi
 
 format:
 	clang-format -i $(CSRC)

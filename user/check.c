@@ -283,12 +283,13 @@ static void json_facts(const struct target *t, const struct dns_facts *f)
 
 static void print_finding(void *ctx, const struct dns_finding *f)
 {
-	const struct dns_text_style *style = ctx;
+	struct dns_text_style *style = ctx;
 	char mem[FINDING_LEN];
 	struct strbuf b;
 
 	strbuf_init(&b, mem, sizeof(mem));
 	dns_text_finding(&b, f, style);
+	style->after_blank = true;
 	fputs(b.s, stdout);
 }
 

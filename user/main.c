@@ -14,7 +14,7 @@
 static int run(const struct options *o)
 {
 	switch (o->command) {
-	case CMD_HELP: options_usage(o->brief); return 0;
+	case CMD_HELP: options_usage(o->brief); return o->brief ? EXIT_USAGE : 0;
 	case CMD_VERSION: options_version(); return 0;
 	case CMD_LIST: return list_main(o);
 	case CMD_CHECK: return check_main(o);

@@ -1246,11 +1246,12 @@ void options_usage(bool brief)
 {
 	unsigned int s;
 
-	if (brief)
-		fputs(brief_text, stdout);
-	fputs(synopsis, stdout);
-	if (brief)
+	if (brief) {
+		fputs(brief_text, stderr);
+		fputs(synopsis, stderr);
 		return;
+	}
+	fputs(synopsis, stdout);
 	for (s = 0; s < S_COUNT; s++)
 		print_section(s);
 	fputs(epilogue, stdout);

@@ -86,7 +86,7 @@ int options_parse(struct options *o, int argc, char **argv, struct err *e);
 void options_free(struct options *o);
 
 /* Prints the help to stdout, made from the option table. brief: what `nswatch`
- * alone prints, a screenful of 80 columns at most. */
+ * alone prints, to stderr, a screenful of 80 columns at most. */
 void options_usage(bool brief);
 /* Prints name and version to stdout. */
 void options_version(void);

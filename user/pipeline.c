@@ -72,6 +72,7 @@ static int start_dns(struct pipeline *p, struct err *e)
 		.color = use_color(p->o),
 		.utf8 = p->s.utf8,
 		.show_target = p->o->nr_targets > 1 || p->o->all,
+		.forewarn = true,
 		.width = terminal_width(),
 	};
 	p->dns = dns_engine_new(&o, p->s.ask ? &live_ops : &file_ops, p);
@@ -187,6 +188,7 @@ static void on_transaction(void *ctx, const struct dns_transaction *t)
 		dns_json_transaction(b, t);
 	else
 		dns_text_transaction(b, t, &p->style);
+	p->style.after_blank = false;
 	out_line_end(&p->out);
 }
 
@@ -202,6 +204,7 @@ static void on_finding(void *ctx, const struct dns_finding *f)
 		dns_json_finding(b, f);
 	else
 		dns_text_finding(b, f, &p->style);
+	p->style.after_blank = true;
 	out_line_end(&p->out);
 }
 

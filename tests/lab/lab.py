@@ -222,7 +222,7 @@ def end_leftovers():
             text = b"\n".join(
                 w for w in read_bytes(f"/proc/{pid}/environ").split(b"\0")
                 if w.startswith(MARK.encode()))
-            text += read_bytes(f"/proc/{pid}/cgroup")
+            text += b"\n" + read_bytes(f"/proc/{pid}/cgroup")
             if is_leftover(text.decode(errors="replace").replace(
                     MARK + "=", "nswatch-lab=")):
                 try:

@@ -69,6 +69,58 @@ static void it_fits_the_terminal(void **state)
 	bench_free(b);
 }
 
+/* Columns of a line without its newline; our signs are of three bytes and one column. */
+static size_t line_columns(const char *line)
+{
+	size_t n = 0;
+
+	for (; *line && *line != '\n'; line++)
+		n += ((unsigned char)*line & 0xc0) != 0x80;
+	return n;
+}
+
+/* Whatever is too long gives way; the server, the result and what was asked stay readable. */
+static void long_words_give_way(void **state)
+{
+	static const unsigned int widths[] = { 80, 100, 110, 132, 144, 160, 200 };
+	static const bool utf8[] = { false, true };
+	struct bench *b = looked_up();
+	struct dns_transaction *t = &b->t[0];
+	size_t i, j;
+
+	(void)state;
+	strcpy(t->owner.comm, "systemd-resolve");
+	t->owner.pid = 4194304;
+	strcpy(t->name, "a-long-name-with-many-words-in-it.department.example.com");
+	strcpy(t->answers, "CNAME another-long-name.example.net, 192.0.2.1");
+	t->count[DNS_ANSWER] = 2;
+	for (i = 0; i < ARRAY_SIZE(widths); i++) {
+		for (j = 0; j < ARRAY_SIZE(utf8); j++) {
+			struct dns_text_style style = { .width = widths[i], .utf8 = utf8[j] };
+			const char *line = line_of(t, &style);
+
+			assert_true(line_columns(line) <= widths[i]);
+			assert_non_null(strstr(line, "(4194304)"));
+			assert_non_null(strstr(line, "1.1.1.1 "));
+			assert_non_null(strstr(line, "A a-lo"));
+			assert_non_null(strstr(line, ".com "));
+		}
+	}
+	bench_free(b);
+}
+
+static void durations_are_never_zero(void **state)
+{
+	struct bench *b = looked_up();
+
+	(void)state;
+	b->t[0].latency = 4321;
+	assert_non_null(strstr(line_of(&b->t[0], &plain), " <0.01 ms\n"));
+	b->t[0].latency = 10000;
+	assert_non_null(strstr(line_of(&b->t[0], &plain), " 0.01 ms\n"));
+	bench_free(b);
+}
+
 static void untrusted_bytes_are_escaped(void **state)
 {
 	struct dns_text_style style = { .show_target = true };
@@ -110,7 +162,7 @@ static struct bench *failed(void)
 	return b;
 }
 
-static void findings_wrap_but_commands_do_not(void **state)
+static void findings_wrap(void **state)
 {
 	const struct dns_text_style style = { .width = 60, .utf8 = true };
 	struct bench *b = failed();
@@ -122,15 +174,40 @@ static void findings_wrap_but_commands_do_not(void **state)
 	dns_text_finding(&s, &b->f[0], &style);
 	assert_int_equal(mem[0], '\n');
 	assert_non_null(strstr(mem, "\u2717 STUB-DEAD in php\n"));
-	assert_non_null(
-		strstr(mem, "printf 'nameserver 192.0.2.1\\n' > /etc/netns/php/resolv.conf\n"));
+	/* Commands break where the shell reads on, so that they can be pasted. */
+	assert_non_null(strstr(mem, "           mkdir -p /etc/netns/php &&\n"
+				    "           printf 'nameserver 192.0.2.1\\n' > \\\n"
+				    "             /etc/netns/php/resolv.conf\n"));
 	for (line = strtok(mem, "\n"); line; line = strtok(NULL, "\n"))
-		assert_true(strlen(line) <= 60 || !strncmp(line, "           ", 11));
+		assert_true(line_columns(line) <= 60);
 	/* A repetition is for the summary. */
 	b->f[0].repeat = true;
 	strbuf_reset(&s);
 	dns_text_finding(&s, &b->f[0], &style);
 	assert_int_equal(s.len, 0);
+	bench_free(b);
+}
+
+/* Before anybody has run into it, the warning and the first fix. */
+static void a_forewarning_is_short(void **state)
+{
+	struct dns_text_style style = { .forewarn = true, .after_blank = true };
+	struct bench *b = failed();
+	struct strbuf s;
+
+	(void)state;
+	strbuf_init(&s, mem, sizeof(mem));
+	dns_text_finding(&s, &b->f[0], &style);
+	assert_non_null(strstr(mem, "Seen:"));
+	assert_non_null(strstr(mem, "/etc/netns/php"));
+	b->f[0].severity = DNS_WARNING;
+	b->f[0].owner.pid = 0;
+	strbuf_reset(&s);
+	dns_text_finding(&s, &b->f[0], &style);
+	assert_int_not_equal(mem[0], '\n');
+	assert_null(strstr(mem, "Seen:"));
+	assert_non_null(strstr(mem, "nswatch php --fix-dns -- CMD\n"));
+	assert_null(strstr(mem, "/etc/netns/php"));
 	bench_free(b);
 }
 
@@ -180,8 +257,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_line_has_it_all),
 		cmocka_unit_test(it_fits_the_terminal),
+		cmocka_unit_test(long_words_give_way),
+		cmocka_unit_test(durations_are_never_zero),
 		cmocka_unit_test(untrusted_bytes_are_escaped),
-		cmocka_unit_test(findings_wrap_but_commands_do_not),
+		cmocka_unit_test(findings_wrap),
+		cmocka_unit_test(a_forewarning_is_short),
 		cmocka_unit_test(no_color_without_being_asked),
 		cmocka_unit_test(json_is_json),
 	};

@@ -387,16 +387,17 @@ static void allowances(void **state)
 /* Runs options_usage() into a buffer. */
 static void capture_usage(bool brief, char *buf, size_t size)
 {
-	int saved = dup(STDOUT_FILENO);
+	int stream = brief ? STDERR_FILENO : STDOUT_FILENO;
+	int saved = dup(stream);
 	FILE *f = tmpfile();
 	size_t n;
 
 	assert_non_null(f);
 	fflush(stdout);
-	dup2(fileno(f), STDOUT_FILENO);
+	dup2(fileno(f), stream);
 	options_usage(brief);
 	fflush(stdout);
-	dup2(saved, STDOUT_FILENO);
+	dup2(saved, stream);
 	close(saved);
 	rewind(f);
 	n = fread(buf, 1, size - 1, f);

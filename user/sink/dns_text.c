@@ -30,6 +30,16 @@ struct out {
 	unsigned int col;
 };
 
+/* What is printed is ASCII, but for our own signs: each is one column. */
+static unsigned int columns(const char *s)
+{
+	unsigned int n = 0;
+
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
 static void put(struct out *o, const char *s, enum color color)
 {
 	bool colored = o->style->color && color != PLAIN && *s;
@@ -39,15 +49,13 @@ static void put(struct out *o, const char *s, enum color color)
 	strbuf_puts(o->b, s);
 	if (colored)
 		strbuf_puts(o->b, "\033[0m");
-	o->col += (unsigned int)strlen(s);
+	o->col += columns(s);
 }
 
-/* A sign of one column, with its ASCII stand-in. */
+/* A sign with its ASCII stand-in. */
 static void put_sign(struct out *o, const char *utf8, const char *ascii, enum color color)
 {
 	put(o, o->style->utf8 ? utf8 : ascii, color);
-	if (o->style->utf8)
-		o->col -= (unsigned int)strlen(utf8) - 1;
 }
 
 static void pad(struct out *o, unsigned int to)
@@ -69,15 +77,71 @@ static void newline(struct out *o)
 	o->col = 0;
 }
 
-static bool is_narrow(const struct dns_text_style *style)
+/* Room for the mark in a string that shorten() may get. */
+#define MARK_ROOM 4
+
+/* Takes out the middle of an ASCII string, so that it is of `max` columns. */
+static void shorten(char *s, unsigned int max, const struct dns_text_style *style)
 {
-	return style->width && style->width < 120;
+	const char *mark = style->utf8 ? "\u2026" : "..";
+	size_t len = strlen(s), marks = columns(mark), bytes = strlen(mark), head, tail;
+
+	if (len <= max || max < 2 * marks + 2)
+		return;
+	head = (max - marks) / 2;
+	tail = max - marks - head;
+	memmove(s + head + bytes, s + len - tail, tail + 1);
+	memcpy(s + head, mark, bytes);
 }
 
-/* Where the columns of a transaction's line begin. */
-static const struct columns {
-	unsigned int process, client, server, question, result, result_min;
-} narrow = { 9, 22, 38, 48, 62, 15 }, wide = { 14, 34, 56, 76, 110, 24 };
+/* Where the columns of a transaction's line begin, by the terminal's width. In a small one
+ * the client is its interface alone, or its target, and "eth0\u2192192.0.2.1" one column. */
+struct layout {
+	unsigned int width; /* for terminals of at least this */
+	unsigned int process, client, server, question, result;
+	bool brief;
+};
+
+static const struct layout layouts[] = {
+	{ 144, 14, 34, 56, 76, 110, false },
+	{ 110, 9, 23, 41, 57, 80, true },
+	{ 0, 9, 23, 0, 40, 59, true },
+};
+
+/* Latencies stand at the right edge, but not farther off than this. */
+#define LINE_WIDTH 160
+
+/* The least that is shown of what is too long. */
+#define MIN_PROCESS 13
+#define MIN_CLIENT  12
+#define MIN_SERVER  15
+#define MIN_NAME    10
+#define MIN_RESULT  12
+
+static const struct layout *layout_of(const struct dns_text_style *style)
+{
+	const struct layout *l = layouts;
+
+	while (style->width && style->width < l->width)
+		l++;
+	return l;
+}
+
+static bool is_narrow(const struct dns_text_style *style)
+{
+	return layout_of(style)->brief;
+}
+
+/* The words of a transaction's line. */
+struct line {
+	char client[TARGET_NAME_LEN * 4 + IFNAMSIZ * 4 + IPADDR_STRLEN + 4 + MARK_ROOM];
+	char server[IPADDR_STRLEN + 16 + MARK_ROOM];
+	char type[24];
+	char name[DNS_NAME_TEXT + MARK_ROOM];
+	char result[DNS_ANSWERS_LEN + 64 + MARK_ROOM];
+	char remarks[512 + MARK_ROOM];
+	char latency[32];
+};
 
 static void put_time(struct out *o, int64_t ns)
 {
@@ -93,46 +157,53 @@ static void put_time(struct out *o, int64_t ns)
 	put(o, text, DIM);
 }
 
-static void put_owner(struct out *o, const struct owner *owner)
+/* "COMM(PID)"; COMM is cut to make it fit into max columns, 0: never. */
+static void put_owner(struct out *o, const struct owner *owner, unsigned int max)
 {
-	char text[96];
+	char comm[64 + MARK_ROOM], pid[16];
 	struct strbuf b;
 
 	if (!owner->pid) {
 		put(o, "-", DIM);
 		return;
 	}
-	strbuf_init(&b, text, sizeof(text));
+	strbuf_init(&b, comm, sizeof(comm) - MARK_ROOM);
 	strbuf_escape(&b, owner->comm, strlen(owner->comm));
-	strbuf_printf(&b, "(%u)", owner->pid);
-	put(o, text, PLAIN);
+	snprintf(pid, sizeof(pid), "(%u)", owner->pid);
+	if (max)
+		shorten(comm, max - (unsigned int)strlen(pid), o->style);
+	put(o, comm, PLAIN);
+	put(o, pid, PLAIN);
 }
 
-static void put_client(struct out *o, const struct dns_transaction *t)
+static void client_text(struct line *l, const struct dns_transaction *t,
+			const struct dns_text_style *style)
 {
-	char text[TARGET_NAME_LEN * 4 + IFNAMSIZ * 4 + IPADDR_STRLEN + 4];
+	bool with_address = !style->width || layout_of(style)->server;
+	bool with_target = style->show_target && t->target[0];
 	struct strbuf b;
 
-	strbuf_init(&b, text, sizeof(text));
-	if (t->client.family) {
+	strbuf_init(&b, l->client, sizeof(l->client) - MARK_ROOM);
+	if (t->client.family && (with_address || !t->ifname[0])) {
 		ipaddr_put(&b, &t->client);
 		strbuf_putc(&b, '@');
 	}
-	if (o->style->show_target && t->target[0]) {
+	if (with_target)
 		strbuf_escape(&b, t->target, strlen(t->target));
-		if (t->ifname[0])
-			strbuf_putc(&b, '/');
-	}
-	strbuf_escape(&b, t->ifname, strlen(t->ifname));
-	put(o, b.len ? text : "-", b.len ? PLAIN : DIM);
+	if (with_target && with_address && t->ifname[0])
+		strbuf_putc(&b, '/');
+	if (!with_target || with_address)
+		strbuf_escape(&b, t->ifname, strlen(t->ifname));
+	if (!with_address)
+		shorten(l->client, MIN_CLIENT, style);
 }
 
-static void put_server(struct out *o, const struct dns_transaction *t)
+static void server_text(struct line *l, const struct dns_transaction *t,
+			const struct dns_text_style *style)
 {
-	char text[IPADDR_STRLEN + 16];
 	struct strbuf b;
 
-	strbuf_init(&b, text, sizeof(text));
+	strbuf_init(&b, l->server, sizeof(l->server) - MARK_ROOM);
 	if (t->server_port == 53) {
 		ipaddr_put(&b, &t->server);
 	} else {
@@ -142,63 +213,65 @@ static void put_server(struct out *o, const struct dns_transaction *t)
 	}
 	if (t->proto == IPPROTO_TCP)
 		strbuf_puts(&b, "/tcp");
-	put(o, text, CYAN);
+	if (is_narrow(style) && b.len > 20)
+		shorten(l->server, MIN_SERVER, style);
 }
 
-static void put_question(struct out *o, const struct dns_transaction *t)
+static void question_text(struct line *l, const struct dns_transaction *t)
 {
-	char type[24];
 	struct strbuf b;
 
-	if (!t->has_question) {
-		put(o, t->state == DNS_NOT_SENT ? "-" : "(connection)", DIM);
+	l->type[0] = l->name[0] = '\0';
+	if (!t->has_question)
 		return;
-	}
-	strbuf_init(&b, type, sizeof(type));
+	strbuf_init(&b, l->type, sizeof(l->type));
 	if (t->opcode) {
 		dns_opcode_put(&b, t->opcode);
 		strbuf_putc(&b, ' ');
 	}
 	dns_type_put(&b, t->qtype);
 	strbuf_putc(&b, ' ');
-	put(o, type, DIM);
-	put(o, t->name, BOLD);
+	snprintf(l->name, sizeof(l->name), "%s", t->name);
 }
 
 static const char *icmp_text(const struct dns_transaction *t)
 {
 	if (t->icmp_version == 4 && t->icmp_type == 3) {
 		switch (t->icmp_code) {
-		case 0: return "network unreachable (ICMP)";
-		case 1: return "host unreachable (ICMP)";
-		case 3: return "port unreachable (ICMP)";
+		case 0: return "network unreachable";
+		case 1: return "host unreachable";
+		case 3: return "port unreachable";
 		case 9:
 		case 10:
-		case 13: return "prohibited (ICMP)";
-		default: return "unreachable (ICMP)";
+		case 13: return "prohibited";
+		default: return "unreachable";
 		}
 	}
 	if (t->icmp_version == 6 && t->icmp_type == 1) {
 		switch (t->icmp_code) {
-		case 0: return "no route (ICMPv6)";
-		case 1: return "prohibited (ICMPv6)";
-		case 3: return "address unreachable (ICMPv6)";
-		case 4: return "port unreachable (ICMPv6)";
-		default: return "unreachable (ICMPv6)";
+		case 0: return "no route";
+		case 1: return "prohibited";
+		case 3: return "address unreachable";
+		case 4: return "port unreachable";
+		default: return "unreachable";
 		}
 	}
-	return "failed (ICMP)";
+	return "failed";
 }
 
-static const char *failure_text(const struct dns_transaction *t)
+static void put_failure(struct strbuf *b, const struct dns_transaction *t, bool brief)
 {
 	switch (t->failure) {
-	case DNS_FAIL_ICMP: return icmp_text(t);
-	case DNS_FAIL_RESET: return "connection reset";
-	case DNS_FAIL_NO_SYN: return "connection not accepted";
+	case DNS_FAIL_ICMP:
+		strbuf_puts(b, icmp_text(t));
+		if (!brief)
+			strbuf_puts(b, t->icmp_version == 6 ? " (ICMPv6)" : " (ICMP)");
+		return;
+	case DNS_FAIL_RESET: strbuf_puts(b, "connection reset"); return;
+	case DNS_FAIL_NO_SYN: strbuf_puts(b, "connection not accepted"); return;
 	case DNS_FAIL_NONE: break;
 	}
-	return t->state == DNS_NOT_SENT ? "not sent: no packet left" : "no answer yet";
+	strbuf_puts(b, t->state == DNS_NOT_SENT ? "not sent: no packet left" : "no answer yet");
 }
 
 static bool has_answer(const struct dns_transaction *t)
@@ -259,97 +332,180 @@ static void put_answers(struct strbuf *b, const struct dns_transaction *t, unsig
 		strbuf_printf(b, " +%u", all - n);
 }
 
-static void put_result(struct out *o, const struct dns_transaction *t, unsigned int room)
+/* room: for the answers; 0: all of them. */
+static void result_text(struct line *l, const struct dns_transaction *t, unsigned int room,
+			bool brief)
 {
-	char text[DNS_ANSWERS_LEN + 512], remarks[512];
-	struct strbuf b, r;
+	struct strbuf b;
 
-	strbuf_init(&r, remarks, sizeof(remarks));
-	put_remarks(&r, t);
-	strbuf_init(&b, text, sizeof(text));
+	strbuf_init(&b, l->result, sizeof(l->result) - MARK_ROOM);
 	if (!has_answer(t))
-		strbuf_puts(&b, failure_text(t));
+		put_failure(&b, t, brief);
 	else if (t->rcode)
 		dns_rcode_put(&b, t->rcode);
 	else if (!t->answers[0])
 		strbuf_puts(&b, "no data");
 	else
-		put_answers(&b, t, room > r.len ? room - (unsigned int)r.len : room ? 1 : 0);
-	put(o, text, result_color(t));
-	put(o, remarks, has_answer(t) ? YELLOW : RED);
+		put_answers(&b, t, room);
 }
 
 static void format_duration(char *text, size_t size, int64_t ns, bool brief)
 {
+	const char *blank = brief ? "" : " ";
 	double ms = (double)ns / 1e6;
 
 	if (ms >= 1000)
-		snprintf(text, size, "%.1f%ss", ms / 1000, brief ? "" : " ");
+		snprintf(text, size, "%.1f%ss", ms / 1000, blank);
 	else if (ms >= 100 || (brief && ms >= 10))
-		snprintf(text, size, "%.0f%sms", ms, brief ? "" : " ");
+		snprintf(text, size, "%.0f%sms", ms, blank);
 	else if (ms >= 1)
-		snprintf(text, size, "%.1f%sms", ms, brief ? "" : " ");
+		snprintf(text, size, "%.1f%sms", ms, blank);
+	else if (ms >= 0.01)
+		snprintf(text, size, "%.2f%sms", ms, blank);
 	else
-		snprintf(text, size, "%.2f%sms", ms, brief ? "" : " ");
+		snprintf(text, size, "<0.01%sms", blank);
 }
 
-static void latency_text(const struct dns_transaction *t, char *text, size_t size, bool brief)
+static void latency_text(struct line *l, const struct dns_transaction *t, bool brief)
 {
 	char d[24];
 
-	text[0] = '\0';
+	l->latency[0] = '\0';
 	if (t->state == DNS_NOT_SENT)
 		return;
 	format_duration(d, sizeof(d), t->latency >= 0 ? t->latency : t->waited, brief);
-	snprintf(text, size, "%s%s", t->latency >= 0 ? "" : brief ? ">" : "> ", d);
+	snprintf(l->latency, sizeof(l->latency), "%s%s",
+		 t->latency >= 0 ? ""
+		 : brief	 ? ">"
+				 : "> ",
+		 d);
 }
 
-static void put_latency(struct out *o, const struct dns_transaction *t)
+static void make_line(struct line *l, const struct dns_transaction *t,
+		      const struct dns_text_style *style)
+{
+	bool brief = is_narrow(style);
+	struct strbuf b;
+
+	client_text(l, t, style);
+	server_text(l, t, style);
+	question_text(l, t);
+	result_text(l, t, 0, brief);
+	strbuf_init(&b, l->remarks, sizeof(l->remarks) - MARK_ROOM);
+	put_remarks(&b, t);
+	latency_text(l, t, brief);
+}
+
+static unsigned int latency_room(const struct line *l)
+{
+	return l->latency[0] ? columns(l->latency) + 1 : 0;
+}
+
+/* Columns that the line needs from the question on. */
+static unsigned int needed(const struct line *l)
+{
+	return columns(l->type) + columns(l->name) + 1 + columns(l->result) + columns(l->remarks) +
+	       latency_room(l);
+}
+
+/* Shortens a word by what the line has too much, but not below min columns. */
+static void give_way(struct line *l, char *word, unsigned int min, unsigned int room,
+		     const struct dns_text_style *style)
+{
+	unsigned int len = columns(word), over = needed(l) > room ? needed(l) - room : 0;
+
+	if (over)
+		shorten(word, len > over + min ? len - over : min, style);
+}
+
+/* Makes the line fit: what can be spared most goes first. */
+static void squeeze(struct line *l, const struct dns_transaction *t, unsigned int room,
+		    const struct dns_text_style *style)
+{
+	unsigned int len = columns(l->result), over;
+
+	if (needed(l) > room && !has_answer(t) && t->failure != DNS_FAIL_NONE)
+		l->latency[0] = '\0';
+	over = needed(l) > room ? needed(l) - room : 0;
+	if (over)
+		result_text(l, t, len > over + MIN_RESULT ? len - over : MIN_RESULT,
+			    is_narrow(style));
+	give_way(l, l->name, MIN_NAME, room, style);
+	if (has_answer(t) && !t->rcode)
+		give_way(l, l->result, MIN_RESULT, room, style);
+	give_way(l, l->remarks, MIN_RESULT, room, style);
+	if (needed(l) > room)
+		l->latency[0] = '\0';
+}
+
+static void put_link(struct out *o, const struct line *l, const struct layout *c)
+{
+	put(o, l->client[0] ? l->client : "-", l->client[0] ? PLAIN : DIM);
+	if (c->server) {
+		column(o, c->server - 2);
+		put_sign(o, "\u2192", ">", DIM);
+		put(o, " ", PLAIN);
+	} else {
+		put_sign(o, "\u2192", ">", DIM);
+	}
+	put(o, l->server, CYAN);
+}
+
+static void put_question(struct out *o, const struct line *l, const struct dns_transaction *t)
+{
+	if (!t->has_question) {
+		put(o, t->state == DNS_NOT_SENT ? "-" : "(connection)", DIM);
+		return;
+	}
+	put(o, l->type, DIM);
+	put(o, l->name, BOLD);
+}
+
+/* In its column, or before it if it would not fit there. */
+static void put_result(struct out *o, const struct line *l, const struct dns_transaction *t,
+		       unsigned int at, unsigned int width)
+{
+	unsigned int need = columns(l->result) + columns(l->remarks) + latency_room(l);
+
+	if (width && at + need > width)
+		at = width > need ? width - need : 0;
+	column(o, at);
+	put(o, l->result, result_color(t));
+	put(o, l->remarks, has_answer(t) ? YELLOW : RED);
+}
+
+static void put_latency(struct out *o, const struct line *l, const struct dns_transaction *t,
+			unsigned int width)
 {
 	bool is_slow = t->latency < 0 || t->latency >= SEC;
-	char text[32];
+	unsigned int len = columns(l->latency);
 
-	latency_text(t, text, sizeof(text), is_narrow(o->style));
-	if (!text[0])
+	if (!len)
 		return;
-	put(o, " ", PLAIN);
-	if (o->style->width && o->col + strlen(text) < o->style->width)
-		pad(o, o->style->width - (unsigned int)strlen(text));
-	else if (!o->style->width)
-		pad(o, wide.result + wide.result_min + 9 - (unsigned int)strlen(text));
-	put(o, text, is_slow ? RED : t->latency >= 100 * MSEC ? YELLOW : DIM);
+	column(o, width > len ? width - len : 0);
+	put(o, l->latency, is_slow ? RED : t->latency >= 100 * MSEC ? YELLOW : DIM);
 }
 
 void dns_text_transaction(struct strbuf *b, const struct dns_transaction *t,
 			  const struct dns_text_style *style)
 {
-	const struct columns *c = is_narrow(style) ? &narrow : &wide;
+	const struct layout *c = layout_of(style);
+	unsigned int width = style->width < LINE_WIDTH ? style->width : LINE_WIDTH;
 	struct out o = { .b = b, .style = style };
-	unsigned int room = 0;
-	char latency[32];
+	struct line l;
 
+	make_line(&l, t, style);
 	put_time(&o, t->time);
 	column(&o, c->process);
-	put_owner(&o, &t->owner);
+	put_owner(&o, &t->owner, c->brief ? MIN_PROCESS : 0);
 	column(&o, c->client);
-	put_client(&o, t);
-	column(&o, c->server - 2);
-	put_sign(&o, "\u2192", ">", DIM);
-	put(&o, " ", PLAIN);
-	put_server(&o, t);
+	put_link(&o, &l, c);
 	column(&o, c->question);
-	put_question(&o, t);
-	column(&o, c->result);
-	latency_text(t, latency, sizeof(latency), is_narrow(style));
-	if (style->width) {
-		unsigned int used = o.col + (unsigned int)strlen(latency) + 1;
-
-		room = style->width > used ? style->width - used : 0;
-		if (room < c->result_min)
-			room = c->result_min;
-	}
-	put_result(&o, t, room);
-	put_latency(&o, t);
+	if (width)
+		squeeze(&l, t, width > o.col ? width - o.col : 0, style);
+	put_question(&o, &l, t);
+	put_result(&o, &l, t, c->result, width);
+	put_latency(&o, &l, t, width ? width : c->result + 34);
 	newline(&o);
 }
 
@@ -404,21 +560,98 @@ static void put_list(struct out *o, const char *head, const struct dns_finding *
 	}
 }
 
-static void put_fixes(struct out *o, const struct dns_finding *f)
+/* The length of a shell command's first word, what is quoted in it included. */
+static size_t shell_word(const char *s)
+{
+	bool quoted = false;
+	size_t n;
+
+	for (n = 0; s[n] && (quoted || s[n] != ' '); n++)
+		if (s[n] == '\'')
+			quoted = !quoted;
+	return n;
+}
+
+/* The next words up to and including "&&" or "|", after which the shell reads on. */
+static size_t shell_step(const char *s)
+{
+	size_t at = 0, n;
+
+	while ((n = shell_word(s + at))) {
+		bool ends = (n == 2 && !memcmp(s + at, "&&", 2)) || (n == 1 && s[at] == '|');
+
+		at += n;
+		if (ends || !s[at])
+			break;
+		at++;
+	}
+	return at;
+}
+
+static void break_line(struct out *o, unsigned int indent)
+{
+	newline(o);
+	pad(o, indent);
+}
+
+/* A word of a command; before it a blank, or the end of the line, which the shell ignores. */
+static void put_shell_word(struct out *o, const char *s, size_t n, bool first, bool last,
+			   unsigned int indent)
+{
+	/* Room for " \\" unless nothing follows. */
+	size_t end = o->col + 1 + n + (last ? 0 : 2);
+	char word[600];
+
+	snprintf(word, sizeof(word), "%.*s", (int)n, s);
+	if (!first && end > o->style->width) {
+		put(o, " \\", CYAN);
+		break_line(o, indent);
+	} else if (!first) {
+		put(o, " ", PLAIN);
+	}
+	put(o, word, CYAN);
+}
+
+/* A command that is too long for the line, in lines that can be pasted as they are. */
+static void put_long_command(struct out *o, const char *s, unsigned int indent)
+{
+	while (*s) {
+		size_t step = shell_step(s), at = 0, n;
+
+		for (; at < step; at += n + 1) {
+			n = shell_word(s + at);
+			put_shell_word(o, s + at, n, at == 0, at + n >= step, indent + 2);
+		}
+		s += step;
+		s += *s == ' ';
+		if (*s)
+			break_line(o, indent);
+	}
+	newline(o);
+}
+
+static void put_command(struct out *o, const char *cmd)
+{
+	pad(o, 11);
+	if (o->style->width && o->col + strlen(cmd) > o->style->width) {
+		put_long_command(o, cmd, 11);
+		return;
+	}
+	put(o, cmd, CYAN);
+	newline(o);
+}
+
+static void put_fixes(struct out *o, const struct dns_finding *f, uint32_t n)
 {
 	uint32_t i;
 
-	for (i = 0; i < f->nr_fix; i++) {
+	for (i = 0; i < n; i++) {
 		pad(o, 2);
 		put(o, i ? "" : "Fix:", BOLD);
 		pad(o, 9);
 		wrap(o, f->fix[i].how, 9, PLAIN);
-		if (!f->fix[i].cmd[0])
-			continue;
-		/* Never wrapped: it is there to be copied. */
-		pad(o, 11);
-		put(o, f->fix[i].cmd, CYAN);
-		newline(o);
+		if (f->fix[i].cmd[0])
+			put_command(o, f->fix[i].cmd);
 	}
 }
 
@@ -444,14 +677,22 @@ static void put_code(struct out *o, const struct dns_finding *f)
 	put(o, f->code, color);
 }
 
+/* What nobody has run into yet: the warning and the first fix will do. */
+static bool is_forewarning(const struct dns_finding *f)
+{
+	return f->severity == DNS_WARNING && !f->owner.pid && f->nr_fix > 1;
+}
+
 void dns_text_finding(struct strbuf *b, const struct dns_finding *f,
 		      const struct dns_text_style *style)
 {
+	bool brief = style->forewarn && is_forewarning(f);
 	struct out o = { .b = b, .style = style };
 
 	if (f->repeat)
 		return;
-	newline(&o);
+	if (!style->after_blank)
+		newline(&o);
 	put_code(&o, f);
 	if (f->target[0]) {
 		put(&o, " in ", DIM);
@@ -462,8 +703,9 @@ void dns_text_finding(struct strbuf *b, const struct dns_finding *f,
 	newline(&o);
 	pad(&o, 2);
 	wrap(&o, f->what, 2, PLAIN);
-	put_list(&o, "Seen:", f);
-	put_fixes(&o, f);
+	if (!brief)
+		put_list(&o, "Seen:", f);
+	put_fixes(&o, f, brief ? 1 : f->nr_fix);
 	newline(&o);
 }
 
@@ -527,6 +769,14 @@ static void put_rcodes(struct out *o, const struct dns_server_summary *s)
 	}
 }
 
+static void server_name(const struct ipaddr *a, char text[IPADDR_STRLEN + MARK_ROOM],
+			const struct dns_text_style *style)
+{
+	ipaddr_format(a, text);
+	if (is_narrow(style))
+		shorten(text, MIN_SERVER, style);
+}
+
 static void put_server_row(struct out *o, const struct dns_server_summary *s, unsigned int base)
 {
 	const struct {
@@ -534,17 +784,17 @@ static void put_server_row(struct out *o, const struct dns_server_summary *s, un
 		unsigned int end;
 		enum color color;
 	} counts[] = {
-		{ s->transactions, 9, PLAIN },
-		{ s->answered, 19, PLAIN },
-		{ s->unanswered, 30, RED },
-		{ s->failed + s->not_sent, 38, RED },
+		{ s->transactions, 8, PLAIN },
+		{ s->answered, 17, PLAIN },
+		{ s->unanswered, 27, RED },
+		{ s->failed + s->not_sent, 34, RED },
 	};
 	const int64_t latencies[] = { s->latency.p50, s->latency.p95, s->latency.p99 };
-	char text[IPADDR_STRLEN];
+	char text[IPADDR_STRLEN + MARK_ROOM];
 	size_t i;
 
 	pad(o, 2);
-	ipaddr_format(&s->addr, text);
+	server_name(&s->addr, text, o->style);
 	put(o, text, CYAN);
 	pad(o, base);
 	for (i = 0; i < ARRAY_SIZE(counts); i++) {
@@ -556,7 +806,7 @@ static void put_server_row(struct out *o, const struct dns_server_summary *s, un
 			format_duration(text, sizeof(text), latencies[i], false);
 		else
 			strcpy(text, "-");
-		put_right(o, base + 48 + 10 * (unsigned int)i, text, PLAIN);
+		put_right(o, base + 43 + 9 * (unsigned int)i, text, PLAIN);
 	}
 	if (!is_narrow(o->style))
 		put_rcodes(o, s);
@@ -569,17 +819,17 @@ static void put_servers(struct out *o, const struct dns_summary *s)
 		const char *text;
 		unsigned int end;
 	} heads[] = {
-		{ "queries", 9 }, { "answered", 19 }, { "no answer", 30 }, { "failed", 38 },
-		{ "p50", 48 },	  { "p95", 58 },      { "p99", 68 },
+		{ "queries", 8 }, { "answered", 17 }, { "no answer", 27 }, { "failed", 34 },
+		{ "p50", 43 },	  { "p95", 52 },      { "p99", 61 },
 	};
 	unsigned int base = 10;
-	char text[IPADDR_STRLEN];
+	char text[IPADDR_STRLEN + MARK_ROOM];
 	uint32_t i;
 
 	for (i = 0; i < s->nr_servers; i++) {
-		ipaddr_format(&s->servers[i].addr, text);
-		if (strlen(text) + 2 > base)
-			base = (unsigned int)strlen(text) + 2;
+		server_name(&s->servers[i].addr, text, o->style);
+		if (columns(text) + 2 > base)
+			base = columns(text) + 2;
 	}
 	pad(o, 2);
 	put(o, "server", DIM);
@@ -596,7 +846,7 @@ static void put_finding_row(struct out *o, const struct dns_finding *f)
 
 	pad(o, 2);
 	put_code(o, f);
-	column(o, 20);
+	column(o, 19);
 	if (f->target[0]) {
 		put_target(o, f->target);
 		put(o, " ", PLAIN);
@@ -608,10 +858,12 @@ static void put_finding_row(struct out *o, const struct dns_finding *f)
 	}
 	if (f->owner.pid) {
 		put(o, "last by ", DIM);
-		put_owner(o, &f->owner);
+		put_owner(o, &f->owner, 0);
 		put(o, " ", PLAIN);
 	}
-	if (f->count) {
+	if (is_forewarning(f)) {
+		put(o, "found at the start", PLAIN);
+	} else if (f->count) {
 		snprintf(text, sizeof(text), "%llu time%s", (unsigned long long)f->count,
 			 f->count == 1 ? "" : "s");
 		put(o, text, PLAIN);
@@ -636,7 +888,8 @@ void dns_text_summary(struct strbuf *b, const struct dns_summary *s,
 	struct out o = { .b = b, .style = style };
 	uint32_t i;
 
-	newline(&o);
+	if (!style->after_blank)
+		newline(&o);
 	put_headline(&o, s);
 	if (s->nr_servers)
 		put_servers(&o, s);

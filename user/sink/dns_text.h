@@ -15,6 +15,8 @@ struct dns_text_style {
 	bool color;	    /* ANSI SGR */
 	bool utf8;	    /* arrows and marks; else ASCII */
 	bool show_target;   /* several targets: "php/eth0" instead of "eth0" */
+	bool forewarn;	    /* a fault nobody has run into yet: the warning and one fix only */
+	bool after_blank;   /* the line before is blank already */
 	unsigned int width; /* columns of the terminal; 0: not a terminal, no wrapping */
 };
 
