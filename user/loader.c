@@ -521,9 +521,11 @@ static int attach_all(struct loader *l, struct err *e)
 		err = attach_target(l, &l->targets[i], e);
 		if (err)
 			return err;
-		announce(l, &l->targets[i]);
 	}
 	l->announcing = false;
+	/* Whoever waits for the first of these lines may rely on all targets. */
+	for (i = 0; i < l->n && !err; i++)
+		announce(l, &l->targets[i]);
 	/* A command speaks for itself in a moment, and it may have other files. */
 	for (i = 0; i < l->n && !err && l->o->dns && !l->o->argv; i++)
 		send_facts(l, &l->targets[i].target, NULL, 0, NULL, 0);

@@ -223,3 +223,17 @@ def test_list_of_interfaces(lab, php):
     result = Watch(lab, ["netns:php", "-D"], attach=False).wait()
     assert result.status == 0
     assert "eth0" in result.out and "lo" in result.out
+
+
+def test_watching_line_speaks_for_all_targets(lab, watch):
+    """Once the first target is said to be watched, so are the others."""
+    spaces = [lab.container(f"box{i}") for i in range(9)]
+    try:
+        w = watch(",".join(f"netns:{ns.name}" for ns in spaces), "-l",
+                  "udp dst port 9")
+        send(lab, spaces[-1], WEB4)
+        w.wait_out(r"box8/eth0", timeout=3)
+        assert w.stop().status == 0
+    finally:
+        for ns in spaces:
+            ns.remove()
