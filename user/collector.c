@@ -40,7 +40,7 @@ struct collector {
 	struct seat *seats;	    /* by tap id */
 	uint32_t nr_seats, highest; /* highest: id in use */
 	struct clock clock;
-	int64_t next_report;
+	int64_t next_report; /* on the monotonic clock: the other may be set back */
 	uint64_t warned_lost;
 	unsigned int questions; /* asked and not answered */
 	volatile sig_atomic_t stopping;
@@ -353,9 +353,9 @@ static void watch(struct collector *c)
 
 		read_messages(c);
 		pipeline_tick(c->pipeline, now);
-		if (now >= c->next_report) {
+		if (monotonic_ns() >= c->next_report) {
 			report_loss(c, now);
-			c->next_report = now + REPORT_NS;
+			c->next_report = monotonic_ns() + REPORT_NS;
 		}
 		if (pipeline_is_done(c->pipeline) && !c->told_done) {
 			tell(c, WIRE_DONE, 0);

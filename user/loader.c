@@ -3,19 +3,24 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <pcap/dlt.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attach/filter.h"
@@ -34,7 +39,7 @@
 
 #define MAX_TAPS     1024
 #define MIB	     (1024 * 1024)
-#define SOCKET_BYTES (1024 * 1024)
+#define SOCKET_BYTES (4 * MIB)
 
 /*
  * What --dns wants to see: DNS itself, Docker's embedded resolver (whose port
@@ -48,6 +53,13 @@
 /* Facts are collected for this many socket calls a second; all others are
  * passed on bare. A process may call as often as it likes. */
 #define FACTS_PER_SECOND 50
+
+/* Socket calls looked at before everything else has its turn again. */
+#define ATTEMPTS_A_ROUND 256
+
+/* A second signal within this time is the same one, sent to the group as well
+ * (timeout(1) does that); one after it means "at once". */
+#define IMPATIENT_NS 500000000LL
 
 enum { FD_SIGNAL, FD_LINKS, FD_ATTEMPTS, FD_COLLECTOR, FD_FILES, FD_COMMAND, FD_TIMER, NR_FDS };
 
@@ -73,8 +85,13 @@ struct loader {
 	struct ring_buffer *attempts;
 	struct command command;
 	bool announcing; /* interfaces found at start are named in one line */
-	pid_t collector;
+	pid_t collector; /* 0 once reaped */
 	int sock, files_sock, file_fd, signal_fd, timer_fd;
+	int socket_room;	    /* bytes that may wait in sock, if they are no taps */
+	bool is_falling_behind;	    /* said once */
+	unsigned int attempts_left; /* of this round */
+	unsigned int next_file;	    /* number that the collector may ask for */
+	int64_t first_signal;	    /* when; 0: none yet */
 	struct facts_memory memory;
 	time_t facts_second;
 	unsigned int facts_used;
@@ -82,6 +99,25 @@ struct loader {
 	bool is_usage_error; /* what failed is the user's to correct */
 	int status;	     /* the collector's, once it ended */
 };
+
+/*
+ * Nothing may keep the loader waiting for the collector: that may be stopped,
+ * or wait itself for whoever reads its output. So the socket does not block,
+ * and only taps, which are few, may fill the second half of it.
+ */
+static void send_if_room(struct loader *l, const struct wire_msg *m)
+{
+	int used;
+
+	if (!ioctl(l->sock, SIOCOUTQ, &used) && used < l->socket_room) {
+		wire_send(l->sock, m, -1);
+		return;
+	}
+	if (!l->is_falling_behind)
+		log_warn("the output does not keep up; some processes and socket calls will be "
+			 "missing in findings");
+	l->is_falling_behind = true;
+}
 
 static void tap_added(void *ctx, const struct tap *tap)
 {
@@ -176,7 +212,8 @@ static int load_programs(struct loader *l, struct err *e)
 		l->is_usage_error = true;
 		return err;
 	}
-	err = filter_translate(l->filter, INSNS_OWN_STACK,  &insns, &n, &why) ?: load_with(l, insns, n, &why);
+	err = filter_translate(l->filter, INSNS_OWN_STACK, &insns, &n, &why)
+		      ?: load_with(l, insns, n, &why);
 	if (!err)
 		return 0;
 	err = load_with(l, NULL, 0, e);
@@ -203,16 +240,26 @@ static int open_output(struct loader *l, struct err *e)
 	return l->file_fd < 0 ? l->file_fd : 0;
 }
 
+/* Without the privilege to exceed the limit (CAP_NET_ADMIN) that must do. */
+static void enlarge(int sock)
+{
+	const int size = SOCKET_BYTES;
+
+	if (setsockopt(sock, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+		setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	fcntl(sock, F_SETFL, O_NONBLOCK);
+}
+
 static int make_sockets(int loader[2], int collector[2], struct err *e)
 {
-	int i, size = SOCKET_BYTES;
+	int i;
 
 	for (i = 0; i < 2; i++) {
 		int pair[2];
 
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 			return err_sys(e, -errno, "socketpair");
-		setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+		enlarge(pair[0]);
 		loader[i] = pair[0];
 		collector[i] = pair[1];
 	}
@@ -222,6 +269,7 @@ static int make_sockets(int loader[2], int collector[2], struct err *e)
 static int fork_collector(struct loader *l, struct err *e)
 {
 	int mine[2] = { -1, -1 }, its[2] = { -1, -1 };
+	socklen_t len = sizeof(l->socket_room);
 	int err = make_sockets(mine, its, e);
 
 	if (err)
@@ -251,6 +299,8 @@ static int fork_collector(struct loader *l, struct err *e)
 	l->file_fd = -1;
 	l->sock = mine[0];
 	l->files_sock = mine[1];
+	getsockopt(l->sock, SOL_SOCKET, SO_SNDBUF, &l->socket_room, &len);
+	l->socket_room /= 2;
 	return 0;
 }
 
@@ -262,7 +312,7 @@ static void send_facts(struct loader *l, const struct target *t, const struct ow
 
 	if (facts_collect(t, asker, ppid, server, &l->memory, &m.facts, &e))
 		log_debug("%s: %s", t->name, e.msg);
-	wire_send(l->sock, &m, -1);
+	send_if_room(l, &m);
 }
 
 static struct watched *by_netns(struct loader *l, uint64_t ino)
@@ -287,34 +337,45 @@ static bool may_collect_facts(struct loader *l)
 
 /* An attempt, or an exec. Facts first: the caller may be gone in a millisecond,
  * and with it the file. */
-static int on_attempt(void *ctx, void *data, size_t len)
+static void take_attempt(struct loader *l, const struct nsw_attempt *a)
 {
-	struct loader *l = ctx;
-	struct wire_msg m = { .type = WIRE_ATTEMPT };
-	struct watched *w;
+	struct wire_msg m = { .type = WIRE_ATTEMPT, .attempt = *a };
+	struct watched *w = by_netns(l, a->netns);
 	struct owner owner = { 0 };
 	struct ipaddr server;
 
-	if (len < sizeof(m.attempt))
-		return 0;
-	memcpy(&m.attempt, data, sizeof(m.attempt));
-	w = by_netns(l, m.attempt.netns);
 	if (!w)
-		return 0;
+		return;
 	owner.pid = m.attempt.owner.pid;
 	owner.mntns = m.attempt.owner.mntns;
 	memcpy(owner.comm, m.attempt.owner.comm, NSW_COMM_LEN);
 	if (m.attempt.call == NSW_CALL_EXEC) {
 		facts_remember(&l->memory, &owner);
-		return 0;
+		return;
 	}
 	server = m.attempt.dst.family == AF_INET ? ipaddr_v4(m.attempt.dst.bytes)
 						 : ipaddr_v6(m.attempt.dst.bytes);
 	server = ipaddr_unmap(&server);
 	if (may_collect_facts(l))
 		send_facts(l, &w->target, &owner, m.attempt.ppid, &server, 0);
-	wire_send(l->sock, &m, -1);
-	return 0;
+	send_if_room(l, &m);
+}
+
+/* libbpf goes on for as long as there is more, unless told otherwise; a process
+ * that calls without end must not keep the signals waiting. */
+static int on_attempt(void *ctx, void *data, size_t len)
+{
+	struct loader *l = ctx;
+
+	if (len >= sizeof(struct nsw_attempt))
+		take_attempt(l, data);
+	return --l->attempts_left ? 0 : -EAGAIN;
+}
+
+static void read_attempts(struct loader *l, unsigned int most)
+{
+	l->attempts_left = most;
+	ring_buffer__consume(l->attempts);
 }
 
 static void on_link_event(void *ctx, int nsid, int msgtype, uint32_t ifindex, const char *ifname)
@@ -322,11 +383,14 @@ static void on_link_event(void *ctx, int nsid, int msgtype, uint32_t ifindex, co
 	struct loader *l = ctx;
 	unsigned int i;
 
-	(void)ifindex;
 	(void)ifname;
-	for (i = 0; i < l->n; i++)
-		if (msgtype == NETNS_WATCH_RESYNC || l->targets[i].nsid == nsid)
-			l->targets[i].dirty = true;
+	for (i = 0; i < l->n; i++) {
+		if (msgtype != NETNS_WATCH_RESYNC && l->targets[i].nsid != nsid)
+			continue;
+		l->targets[i].dirty = true;
+		if (msgtype == RTM_DELLINK)
+			taps_gone(l->taps, &l->targets[i].target, ifindex);
+	}
 }
 
 static void begin_stop(struct loader *l)
@@ -393,6 +457,13 @@ static bool on_collector(struct loader *l)
 	return true;
 }
 
+/* What it asks for is fixed by what the user asked for: one file after another. */
+static bool may_have_file(const struct loader *l, const struct wire_msg *m)
+{
+	return m->type == WIRE_NEED_FILE && l->o->write_file && series_rotates(l->o) &&
+	       m->code == (int)l->next_file;
+}
+
 /* Rotation: the writer asks for file number `code`. */
 static void on_need_file(struct loader *l)
 {
@@ -400,10 +471,14 @@ static void on_need_file(struct loader *l)
 	struct err e = { 0 };
 	int fd, got = wire_recv(l->files_sock, &m, &fd, MSG_DONTWAIT);
 
-	if (got != 1)
+	if (got == 1)
+		closep(&fd);
+	if (got != 1 || !may_have_file(l, &m)) {
+		if (got != -EAGAIN)
+			close(steal_fd(&l->files_sock));
 		return;
-	closep(&fd);
-	fd = series_open(&l->series, (unsigned int)m.code, &e);
+	}
+	fd = series_open(&l->series, l->next_file++, &e);
 	if (fd < 0)
 		log_err(&e);
 	m = (struct wire_msg){ .type = WIRE_FILE, .code = fd < 0 ? fd : 0 };
@@ -411,17 +486,30 @@ static void on_need_file(struct loader *l)
 	closep(&fd);
 }
 
-/* A Ctrl-C reached the command as well; a kill(1) of us alone is passed on. */
+static int64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+/* A Ctrl-C reached the command as well; a kill(1) of us alone is passed on. The
+ * next one ends what does not end by itself: the command or, when nobody reads
+ * its output, the collector. */
 static void on_stop_signal(struct loader *l, const struct signalfd_siginfo *si)
 {
-	bool again = l->stopping;
+	int64_t now = monotonic_ns();
+	bool first = !l->first_signal, again = !first && now - l->first_signal > IMPATIENT_NS;
 
 	begin_stop(l);
-	if (!command_pid(&l->command))
-		return;
-	if (again)
+	if (first)
+		l->first_signal = now;
+	if (again && command_pid(&l->command))
 		command_kill(&l->command, SIGKILL);
-	else if (si->ssi_code <= 0)
+	else if (again && l->collector > 0)
+		kill(l->collector, SIGKILL);
+	else if (first && si->ssi_code <= 0)
 		command_kill(&l->command, (int)si->ssi_signo);
 }
 
@@ -521,9 +609,11 @@ static int attach_all(struct loader *l, struct err *e)
 		err = attach_target(l, &l->targets[i], e);
 		if (err)
 			return err;
-		announce(l, &l->targets[i]);
 	}
 	l->announcing = false;
+	/* Whoever waits for the first of these lines may rely on all targets. */
+	for (i = 0; i < l->n && !err; i++)
+		announce(l, &l->targets[i]);
 	/* A command speaks for itself in a moment, and it may have other files. */
 	for (i = 0; i < l->n && !err && l->o->dns && !l->o->argv; i++)
 		send_facts(l, &l->targets[i].target, NULL, 0, NULL, 0);
@@ -561,17 +651,22 @@ static int start_timer(struct loader *l, struct err *e)
 	return 0;
 }
 
+static void detach(struct loader *l)
+{
+	taps_free(l->taps);
+	l->taps = NULL;
+	programs_detach_processes(l->programs);
+}
+
 /* Detaches, then says so: what the collector finds in the ring after that is
  * all there will be. Its socket may be full; then again later. */
 static void stop(struct loader *l)
 {
 	struct wire_msg m = { .type = WIRE_STOP };
 
-	taps_free(l->taps);
-	l->taps = NULL;
-	programs_detach_processes(l->programs);
+	detach(l);
 	if (l->attempts)
-		ring_buffer__consume(l->attempts);
+		read_attempts(l, UINT_MAX);
 	l->stop_sent = wire_send(l->sock, &m, -1) != -EAGAIN;
 }
 
@@ -608,12 +703,12 @@ static void loop(struct loader *l)
 		if (poll(fds, NR_FDS, -1) < 0)
 			continue;
 		if (fds[FD_ATTEMPTS].revents)
-			ring_buffer__consume(l->attempts);
+			read_attempts(l, ATTEMPTS_A_ROUND);
 		if (fds[FD_SIGNAL].revents)
 			on_signal(l);
 		if (fds[FD_LINKS].revents)
 			on_links(l);
-		if (fds[FD_FILES].revents & POLLIN)
+		if (fds[FD_FILES].revents)
 			on_need_file(l);
 		if (fds[FD_COLLECTOR].revents)
 			collector = on_collector(l);
@@ -630,6 +725,7 @@ static void reap_collector(struct loader *l)
 
 	while (waitpid(l->collector, &status, 0) < 0 && errno == EINTR)
 		;
+	l->collector = 0;
 	if (WIFEXITED(status)) {
 		l->status = WEXITSTATUS(status);
 		return;
@@ -652,6 +748,21 @@ static void hurry(void)
 		setpriority(PRIO_PROCESS, 0, -20);
 }
 
+/* Each hook is a descriptor. A command, started before, keeps the limit that we
+ * were given. */
+static void raise_fd_limit(void)
+{
+	const rlim_t need = 2 * MAX_TAPS + 256;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= need)
+		return;
+	r.rlim_cur = need;
+	if (r.rlim_max < need)
+		r.rlim_max = need;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
+
 static int set_up(struct loader *l, struct err *e)
 {
 	int err = block_signals(l, e);
@@ -659,6 +770,7 @@ static int set_up(struct loader *l, struct err *e)
 	sandbox_identity(&l->identity);
 	if (!err)
 		err = resolve_targets(l, e);
+	raise_fd_limit();
 	if (!err)
 		err = load_programs(l, e);
 	if (!err)
@@ -688,13 +800,17 @@ static void release_command(struct loader *l)
 /* The command may still run when a limit was reached: its end is ours. */
 static int exit_status(struct loader *l)
 {
-	struct pollfd fd = { .fd = command_pidfd(&l->command), .events = POLLIN };
+	struct pollfd fds[] = {
+		{ .fd = command_pidfd(&l->command), .events = POLLIN },
+		{ .fd = l->signal_fd, .events = POLLIN },
+	};
 	int status;
 
 	if (!l->o->argv)
 		return l->status;
 	while ((status = command_status(&l->command)) == -EAGAIN)
-		poll(&fd, 1, -1);
+		if (poll(fds, ARRAY_SIZE(fds), -1) > 0 && fds[1].revents)
+			on_signal(l);
 	return status ?: l->status;
 }
 
@@ -735,6 +851,7 @@ int loader_main(const struct options *o)
 		.file_fd = -1,
 		.signal_fd = -1,
 		.timer_fd = -1,
+		.next_file = 2,
 		.command = COMMAND_INIT,
 	};
 	struct err e = { 0 };
@@ -747,6 +864,9 @@ int loader_main(const struct options *o)
 	} else {
 		release_command(&l);
 		loop(&l);
+		detach(&l);
+		/* Its socket closes when it ends; one that closes it before is ended. */
+		kill(l.collector, SIGKILL);
 		reap_collector(&l);
 		status = exit_status(&l);
 	}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "interfaces.h"
@@ -23,12 +25,26 @@ static int run(const struct options *o)
 	}
 }
 
+/* A standard stream that is closed would become the first file that is opened,
+ * an output file perhaps, and get what is meant for a reader. */
+static void open_standard_streams(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
 	struct err e = { 0 };
 	int status;
 
+	open_standard_streams();
 	setlocale(LC_CTYPE, "");
 	if (options_parse(&o, argc, argv, &e)) {
 		log_err(&e);

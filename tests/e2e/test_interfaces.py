@@ -2,7 +2,9 @@
 """Interfaces and namespaces that come, go and change while being watched, and
 the two sides of a veth."""
 
+import json
 import os
+import signal
 
 import pytest
 
@@ -223,3 +225,43 @@ def test_list_of_interfaces(lab, php):
     result = Watch(lab, ["netns:php", "-D"], attach=False).wait()
     assert result.status == 0
     assert "eth0" in result.out and "lo" in result.out
+
+
+def test_watching_line_speaks_for_all_targets(lab, watch):
+    """Once the first target is said to be watched, so are the others."""
+    spaces = [lab.container(f"box{i}") for i in range(9)]
+    try:
+        w = watch(",".join(f"netns:{ns.name}" for ns in spaces), "-l",
+                  "udp dst port 9")
+        send(lab, spaces[-1], WEB4)
+        w.wait_out(r"box8/eth0", timeout=3)
+        assert w.stop().status == 0
+    finally:
+        for ns in spaces:
+            ns.remove()
+
+
+def test_recreated_under_the_same_index(lab, php, watch, out):
+    """Same name, same number, another interface: it is watched like the first."""
+    add_leg(lab, php)
+    index = json.loads(php.run(["ip", "-j", "link", "show", "eth1"]).stdout)[0]["ifindex"]
+    w = watch("netns:php", "-l", "-w", f"{out}/x.pcapng", "udp")
+    os.kill(w.pid, signal.SIGSTOP)  # it sees both events at once
+    lab._batch(["link del eth1",
+                f"link add eth1 index {index} type veth peer name far",
+                "addr add 10.78.0.2/24 dev eth1", "link set eth1 up",
+                "link set far up",
+                "neigh add 10.78.0.9 lladdr 02:00:00:00:00:09 dev eth1"],
+               ns=php.path)
+    os.kill(w.pid, signal.SIGCONT)
+    w.wait_out(r"^nswatch: .*far appeared", stream="err")
+    send(lab, php, "10.78.0.9", count="3")
+    assert w.stop().status == 0
+    assert [p[0] for p in read_pcapng(f"{out}/x.pcapng")] == ["php/eth1", "php/far"] * 3
+
+
+def test_more_hooks_than_descriptors(lab, bare, watch):
+    """Each hook is a descriptor; the limit of open files is raised for them."""
+    lab._batch([f"link add a{i} type veth peer name b{i}" for i in range(15)], ns=bare.path)
+    w = watch("netns:bare", prefix=("prlimit", "--nofile=48:"))
+    assert w.stop().complaints == []

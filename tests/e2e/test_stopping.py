@@ -9,7 +9,8 @@ import time
 import pytest
 
 from lab import WEB4, end_process, read_pcapng, wait_for
-from watching import NSWATCH, Footprint, assert_opens_clean, network_state
+from watching import (NSWATCH, Footprint, assert_opens_clean, bpf_ids,
+                      network_state)
 
 
 @pytest.fixture
@@ -174,3 +175,78 @@ def test_stop_at_once(lab, unchanged, php, watch):
         status = w.wait(10).status
         # Before main() installs its handler the signal kills: no trace either.
         assert status in (0, 130, -signal.SIGINT)
+
+
+CALLS = """
+import itertools, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print("ready", flush=True)
+for i in itertools.count():
+    s.connect((socket.inet_ntoa((0x7f000001 + i % 0xfffff).to_bytes(4, "big")), 53))
+"""
+
+
+@pytest.fixture
+def calls(php):
+    """A process that opens sockets to name servers as fast as it can."""
+    proc = php.popen(["/usr/bin/python3", "-c", CALLS], stdout=subprocess.PIPE)
+    assert proc.stdout.readline() == b"ready\n"
+    yield
+    end_process(proc, signal.SIGKILL)
+    proc.stdout.close()
+
+
+def test_flood_of_socket_calls(lab, unchanged, php, watch, calls):
+    w = watch("netns:php", "--dns")
+    time.sleep(1)
+    assert w.stop(timeout=5).status == 0
+
+
+def test_stopped_collector_does_not_hold_the_loader(lab, unchanged, php, watch, calls):
+    """Its socket is full, and still a signal detaches; the second one ends all."""
+    w = watch("netns:php", "--dns")
+    prints = Footprint(w)
+    os.kill(w.collector, signal.SIGSTOP)
+    w.wait_out("does not keep up", stream="err")
+    w.proc.send_signal(signal.SIGTERM)
+    wait_for("the links to go", lambda: not prints.ids["link"] & bpf_ids("link"), 5)
+    time.sleep(0.6)
+    assert w.stop(signal.SIGTERM, timeout=5).status == 1
+    prints.gone()
+
+
+def test_two_signals_at_once_are_one(lab, unchanged, php, watch, pings, out):
+    """timeout(1) sends one to the process and one to its group."""
+    w = watch("netns:php", "-w", f"{out}/x.pcapng", "--", "sh", "-c",
+              "trap 'sleep 0.2; exit 9' TERM; echo on; while :; do sleep 0.05; done")
+    w.wait_out("on")
+    w.proc.send_signal(signal.SIGTERM)
+    time.sleep(0.02)
+    w.proc.send_signal(signal.SIGTERM)
+    assert w.wait(5).status == 9
+    assert_opens_clean(f"{out}/x.pcapng")
+
+
+def test_signal_after_a_limit_reaches_the_command(lab, unchanged, php, watch, pings):
+    w = watch("netns:php", "-c", "1", "--", "sleep", "30")
+    wait_for("the collector to end", lambda: "seen," in w.err, 10)
+    assert w.stop(signal.SIGTERM, timeout=5).status == 128 + signal.SIGTERM
+
+
+def test_collector_killed_during_a_command(lab, unchanged, php, watch, pings):
+    """The command goes on, nothing stays attached meanwhile."""
+    w = watch("netns:php", "--", "sleep", "3")
+    prints = Footprint(w)
+    os.kill(w.collector, signal.SIGKILL)
+    wait_for("the links to go", lambda: not prints.ids["link"] & bpf_ids("link"), 2)
+    assert w.proc.poll() is None
+    assert w.wait(10).status == 1
+
+
+def test_closed_standard_streams(lab, unchanged, php, pings, out):
+    """No file takes their place and gets what is written to them."""
+    path = f"{out}/x.pcapng"
+    done = lab.run(["bash", "-c", f"{NSWATCH} netns:php -P -l -c 3 -w {path} udp"
+                    " <&- >&- 2>&-"], check=False, timeout=20)
+    assert done.returncode == 0
+    assert assert_opens_clean(path) == 3

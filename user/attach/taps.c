@@ -368,6 +368,15 @@ int taps_sync(struct taps *t, const struct target *target, struct err *e)
 	return 0;
 }
 
+void taps_gone(struct taps *t, const struct target *target, uint32_t ifindex)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->n; i++)
+		if (t->all[i]->tap.ifindex == ifindex && netns_same(&t->all[i]->ns.id, &target->ns))
+			detach(t, t->all[i]);
+}
+
 void taps_drop(struct taps *t, const struct target *target)
 {
 	uint32_t i;

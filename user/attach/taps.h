@@ -44,6 +44,10 @@ void taps_free(struct taps *t);
  */
 int taps_sync(struct taps *t, const struct target *target, struct err *e);
 
+/* An interface of the target's namespace went: the next sync does not take
+ * another one for it, though that has its index and its name. */
+void taps_gone(struct taps *t, const struct target *target, uint32_t ifindex);
+
 /* Forgets the target's taps; its namespace is gone. */
 void taps_drop(struct taps *t, const struct target *target);
 

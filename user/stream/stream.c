@@ -36,8 +36,9 @@
 #include "util/cleanup.h"
 
 #define VLAN_TAG_LEN  4
-#define MACS_LEN      12 /* what stands before a VLAN tag */
-#define RELEASE_STEPS 32 /* per ring */
+#define MACS_LEN      12	   /* what stands before a VLAN tag */
+#define RELEASE_STEPS 32	   /* per ring */
+#define STEP_NS	      1000000000LL /* further ahead no record can be: the clock was set back */
 
 /* A record found in the ring and not yet given out. */
 struct entry {
@@ -198,6 +199,19 @@ static bool scan(struct stream *s, uint64_t until)
 	return true;
 }
 
+/*
+ * A record from the future was stamped before the clock was set back (TAI
+ * follows such steps). Waiting for that time to come again could take hours,
+ * so it counts as being of now.
+ */
+static void forgive_steps(struct stream *s, int64_t t0)
+{
+	size_t i = s->tail;
+
+	while (i-- > s->head && (int64_t)s->queue[i].time > t0 + STEP_NS)
+		s->queue[i].time = (uint64_t)t0;
+}
+
 size_t stream_poll(struct stream *s, bool final)
 {
 	int64_t t0 = clock_now(&s->clock);
@@ -212,6 +226,7 @@ size_t stream_poll(struct stream *s, bool final)
 		horizon = s->busy_limit;
 	}
 	settle(s);
+	forgive_steps(s, t0);
 	s->pass_time = t0;
 	s->pass_pos = until;
 	while (s->limit < s->tail && (final || (int64_t)s->queue[s->limit].time <= horizon))
