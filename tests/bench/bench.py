@@ -200,9 +200,9 @@ def profile(row, bench, known):
             bench.quick = quick
         with open(path, "w") as f:
             subprocess.run(["perf", "report", "--stdio", "-q", "-i", data, "--sort",
-                            "cpu,comm,dso,symbol", "--percent-limit", "0.5", "--comms",
-                            "load," + os.path.basename(tool.command()[0])], stdout=f,
-                           stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+                            "cpu,comm,dso,symbol", "--percent-limit", "0.5", "--percentage",
+                            "relative", "--comms", ",".join(("load", *tool.comms))],
+                           stdout=f, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         os.unlink(data)
         paths.append(path)
     return paths
@@ -254,6 +254,7 @@ def main():
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise BenchError("needs two cores: one for the load, one for the tool")
+    # FILTER may be empty, which is no filter; elsewhere empty is not given.
     params = {key: os.environ.get(key.upper()) for key in PARAMS}
     report = {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
               "machine": machine(), "quick": quick,
@@ -274,5 +275,3 @@ if __name__ == "__main__":
     except BenchError as e:
         print(f"bench: {e}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -8,6 +8,7 @@ workload alone, and a name with ' is the same tool once more: the noise.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -54,7 +55,7 @@ class Bench:
         self.tools = tools
         self.params = params
         self.quick = quick
-        self.load_prefix = ()
+        self.load_prefix = ()  # runs the load that meets a capture: for a profile
         self.offered = self.arrived = 0  # over the XDP link, in this row
 
     def number(self, setup, key, default=0):
@@ -66,13 +67,14 @@ class Bench:
             return int(self.params["packets"])
         return setup["packets"] // (4 if self.quick else 1)
 
-    def settings(self, setup, output=None, default_expr=""):
+    def settings(self, setup, output=None):
         expr = self.params.get("filter")
         return Settings(self.number(setup, "snap", FULL), self.number(setup, "buffer", 8),
                         output or setup.get("output", "/dev/null"),
-                        setup.get("expr", default_expr) if expr is None else expr)
+                        setup.get("expr", "") if expr is None else expr,
+                        setup.get("dns", False))
 
-    def run_load(self, setup, packets=None):
+    def run_load(self, setup, packets=None, prefix=()):
         """XDP frames in or a UDP flood out, as the row has it."""
         fields = {key: self.number(setup, key, default) for key, default in
                   (("size", 64), ("flows", 1), ("rate", 0), ("every", 0),
@@ -81,7 +83,7 @@ class Bench:
         fields["bursts"] = max(1, min(1000, fields["count"] // BURST))
         kind = setup.get("load", "xdp")
         before = self.arena.received()
-        found = self.arena.load(kind, self.load_prefix, **fields)
+        found = self.arena.load(kind, prefix, **fields)
         if kind == "xdp":
             # What the link could not take never was a packet to any tool.
             self.offered += found["sent"]
@@ -126,7 +128,7 @@ def added_ns(bench, setup, tools):
     values["none"] = before
     for tool in tools:
         with bench.session(tool, setup) as session:
-            load = bench.run_load(setup)
+            load = bench.run_load(setup, prefix=bench.load_prefix)
         after = alone()
         expected = matching(bench, setup, load["sent"])
         values[tool.name] = (typical(load["ns"]) - (before + after) / 2,
@@ -142,7 +144,7 @@ def cpu_per_packet(bench, setup, tools):
     values = {}
     for tool in tools:
         with bench.session(tool, setup) as session:
-            load = bench.run_load(setup)
+            load = bench.run_load(setup, prefix=bench.load_prefix)
             session.wait_quiet()
             cpu = session.cpu()
         if not session.captured:
@@ -157,7 +159,7 @@ def loss(bench, setup, tools):
     values = {}
     for tool in tools:
         with bench.session(tool, setup) as session:
-            sent = bench.run_load(setup)["sent"]
+            sent = bench.run_load(setup, prefix=bench.load_prefix)["sent"]
             session.wait_quiet()
         values[tool.name] = 100 * lost_share(session, sent)
     return values
@@ -198,6 +200,8 @@ def dns_text(bench, setup, tools):
 
 
 def start_iperf_server(bench):
+    if not shutil.which("iperf3"):
+        raise BenchError("iperf3 is not installed")
     server = bench.arena.popen(["iperf3", "-s"], bench.arena.gen_cpu, arena.PEER,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.3)
@@ -290,6 +294,12 @@ ROWS = [
         [le("tcpdump", 0.45)], CAPTURE, expr="port 53", size=64, packets=1_000_000),
     Row("4out", "the same, out", "ns", added_ns, [le("tcpdump", 0.35)], CAPTURE,
         load="udp", expr="port 53", size=64, packets=400_000),
+    Row("4dnsin", "as 4in, nswatch with --dns instead", "ns", added_ns,
+        [le("tcpdump", 0.45)], twice=False, dns=True, expr="port 53", size=64,
+        packets=1_000_000),
+    Row("4dnsout", "as 4out, nswatch with --dns instead", "ns", added_ns,
+        [le("tcpdump", 0.35)], twice=False, dns=True, expr="port 53", load="udp", size=64,
+        packets=400_000),
     Row("5null", "CPU per captured packet, 96 B snap, /dev/null", "ns", cpu_per_packet,
         [le("tcpdump", 0.30), le("dumpcap", 0.07)], CAPTURE, size=128, snap=96,
         rate=300_000, packets=400_000),
