@@ -57,8 +57,11 @@ def known_tools():
     return {name: tool for name, tool in found.items() if name in wanted}
 
 
-def tools_of(row, known):
-    names = ["nswatch", "other", *row.tools] + (["tcpdump'"] if row.twice else [])
+def tools_of(row, known, quick):
+    """Quick: only those that a target names, and tcpdump."""
+    needed = {"tcpdump", *(target.against for target in row.targets)}
+    names = ["nswatch", "other", *(n for n in row.tools if n in needed or not quick)]
+    names += ["tcpdump'"] if row.twice else []
     return [known[name] for name in names if name in known]
 
 
@@ -86,7 +89,7 @@ def split(value):
 def collect(row, bench, known, quick):
     """{part: {tool: [value of each round]}}, {tool: [share lost]}"""
     columns, losses = {}, {}
-    taken = tools_of(row, known)
+    taken = tools_of(row, known, quick)
     for number in range(rounds_of(row, quick)):
         found = row.measure(bench, row.setup, rotate(taken, number))
         for name, value in found.items():
@@ -185,7 +188,7 @@ def profile(row, bench, known):
     if not wanted or not shutil.which("perf") or row.measure not in rows.PROFILED:
         return []
     paths, quick = [], bench.quick
-    for tool in tools_of(row, known):
+    for tool in tools_of(row, known, quick):
         if tool.name not in ("nswatch", "tcpdump"):
             continue
         data = os.path.join(bench.arena.tmp, "perf.data")
