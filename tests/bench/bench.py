@@ -17,6 +17,8 @@ import stats
 import tools
 from arena import BenchError
 
+FEW = 6  # with fewer rounds the intervals are hardly more than ranges
+
 PARAMS = ("size", "snap", "flows", "filter", "rate", "packets", "buffer", "every",
           "rare_port", "gap_us")
 
@@ -118,8 +120,13 @@ def compare(column, target):
             out["verdict"] = "met" if same and target.sense == "<=" else "no ratio"
             return out
         value, low, high = found
+    if value < 0:
+        out["verdict"] = "no ratio: less than the noise"
+        return out
     out.update(value=value, low=low, high=high,
                verdict=stats.verdict(value, low, high, target.sense, target.limit))
+    if len(ours) < FEW and high > low:
+        out["verdict"] += " (few rounds)"
     return out
 
 
@@ -157,7 +164,9 @@ def shown(value):
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def print_header(columns):
+def print_header(columns, params):
+    if params:
+        print("instead of the rows' own:", " ".join(f"{k}={v}" for k, v in params.items()))
     print(f"{'row':8} {'measure':48} {'unit':8}" + "".join(f"{c:>9}" for c in columns))
 
 
@@ -173,6 +182,9 @@ def print_result(result, columns):
     if result["noise"]:
         print(f"{'':9}A/A {result['noise'][0]:.2f} "
               f"[{result['noise'][1]:.2f}, {result['noise'][2]:.2f}]: tcpdump against itself")
+    if result["rates"]:
+        print(f"{'':9}millions a second: "
+              + ", ".join(f"{name} {rate / 1e6:.2f}" for name, rate in result["rates"].items()))
     dropped = [f"{name} {100 * share:.2g} %" for name, share in result["lost"].items()
                if share >= 0.00005]
     if dropped:
@@ -221,12 +233,13 @@ def machine():
 def measure_rows(bench, known, quick):
     columns = [c for c in COLUMNS if c == "none" or c in known]
     results = []
-    print_header(columns)
+    print_header(columns, {k.upper(): v for k, v in bench.params.items() if v is not None})
     for row in chosen_rows():
         try:
             bench.arena.set_gro(row.measure in rows.WITH_GRO)
-            bench.offered = bench.arrived = 0
+            bench.begin_row()
             for result in results_of(row, *collect(row, bench, known, quick)):
+                result["rates"] = {n: stats.median(r) for n, r in bench.rates.items()}
                 print_result(result, columns)
                 results.append(result)
             if bench.arrived < 0.999 * bench.offered:

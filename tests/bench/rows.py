@@ -56,7 +56,11 @@ class Bench:
         self.params = params
         self.quick = quick
         self.load_prefix = ()  # runs the load that meets a capture: for a profile
-        self.offered = self.arrived = 0  # over the XDP link, in this row
+        self.begin_row()
+
+    def begin_row(self):
+        self.offered = self.arrived = 0  # over the XDP link
+        self.rates = {}  # packets a second reached, where it is told
 
     def number(self, setup, key, default=0):
         value = self.params.get(key)
@@ -159,20 +163,28 @@ def loss(bench, setup, tools):
     values = {}
     for tool in tools:
         with bench.session(tool, setup) as session:
-            sent = bench.run_load(setup, prefix=bench.load_prefix)["sent"]
+            load = bench.run_load(setup, prefix=bench.load_prefix)
             session.wait_quiet()
-        values[tool.name] = 100 * lost_share(session, sent)
+        values[tool.name] = 100 * lost_share(session, load["sent"])
+        bench.rates.setdefault(tool.name, []).append(load["sent"] / load["seconds"])
     return values
+
+
+def too_many(settings, setup, bench):
+    """Three times what the buffer would hold if it held nothing but bytes."""
+    kept = min(bench.number(setup, "size"), settings.snap)
+    return 3 * settings.buffer_mib * (1 << 20) // kept
 
 
 def held(bench, setup, tools):
     """Packets that the kernel kept for a reader that stood still."""
     values = {}
+    settings = bench.settings(setup)
     for tool in tools:
         with bench.session(tool, setup) as session:
             session.signal_reader(signal.SIGSTOP)
             try:
-                sent = bench.run_load(setup, setup["packets"])["sent"]
+                sent = bench.run_load(setup, too_many(settings, setup, bench))["sent"]
             finally:
                 session.signal_reader(signal.SIGCONT)
             session.wait_quiet()
@@ -316,12 +328,11 @@ ROWS = [
         [le(None, 0), le("tcpdump", 1)], CAPTURE, twice=False, size=1514, rate=2_000_000,
         packets=2_000_000),
     Row("8small", "held in 2 MiB, reader stopped, 60 B", "packets", held,
-        [ge("tcpdump", 1.5)], CAPTURE, twice=False, fixed=True, size=60, buffer=2,
-        packets=100_000),
+        [ge("tcpdump", 1.5)], CAPTURE, twice=False, fixed=True, size=60, buffer=2),
     Row("8snap", "the same, 106 B cut to 96", "packets", held, [ge("tcpdump", 1.4)],
-        CAPTURE, twice=False, fixed=True, size=106, snap=96, buffer=2, packets=60_000),
+        CAPTURE, twice=False, fixed=True, size=106, snap=96, buffer=2),
     Row("8full", "the same, 1442 B", "packets", held, [ge("tcpdump", 1.03)], CAPTURE,
-        twice=False, fixed=True, size=1442, buffer=2, packets=6_000),
+        twice=False, fixed=True, size=1442, buffer=2),
     Row("9", "CPU per DNS packet printed as text", "ns", dns_text,
         [le("tshark", 0.12), le("tcpdump", 0.25)], ("tcpdump", "tshark"),
         expr="port 53", rate=5_000, packets=15_000),
