@@ -4,6 +4,7 @@
 
 import datetime
 import json
+import math
 import os
 import platform
 import re
@@ -103,6 +104,24 @@ def collect(row, bench, known, quick):
     return columns, losses
 
 
+def without_ratio(ours, theirs):
+    """Where there is nothing to divide by: no loss at all, or a cost that
+    drowned in the noise."""
+    if theirs < 0:
+        return "no ratio: less than the noise"
+    return "met" if ours <= 0 else "FALLS SHORT"
+
+
+def mark_loss(target, losses):
+    """A tool that loses packets does less: its figure flatters it."""
+    if target["against"] not in losses or "nswatch" not in losses:
+        return
+    more = stats.median(losses["nswatch"]) - stats.median(losses[target["against"]])
+    if abs(more) > 0.01:
+        loser = "nswatch" if more > 0 else target["against"]
+        target["verdict"] += f" ({loser} lost more)"
+
+
 def compare(column, target):
     """A target as a dictionary, or None if a tool that it needs was left out."""
     ours = column.get("nswatch")
@@ -115,9 +134,7 @@ def compare(column, target):
         theirs = column[target.against]
         found = stats.ratio(ours, theirs)
         if found is None:
-            # Nothing to divide by, such as no loss at all: then as differences.
-            same = stats.median(ours) <= stats.median(theirs)
-            out["verdict"] = "met" if same and target.sense == "<=" else "no ratio"
+            out["verdict"] = without_ratio(stats.median(ours), stats.median(theirs))
             return out
         value, low, high = found
     if value < 0:
@@ -138,6 +155,9 @@ def noise(column):
 
 def results_of(row, columns, losses):
     for part, column in columns.items():
+        targets = [c for c in (compare(column, t) for t in row.targets) if c]
+        for target in targets:
+            mark_loss(target, losses)
         yield {
             "row": row.name + (f" {part}" if part else ""),
             "title": row.title + (f", {part}" if part else ""),
@@ -147,7 +167,7 @@ def results_of(row, columns, losses):
             "lost": {name: stats.median(values) for name, values in losses.items()},
             "samples": column,
             "noise": noise(column),
-            "targets": [c for c in (compare(column, t) for t in row.targets) if c],
+            "targets": targets,
         }
 
 
@@ -254,11 +274,20 @@ def measure_rows(bench, known, quick):
     return results
 
 
+def finite(value):
+    """JSON has no infinity: null."""
+    if isinstance(value, dict):
+        return {key: finite(x) for key, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(x) for x in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def save(report):
     directory = setting("OUT", ".")
     path = setting("JSON", os.path.join(directory, "bench.json"))
     with open(path, "w") as f:
-        json.dump(report, f, indent=1)
+        json.dump(finite(report), f, indent=1, allow_nan=False)
         f.write("\n")
     print(f"written to {path}")
 
