@@ -31,6 +31,7 @@ ADDRESSES = {
 # On the link by address only: see NOBODY_ADDR in load.h.
 NOBODY = ("10.99.0.3", "02:00:00:00:77:ff")
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NICE = -10
 TMP = "/dev/shm"  # a tmpfs of ours there; the directory is on every system
 
@@ -54,6 +55,13 @@ def mount(fstype, where, options=b""):
     libc_call(f"mount {where.decode()}", libc.mount(b"nsw-bench", where, fstype, 0, options))
 
 
+def stop(number, _):
+    """The first signal leads out through all the cleaning up; more are ignored."""
+    for sig in STOPS:
+        signal.signal(sig, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def confine():
     """Goes on in a child that is the first process of a pid namespace, with
     mounts of its own. The parent stays to hand on signals and the status."""
@@ -64,15 +72,16 @@ def confine():
     libc_call("mount /", libc.mount(b"none", b"/", None, MS_REC_PRIVATE, None))
     child = os.fork()
     if child == 0:
+        os.setsid()  # signals come from the parent alone, once
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         mount(b"proc", b"/proc")
         mount(b"tmpfs", b"/run/netns", b"mode=755")
         mount(b"tmpfs", TMP.encode(), b"size=4g,mode=755")
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        for sig in STOPS:
+            signal.signal(sig, stop)
         return
-    # Ctrl-C reaches the child by itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    for sig in STOPS:
+        signal.signal(sig, lambda number, _: os.kill(child, number))
     _, status = os.waitpid(child, 0)
     os._exit(os.waitstatus_to_exitcode(status) & 0xff)
 

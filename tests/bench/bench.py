@@ -4,6 +4,7 @@
 
 import datetime
 import json
+import math
 import os
 import platform
 import re
@@ -16,6 +17,8 @@ import rows
 import stats
 import tools
 from arena import BenchError
+
+FEW = 6  # with fewer rounds the intervals are hardly more than ranges
 
 PARAMS = ("size", "snap", "flows", "filter", "rate", "packets", "buffer", "every",
           "rare_port", "gap_us")
@@ -57,8 +60,11 @@ def known_tools():
     return {name: tool for name, tool in found.items() if name in wanted}
 
 
-def tools_of(row, known):
-    names = ["nswatch", "other", *row.tools] + (["tcpdump'"] if row.twice else [])
+def tools_of(row, known, quick):
+    """Quick: only those that a target names, and tcpdump."""
+    needed = {"tcpdump", *(target.against for target in row.targets)}
+    names = ["nswatch", "other", *(n for n in row.tools if n in needed or not quick)]
+    names += ["tcpdump'"] if row.twice else []
     return [known[name] for name in names if name in known]
 
 
@@ -86,7 +92,7 @@ def split(value):
 def collect(row, bench, known, quick):
     """{part: {tool: [value of each round]}}, {tool: [share lost]}"""
     columns, losses = {}, {}
-    taken = tools_of(row, known)
+    taken = tools_of(row, known, quick)
     for number in range(rounds_of(row, quick)):
         found = row.measure(bench, row.setup, rotate(taken, number))
         for name, value in found.items():
@@ -96,6 +102,24 @@ def collect(row, bench, known, quick):
             if lost is not None:
                 losses.setdefault(name, []).append(lost)
     return columns, losses
+
+
+def without_ratio(ours, theirs):
+    """Where there is nothing to divide by: no loss at all, or a cost that
+    drowned in the noise."""
+    if theirs < 0:
+        return "no ratio: less than the noise"
+    return "met" if ours <= 0 else "FALLS SHORT"
+
+
+def mark_loss(target, losses):
+    """A tool that loses packets does less: its figure flatters it."""
+    if target["against"] not in losses or "nswatch" not in losses:
+        return
+    more = stats.median(losses["nswatch"]) - stats.median(losses[target["against"]])
+    if abs(more) > 0.01:
+        loser = "nswatch" if more > 0 else target["against"]
+        target["verdict"] += f" ({loser} lost more)"
 
 
 def compare(column, target):
@@ -110,13 +134,16 @@ def compare(column, target):
         theirs = column[target.against]
         found = stats.ratio(ours, theirs)
         if found is None:
-            # Nothing to divide by, such as no loss at all: then as differences.
-            same = stats.median(ours) <= stats.median(theirs)
-            out["verdict"] = "met" if same and target.sense == "<=" else "no ratio"
+            out["verdict"] = without_ratio(stats.median(ours), stats.median(theirs))
             return out
         value, low, high = found
+    if value < 0:
+        out["verdict"] = "no ratio: less than the noise"
+        return out
     out.update(value=value, low=low, high=high,
                verdict=stats.verdict(value, low, high, target.sense, target.limit))
+    if len(ours) < FEW and high > low:
+        out["verdict"] += " (few rounds)"
     return out
 
 
@@ -128,6 +155,9 @@ def noise(column):
 
 def results_of(row, columns, losses):
     for part, column in columns.items():
+        targets = [c for c in (compare(column, t) for t in row.targets) if c]
+        for target in targets:
+            mark_loss(target, losses)
         yield {
             "row": row.name + (f" {part}" if part else ""),
             "title": row.title + (f", {part}" if part else ""),
@@ -137,7 +167,7 @@ def results_of(row, columns, losses):
             "lost": {name: stats.median(values) for name, values in losses.items()},
             "samples": column,
             "noise": noise(column),
-            "targets": [c for c in (compare(column, t) for t in row.targets) if c],
+            "targets": targets,
         }
 
 
@@ -154,7 +184,9 @@ def shown(value):
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def print_header(columns):
+def print_header(columns, params):
+    if params:
+        print("instead of the rows' own:", " ".join(f"{k}={v}" for k, v in params.items()))
     print(f"{'row':8} {'measure':48} {'unit':8}" + "".join(f"{c:>9}" for c in columns))
 
 
@@ -170,6 +202,9 @@ def print_result(result, columns):
     if result["noise"]:
         print(f"{'':9}A/A {result['noise'][0]:.2f} "
               f"[{result['noise'][1]:.2f}, {result['noise'][2]:.2f}]: tcpdump against itself")
+    if result["rates"]:
+        print(f"{'':9}millions a second: "
+              + ", ".join(f"{name} {rate / 1e6:.2f}" for name, rate in result["rates"].items()))
     dropped = [f"{name} {100 * share:.2g} %" for name, share in result["lost"].items()
                if share >= 0.00005]
     if dropped:
@@ -185,7 +220,7 @@ def profile(row, bench, known):
     if not wanted or not shutil.which("perf") or row.measure not in rows.PROFILED:
         return []
     paths, quick = [], bench.quick
-    for tool in tools_of(row, known):
+    for tool in tools_of(row, known, quick):
         if tool.name not in ("nswatch", "tcpdump"):
             continue
         data = os.path.join(bench.arena.tmp, "perf.data")
@@ -200,9 +235,9 @@ def profile(row, bench, known):
             bench.quick = quick
         with open(path, "w") as f:
             subprocess.run(["perf", "report", "--stdio", "-q", "-i", data, "--sort",
-                            "cpu,comm,dso,symbol", "--percent-limit", "0.5", "--comms",
-                            "load," + os.path.basename(tool.command()[0])], stdout=f,
-                           stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+                            "cpu,comm,dso,symbol", "--percent-limit", "0.5", "--percentage",
+                            "relative", "--comms", ",".join(("load", *tool.comms))],
+                           stdout=f, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         os.unlink(data)
         paths.append(path)
     return paths
@@ -218,12 +253,13 @@ def machine():
 def measure_rows(bench, known, quick):
     columns = [c for c in COLUMNS if c == "none" or c in known]
     results = []
-    print_header(columns)
+    print_header(columns, {k.upper(): v for k, v in bench.params.items() if v is not None})
     for row in chosen_rows():
         try:
             bench.arena.set_gro(row.measure in rows.WITH_GRO)
-            bench.offered = bench.arrived = 0
+            bench.begin_row()
             for result in results_of(row, *collect(row, bench, known, quick)):
+                result["rates"] = {n: stats.median(r) for n, r in bench.rates.items()}
                 print_result(result, columns)
                 results.append(result)
             if bench.arrived < 0.999 * bench.offered:
@@ -238,11 +274,20 @@ def measure_rows(bench, known, quick):
     return results
 
 
+def finite(value):
+    """JSON has no infinity: null."""
+    if isinstance(value, dict):
+        return {key: finite(x) for key, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(x) for x in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def save(report):
     directory = setting("OUT", ".")
     path = setting("JSON", os.path.join(directory, "bench.json"))
     with open(path, "w") as f:
-        json.dump(report, f, indent=1)
+        json.dump(finite(report), f, indent=1, allow_nan=False)
         f.write("\n")
     print(f"written to {path}")
 
@@ -254,6 +299,7 @@ def main():
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise BenchError("needs two cores: one for the load, one for the tool")
+    # FILTER may be empty, which is no filter; elsewhere empty is not given.
     params = {key: os.environ.get(key.upper()) for key in PARAMS}
     report = {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
               "machine": machine(), "quick": quick,
@@ -274,5 +320,3 @@ if __name__ == "__main__":
     except BenchError as e:
         print(f"bench: {e}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

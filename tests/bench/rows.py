@@ -8,6 +8,7 @@ workload alone, and a name with ' is the same tool once more: the noise.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -54,8 +55,12 @@ class Bench:
         self.tools = tools
         self.params = params
         self.quick = quick
-        self.load_prefix = ()
-        self.offered = self.arrived = 0  # over the XDP link, in this row
+        self.load_prefix = ()  # runs the load that meets a capture: for a profile
+        self.begin_row()
+
+    def begin_row(self):
+        self.offered = self.arrived = 0  # over the XDP link
+        self.rates = {}  # packets a second reached, where it is told
 
     def number(self, setup, key, default=0):
         value = self.params.get(key)
@@ -66,13 +71,14 @@ class Bench:
             return int(self.params["packets"])
         return setup["packets"] // (4 if self.quick else 1)
 
-    def settings(self, setup, output=None, default_expr=""):
+    def settings(self, setup, output=None):
         expr = self.params.get("filter")
         return Settings(self.number(setup, "snap", FULL), self.number(setup, "buffer", 8),
                         output or setup.get("output", "/dev/null"),
-                        setup.get("expr", default_expr) if expr is None else expr)
+                        setup.get("expr", "") if expr is None else expr,
+                        setup.get("dns", False))
 
-    def run_load(self, setup, packets=None):
+    def run_load(self, setup, packets=None, prefix=()):
         """XDP frames in or a UDP flood out, as the row has it."""
         fields = {key: self.number(setup, key, default) for key, default in
                   (("size", 64), ("flows", 1), ("rate", 0), ("every", 0),
@@ -81,7 +87,7 @@ class Bench:
         fields["bursts"] = max(1, min(1000, fields["count"] // BURST))
         kind = setup.get("load", "xdp")
         before = self.arena.received()
-        found = self.arena.load(kind, self.load_prefix, **fields)
+        found = self.arena.load(kind, prefix, **fields)
         if kind == "xdp":
             # What the link could not take never was a packet to any tool.
             self.offered += found["sent"]
@@ -126,7 +132,7 @@ def added_ns(bench, setup, tools):
     values["none"] = before
     for tool in tools:
         with bench.session(tool, setup) as session:
-            load = bench.run_load(setup)
+            load = bench.run_load(setup, prefix=bench.load_prefix)
         after = alone()
         expected = matching(bench, setup, load["sent"])
         values[tool.name] = (typical(load["ns"]) - (before + after) / 2,
@@ -142,7 +148,7 @@ def cpu_per_packet(bench, setup, tools):
     values = {}
     for tool in tools:
         with bench.session(tool, setup) as session:
-            load = bench.run_load(setup)
+            load = bench.run_load(setup, prefix=bench.load_prefix)
             session.wait_quiet()
             cpu = session.cpu()
         if not session.captured:
@@ -157,20 +163,28 @@ def loss(bench, setup, tools):
     values = {}
     for tool in tools:
         with bench.session(tool, setup) as session:
-            sent = bench.run_load(setup)["sent"]
+            load = bench.run_load(setup, prefix=bench.load_prefix)
             session.wait_quiet()
-        values[tool.name] = 100 * lost_share(session, sent)
+        values[tool.name] = 100 * lost_share(session, load["sent"])
+        bench.rates.setdefault(tool.name, []).append(load["sent"] / load["seconds"])
     return values
+
+
+def too_many(settings, setup, bench):
+    """Three times what the buffer would hold if it held nothing but bytes."""
+    kept = min(bench.number(setup, "size"), settings.snap)
+    return 3 * settings.buffer_mib * (1 << 20) // kept
 
 
 def held(bench, setup, tools):
     """Packets that the kernel kept for a reader that stood still."""
     values = {}
+    settings = bench.settings(setup)
     for tool in tools:
         with bench.session(tool, setup) as session:
             session.signal_reader(signal.SIGSTOP)
             try:
-                sent = bench.run_load(setup, setup["packets"])["sent"]
+                sent = bench.run_load(setup, too_many(settings, setup, bench))["sent"]
             finally:
                 session.signal_reader(signal.SIGCONT)
             session.wait_quiet()
@@ -198,6 +212,8 @@ def dns_text(bench, setup, tools):
 
 
 def start_iperf_server(bench):
+    if not shutil.which("iperf3"):
+        raise BenchError("iperf3 is not installed")
     server = bench.arena.popen(["iperf3", "-s"], bench.arena.gen_cpu, arena.PEER,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.3)
@@ -290,6 +306,12 @@ ROWS = [
         [le("tcpdump", 0.45)], CAPTURE, expr="port 53", size=64, packets=1_000_000),
     Row("4out", "the same, out", "ns", added_ns, [le("tcpdump", 0.35)], CAPTURE,
         load="udp", expr="port 53", size=64, packets=400_000),
+    Row("4dnsin", "as 4in, nswatch with --dns instead", "ns", added_ns,
+        [le("tcpdump", 0.45)], twice=False, dns=True, expr="port 53", size=64,
+        packets=1_000_000),
+    Row("4dnsout", "as 4out, nswatch with --dns instead", "ns", added_ns,
+        [le("tcpdump", 0.35)], twice=False, dns=True, expr="port 53", load="udp", size=64,
+        packets=400_000),
     Row("5null", "CPU per captured packet, 96 B snap, /dev/null", "ns", cpu_per_packet,
         [le("tcpdump", 0.30), le("dumpcap", 0.07)], CAPTURE, size=128, snap=96,
         rate=300_000, packets=400_000),
@@ -306,12 +328,11 @@ ROWS = [
         [le(None, 0), le("tcpdump", 1)], CAPTURE, twice=False, size=1514, rate=2_000_000,
         packets=2_000_000),
     Row("8small", "held in 2 MiB, reader stopped, 60 B", "packets", held,
-        [ge("tcpdump", 1.5)], CAPTURE, twice=False, fixed=True, size=60, buffer=2,
-        packets=100_000),
+        [ge("tcpdump", 1.5)], CAPTURE, twice=False, fixed=True, size=60, buffer=2),
     Row("8snap", "the same, 106 B cut to 96", "packets", held, [ge("tcpdump", 1.4)],
-        CAPTURE, twice=False, fixed=True, size=106, snap=96, buffer=2, packets=60_000),
+        CAPTURE, twice=False, fixed=True, size=106, snap=96, buffer=2),
     Row("8full", "the same, 1442 B", "packets", held, [ge("tcpdump", 1.03)], CAPTURE,
-        twice=False, fixed=True, size=1442, buffer=2, packets=6_000),
+        twice=False, fixed=True, size=1442, buffer=2),
     Row("9", "CPU per DNS packet printed as text", "ns", dns_text,
         [le("tshark", 0.12), le("tcpdump", 0.25)], ("tcpdump", "tshark"),
         expr="port 53", rate=5_000, packets=15_000),

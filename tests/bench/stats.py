@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Medians, ratios, and how far to trust them."""
 
+import math
 import random
 
 RESAMPLES = 4000
@@ -38,11 +39,9 @@ def ratio(ours, theirs):
     for _ in range(RESAMPLES):
         drawn = rng.choices(rounds, k=len(ours))
         below = median([theirs[i] for i in drawn])
-        if below > 0:
-            found.append(median([ours[i] for i in drawn]) / below)
+        # A cost below nothing is noise: then the ratio may be anything.
+        found.append(median([ours[i] for i in drawn]) / below if below > 0 else math.inf)
     found.sort()
-    if not found:
-        return None
     cut = int(len(found) * (1 - LEVEL) / 2)
     return median(ours) / base, found[cut], found[-1 - cut]
 

@@ -20,16 +20,19 @@ SETTLE = 0.2  # seconds between "ready" and the first packet
 
 class Settings:
     """What is asked of every tool alike. output: a path, or None: text on
-    stdout, which is /dev/null."""
+    stdout, which is /dev/null. dns: by --dns where there is such a thing, by
+    the expression elsewhere."""
 
-    def __init__(self, snap, buffer_mib, output="/dev/null", expr=""):
+    def __init__(self, snap, buffer_mib, output="/dev/null", expr="", dns=False):
         self.snap = snap
         self.buffer_mib = buffer_mib
         self.output = output
         self.expr = expr
+        self.dns = dns
 
 
 class Tool:
+    comms = ()       # its processes' names
     ready = None     # what stderr says when capturing has begun
     captured = None  # at the end; lost: the same
     lost = None
@@ -57,6 +60,7 @@ class Tool:
 
 class Tcpdump(Tool):
     netns = WORKLOAD
+    comms = ("tcpdump",)
     tail = 1.2  # pcap_set_timeout(1000): the last block is handed over that late
     ready = r"listening on "
     captured = r"(\d+) packets? captured"
@@ -71,6 +75,7 @@ class Tcpdump(Tool):
 
 class Dumpcap(Tool):
     netns = WORKLOAD
+    comms = ("dumpcap",)
     tail = 0.5
     ready = r"^File: "
     captured = r"received/dropped on interface .*: (\d+)/"
@@ -85,6 +90,7 @@ class Dumpcap(Tool):
 
 class Tshark(Tool):
     netns = WORKLOAD
+    comms = ("tshark", "dumpcap")
     tail = 1.2
     ready = r"Capture started"
     captured = r"(\d+) packets? captured"
@@ -100,6 +106,7 @@ class Nswatch(Tool):
     ready = r"watching "
     captured = r"(\d+) (?:written|captured(?!.* written))"
     lost = r"captured, (\d+) lost(?:.* (\d+) lost in writing)?"
+    comms = ("nswatch", "nswatch-collect")
     statuses = (0, 1)  # 1: not all that was captured could be written
 
     def __init__(self, name, path):
@@ -114,7 +121,9 @@ class Nswatch(Tool):
         if os.environ.get("FORMAT"):
             argv += ["-F", os.environ["FORMAT"]]
         argv += shlex.split(os.environ.get("NSWATCH_ARGS", ""))
-        return argv + (["-w", s.output] if s.output else []) + s.expr.split()
+        if s.output:
+            argv += ["-w", s.output]
+        return argv + (["--dns"] if s.dns else s.expr.split())
 
     def reader(self, pid):
         below = [p for p in family(pid) if p != pid]
