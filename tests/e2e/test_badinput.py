@@ -82,7 +82,8 @@ def test_file_that_cannot_be_written(lab, php, path):
 
 @pytest.mark.parametrize("fmt", ["pcapng", "pcap"])
 def test_disk_full(lab, php, watch, out, fmt):
-    """The packets that fit are kept, the rest is counted as lost in writing."""
+    """The packets that fit are kept, the rest is counted as lost in writing, and
+    the watch ends: nothing more could be kept."""
     lab.run(["mount", "-t", "tmpfs", "-o", "size=64k", "full", out])
     try:
         path = f"{out}/x"
@@ -93,7 +94,8 @@ def test_disk_full(lab, php, watch, out, fmt):
         assert len(result.complaints) == 1
         assert "No space left" in result.complaints[0] and path in result.complaints[0]
         books = result.books
-        assert books["unwritten"] > 0 and books["captured"] == 1000
+        assert books["unwritten"] > 0
+        assert books["written"] + books["unwritten"] == books["captured"] <= 1000
         lab.run(["cp", path, f"{lab.tmp}/kept"])
         assert assert_opens_clean(f"{lab.tmp}/kept") == books["written"] > 0
     finally:
