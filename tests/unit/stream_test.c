@@ -189,6 +189,26 @@ static void order_is_by_time(void **state)
 	ring_free(r);
 }
 
+/* The earliest stands last in the ring: what is before it is not free yet. */
+static void unread_records_are_not_released(void **state)
+{
+	struct ring *r = ring_new(NSW_MAX_SNAP);
+	uint64_t t = now();
+	struct packet p;
+	uint32_t i;
+
+	(void)state;
+	for (i = 2; i <= 5; i++)
+		commit_numbered(r, reserve_packet(r, 1500), t - 10 + i, i, 1500);
+	add(r, t - 9, 1);
+	assert_int_equal(stream_poll(r->s, false), 5);
+	assert_true(stream_next(r->s, &p));
+	assert_int_equal(id_of(&p), 1);
+	assert_int_equal(*r->consumer, 0);
+	assert_int_equal(digits(r), 2345);
+	ring_free(r);
+}
+
 static void younger_than_the_pass_waits(void **state)
 {
 	struct ring *r = ring_new(NSW_MAX_SNAP);
@@ -486,6 +506,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(order_is_by_time),
+		cmocka_unit_test(unread_records_are_not_released),
 		cmocka_unit_test(younger_than_the_pass_waits),
 		cmocka_unit_test(busy_record_holds_back_what_may_be_younger),
 		cmocka_unit_test(busy_record_lets_older_ones_pass),

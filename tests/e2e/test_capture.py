@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The bytes of odd frames are tcpdump's, and programs of others next to ours
+still see every packet."""
+
+import os
+import signal
+import struct
+import subprocess
+
+import pytest
+
+from lab import WEB4, end_process, read_bytes, read_pcapng, wait_for
+
+MARK = b"nswatch-mark"
+
+
+class Tcpdump:
+    def __init__(self, ns, path, ifname, *filter_, snaplen=262144):
+        self.path = path
+        with open(path + ".err", "wb") as err:
+            self.proc = ns.popen(["tcpdump", "-n", "-i", ifname, "-s", str(snaplen),
+                                  "-B", "16384", "-U", "--immediate-mode", "-w", path,
+                                  "-Z", "root", *filter_],
+                                 stderr=err)
+        wait_for("tcpdump", lambda: b"listening on" in read_bytes(path + ".err"))
+
+    def packets(self):
+        data, pos, found = read_bytes(self.path), 24, []
+        while pos + 16 <= len(data):
+            caplen, wirelen = struct.unpack_from("<II", data, pos + 8)
+            found.append((wirelen, data[pos + 16:pos + 16 + caplen]))
+            pos += 16 + caplen
+        return found
+
+    def stop(self, count):
+        """[(wire length, bytes)], at least count of them."""
+        wait_for(f"{count} packets", lambda: len(self.packets()) >= count)
+        end_process(self.proc, signal.SIGINT)
+        assert b"\n0 packets dropped by kernel" in read_bytes(self.path + ".err")
+        return self.packets()
+
+
+def ours(path, ifname):
+    return [p[1:] for p in read_pcapng(path) if p[0].endswith("/" + ifname)]
+
+
+SEND = """
+import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind((sys.argv[1], 0))
+for frame in sys.argv[2:]:
+    s.send(bytes.fromhex(frame))
+"""
+
+MACS = bytes.fromhex("02000000000a02000000000b")
+OURS = "ether src 02:00:00:00:00:0b"
+REST = b"\x88\xb5" + MARK + bytes(range(60))
+FRAMES = [MACS + tag + REST for tag in (
+    b"", bytes.fromhex("81006005"), bytes.fromhex("88a80007"),
+    bytes.fromhex("88a8000781000009"), bytes.fromhex("8100000581000006"))]
+
+
+def send_frames(lab, ifname, ns=None):
+    lab.run(["/usr/bin/python3", "-c", SEND, ifname, *(f.hex() for f in FRAMES)],
+            ns=ns)
+
+
+@pytest.mark.parametrize("snaplen", [262144, 40, 17, 14])
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_vlan_tags(lab, php, watch, out, direction, snaplen):
+    dump = Tcpdump(php, f"{out}/x.pcap", "eth0", OURS, snaplen=snaplen)
+    w = watch("netns:php", "-i", "eth0", "-s", snaplen, "-w", f"{out}/x.pcapng", OURS)
+    if direction == "in":
+        send_frames(lab, php.veth)
+    else:
+        send_frames(lab, "eth0", php.path)
+    assert w.stop().status == 0
+    mine = ours(f"{out}/x.pcapng", "eth0")
+    assert len(mine) == len(FRAMES)
+    assert mine == dump.stop(len(mine))
+
+
+def test_large_segments(lab, php, watch, out):
+    """TCP segments as the stack hands them to the interface, up to 64 KiB."""
+    dump = Tcpdump(php, f"{out}/x.pcap", "eth0", "tcp")
+    w = watch("netns:php", "-i", "eth0", "-w", f"{out}/x.pcapng", "tcp")
+    sink = lab.popen(["busybox", "nc", "-l", "-p", "7007"],
+                     stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    try:
+        php.run(["bash", "-c", "for i in $(seq 50); do dd if=/dev/zero bs=1M count=3"
+                 " 2>&1 >/dev/tcp/10.77.0.1/7007 && exit; sleep 0.1; done; exit 1"])
+    finally:
+        end_process(sink, signal.SIGKILL)
+    books = w.stop().books
+    mine = ours(f"{out}/x.pcapng", "eth0")
+    assert books["lost"] == 0
+    assert max(p[0] for p in mine) > 60000
+    assert mine == dump.stop(len(mine))
+
+
+TUN = """
+import fcntl, os, socket, struct, subprocess, sys
+fd = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x1001))
+for cmd in ("link set tun0 mtu 60000 up", "addr add 10.79.0.1/24 dev tun0",
+            "-6 addr add fd79::1/64 dev tun0 nodad"):
+    subprocess.run(["ip", *cmd.split()], check=True)
+print("ready", flush=True)
+sys.stdin.readline()
+s4 = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+for n in (0, 1, 1000, 50000):
+    s4.sendto(bytes(n), ("10.79.0.2", 9))
+    s6.sendto(bytes(n), ("fd79::2", 9))
+os.write(fd, bytes.fromhex("4500001c000040004011267a" "0a4f0002" "0a4f0001"
+                           "00090009" "00080000"))
+os.write(fd, bytes.fromhex("6000000000003bff") + bytes(32))
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_layer_3_device(lab, php, watch, out):
+    """tcpdump writes raw IP there; ours has an Ethernet header before that."""
+    tun = php.popen(["/usr/bin/python3", "-c", TUN], stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE)
+    try:
+        assert tun.stdout.readline() == b"ready\n"
+        dump = Tcpdump(php, f"{out}/x.pcap", "tun0")
+        w = watch("netns:php", "-i", "tun0", "-w", f"{out}/x.pcapng")
+        tun.stdin.write(b"go\n")
+        tun.stdin.flush()
+        assert tun.stdout.readline() == b"done\n"
+        assert w.stop().status == 0
+        theirs = dump.stop(10)
+    finally:
+        end_process(tun, signal.SIGKILL)
+        tun.stdin.close()
+        tun.stdout.close()
+    kinds = {4: b"\x08\x00", 6: b"\x86\xdd"}
+    assert ours(f"{out}/x.pcapng", "tun0") == [
+        (wirelen + 14, bytes(12) + kinds[data[0] >> 4] + data)
+        for wirelen, data in theirs]
+
+
+# Programs of others
+
+@pytest.fixture
+def counter(lab):
+    """counter(ns, "tcx"): counts the packets at eth0's egress, in a program
+    attached after all that are there. Returns a function that gives the count."""
+    running = []
+
+    def start(ns):
+        proc = ns.popen(["/usr/bin/python3", os.path.join(os.path.dirname(__file__),
+                                                          "../lab/tccounter.py"), "eth0"],
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        running.append(proc)
+        assert proc.stdout.readline() == "ready\n"
+
+        def count():
+            proc.stdin.write("\n")
+            proc.stdin.flush()
+            return int(proc.stdout.readline())
+        return count
+
+    yield start
+    for proc in running:
+        end_process(proc, signal.SIGKILL)
+        proc.stdin.close()
+        proc.stdout.close()
+
+
+@pytest.mark.parametrize("filter_", ["", "udp dst port 10"])
+def test_a_program_behind_ours_sees_all(lab, php, watch, counter, filter_):
+    """Whether ours takes the packet or not, and for frames of every length."""
+    before, w = counter(php), watch("netns:php", "-q", *([filter_] if filter_ else []))
+    behind = counter(php)
+    first = before(), behind()
+    php.run([lab.tool("flood"), WEB4, "9", "500"])
+    send_frames(lab, "eth0", php.path)
+    lab.run(["/usr/bin/python3", "-c", SEND, "eth0", MACS.hex() + "88b5"], ns=php.path)
+    seen = before() - first[0], behind() - first[1]
+    assert w.stop().status == 0
+    assert seen[0] == seen[1] >= 506

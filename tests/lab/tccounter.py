@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""tccounter.py IFNAME: attaches a program that counts packets at the egress of
+the interface, behind all TCX programs that are there; prints "ready", and the
+count for each line read. It goes away with its process."""
+
+import ctypes
+import mmap
+import os
+import platform
+import socket
+import struct
+import sys
+
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+MAP_CREATE, PROG_LOAD, LINK_CREATE = 0, 5, 28
+ARRAY, MMAPABLE, SCHED_CLS, TCX_EGRESS = 2, 1 << 10, 3, 47
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def bpf(command, attr):
+    buf = ctypes.create_string_buffer(attr, len(attr))
+    fd = libc.syscall(SYS_BPF, command, buf, len(attr))
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return fd
+
+
+def insn(code, dst=0, src=0, off=0, imm=0):
+    return struct.pack("=BBhi", code, src << 4 | dst, off, imm)
+
+
+values = bpf(MAP_CREATE, struct.pack("=5I", ARRAY, 4, 8, 1, MMAPABLE))
+program = b"".join([
+    insn(0x18, 1, 2, imm=values), insn(0),  # r1 = address of the map's value
+    insn(0xb7, 2, imm=1),                   # r2 = 1
+    insn(0xdb, 1, 2),                       # lock *(u64 *)r1 += r2
+    insn(0xb7, 0, imm=-1),                  # r0 = TCX_NEXT
+    insn(0x95),                             # exit
+])
+code = ctypes.create_string_buffer(program, len(program))
+licence = ctypes.create_string_buffer(b"GPL")
+prog = bpf(PROG_LOAD, struct.pack("=IIQQIIQ", SCHED_CLS, len(program) // 8,
+                                  ctypes.addressof(code), ctypes.addressof(licence),
+                                  0, 0, 0))
+link = bpf(LINK_CREATE, struct.pack("=IIII48x", prog, socket.if_nametoindex(sys.argv[1]),
+                                    TCX_EGRESS, 0))
+count = mmap.mmap(values, mmap.PAGESIZE, prot=mmap.PROT_READ)
+print("ready", flush=True)
+for _ in sys.stdin:
+    print(struct.unpack_from("=Q", count)[0], flush=True)
