@@ -153,6 +153,7 @@ static void signals_are_default(void **state)
 {
 	char *const argv[] = { "grep", "-E", "Sig(Blk|Ign)", "/proc/self/status", NULL };
 	struct command_options opt = COMMAND_OPTIONS_INIT;
+	unsigned long long blocked, ignored;
 	char out[256];
 	sigset_t all, old;
 
@@ -167,7 +168,10 @@ static void signals_are_default(void **state)
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGHUP, SIG_DFL);
-	assert_string_equal(out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\n");
+	/* Signals 32 and 33 are libc's own; a posix_spawn(3) before us leaves them ignored. */
+	assert_int_equal(sscanf(out, "SigBlk:%llx SigIgn:%llx", &blocked, &ignored), 2);
+	assert_int_equal(blocked, 0);
+	assert_int_equal(ignored & ~0x180000000ULL, 1);
 }
 
 static void waits_for_go(void **state)
