@@ -91,7 +91,8 @@ static void shorten(char *s, unsigned int max, const struct dns_text_style *styl
 	head = (max - marks) / 2;
 	tail = max - marks - head;
 	memmove(s + head + bytes, s + len - tail, tail + 1);
-	memcpy(s + head, mark, bytes);
+	while (*mark)
+		s[head++] = *mark++;
 }
 
 /* Where the columns of a transaction's line begin, by the terminal's width. In a small one
