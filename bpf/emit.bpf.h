@@ -3,7 +3,7 @@
  * From a packet to a record: one reservation, one copy, no notification.
  *
  * bpf_ringbuf_reserve() wants a constant size, so there is one branch per size
- * class: steps of 64 bytes up to 2 KiB, powers of two above. The time is taken
+ * class: steps of 16 bytes up to 256, of 32 up to 2 KiB, coarser above. The time is taken
  * after the reservation: then a consumer that reads the clock before it reads
  * the producer's position knows that it has every record older than that
  * (user/stream/stream.c builds its time order on this).
@@ -21,30 +21,64 @@ struct emission {
 
 /*
  * The smallest class that holds len bytes, as a constant on every path: the
- * verifier walks each of them. Four comparisons for a small packet.
+ * verifier walks each of them, which is why there are no more. BY16_x(n) and
+ * BY32_x(n) are binary searches among the classes in (n - x, n].
  */
 #define CLASS(n)        \
 	if (len <= (n)) \
 		return n;
-#define CLASSES4(n) CLASS((n) + 64) CLASS((n) + 128) CLASS((n) + 192) CLASS((n) + 256)
+#define BY16_32(n) CLASS((n)-16) return n;
+#define BY16_64(n)              \
+	if (len <= (n)-32) {    \
+		BY16_32((n)-32) \
+	}                       \
+	BY16_32(n)
+#define BY16_128(n)             \
+	if (len <= (n)-64) {    \
+		BY16_64((n)-64) \
+	}                       \
+	BY16_64(n)
+#define BY16_256(n)               \
+	if (len <= (n)-128) {     \
+		BY16_128((n)-128) \
+	}                         \
+	BY16_128(n)
+#define BY32_64(n) CLASS((n)-32) return n;
+#define BY32_128(n)             \
+	if (len <= (n)-64) {    \
+		BY32_64((n)-64) \
+	}                       \
+	BY32_64(n)
+#define BY32_256(n)               \
+	if (len <= (n)-128) {     \
+		BY32_128((n)-128) \
+	}                         \
+	BY32_128(n)
+#define BY32_512(n)               \
+	if (len <= (n)-256) {     \
+		BY32_256((n)-256) \
+	}                         \
+	BY32_256(n)
+#define BY32_1024(n)              \
+	if (len <= (n)-512) {     \
+		BY32_512((n)-512) \
+	}                         \
+	BY32_512(n)
 
 static __always_inline __u32 size_class(__u32 len)
 {
-	if (len <= 1024) {
-		if (len <= 512) {
-			CLASSES4(0)
-			CLASSES4(256)
-		}
-		CLASSES4(512)
-		CLASSES4(768)
+	if (len <= 256) {
+		BY16_256(256)
 	}
-	if (len <= 2048) {
-		if (len <= 1536) {
-			CLASSES4(1024)
-			CLASSES4(1280)
-		}
-		CLASSES4(1536)
-		CLASSES4(1792)
+	CLASS(272)
+	if (len <= 1296) {
+		BY32_1024(1296)
+	}
+	if (len <= 1808) {
+		BY32_512(1808)
+	}
+	if (len <= 2064) {
+		BY32_256(2064)
 	}
 	CLASS(3072)
 	CLASS(4096)

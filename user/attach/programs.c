@@ -22,6 +22,7 @@
 #endif
 
 #define NR_SOCKET_HOOKS 4
+#define VERIFIER_LOG	(1024 * 1024)
 #define MAX_INSTANCES	64 /* taps with programs of their own */
 
 /* A TC program as it is loaded, but for the tap it serves. */
@@ -34,6 +35,7 @@ struct template
 struct programs {
 	struct nswatch_bpf *skel;
 	struct template templates[2]; /* by enum programs_hook */
+	int shared[2];		      /* programs that serve any tap, loaded when needed; else -1 */
 	struct nsw_count *counts;
 	size_t counts_size; /* bytes mapped */
 	size_t ring_size;
@@ -68,38 +70,27 @@ static int print_debug(enum libbpf_print_level level, const char *fmt, va_list a
 	return 0;
 }
 
-static int keep(struct template *t, const struct bpf_insn *insns, size_t n)
-{
-	t->insns = calloc(n, sizeof(*insns));
-	if (!t->insns)
-		return -ENOMEM;
-	memcpy(t->insns, insns, n * sizeof(*insns));
-	t->n = n;
-	return 0;
-}
-
 /*
- * libbpf's hook before a program is loaded, when maps and offsets are filled
- * in: puts the filter where it belongs, and keeps a copy of the result for
- * programs_instance().
+ * libbpf's hook before a TC program is loaded, when maps and offsets are filled
+ * in: puts the filter where it belongs and keeps the result for
+ * programs_instance(). What libbpf then loads is a program that does nothing:
+ * it takes the verifier milliseconds to walk the real one, once per instance.
  */
 static int stitch(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
 {
+	struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = -1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
 	bool ingress = !strcmp(bpf_program__name(prog), "tc_ingress");
 	struct template *t = &under_way.p->templates[ingress ? HOOK_INGRESS : HOOK_EGRESS];
-	_cleanup_free_ struct bpf_insn *insns = NULL;
-	size_t n = 0;
 	int err;
 
-	(void)opts;
 	(void)cookie;
 	err = insns_with_filter(bpf_program__insns(prog), bpf_program__insn_cnt(prog),
-				under_way.o->filter, under_way.o->filter_len, &insns, &n);
-	if (!err)
-		err = keep(t, insns, n);
-	if (!err)
-		err = insns_set_tap(insns, n, 0);
-	return err ?: bpf_program__set_insns(prog, insns, n);
+				under_way.o->filter, under_way.o->filter_len, &t->insns, &t->n);
+	opts->func_info_cnt = opts->line_info_cnt = 0;
+	return err ?: bpf_program__set_insns(prog, nothing, ARRAY_SIZE(nothing));
 }
 
 static size_t ring_size_for(uint64_t bytes)
@@ -191,6 +182,54 @@ static int load(struct programs *p, const struct programs_options *o, struct err
 	return err;
 }
 
+/* Has the verifier say why, for --verbose: the same once more, with a log. */
+static void log_refusal(const char *name, const struct bpf_insn *insns, size_t n)
+{
+	_cleanup_free_ char *log = calloc(1, VERIFIER_LOG);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = VERIFIER_LOG,
+		    .log_level = 1);
+	char *line, *save = NULL;
+	int fd;
+
+	if (!log)
+		return;
+	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, name, "GPL", insns, n, &opts);
+	closep(&fd);
+	for (line = strtok_r(log, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		log_debug("verifier: %s", line);
+}
+
+/* Loads the program of one direction; value: the tap, or 0 to look it up. */
+static int load_instance(const struct programs *p, enum programs_hook hook, uint32_t value)
+{
+	const char *name = hook == HOOK_INGRESS ? "tc_ingress" : "tc_egress";
+	const struct template *t = &p->templates[hook];
+	_cleanup_free_ struct bpf_insn *insns = calloc(t->n, sizeof(*insns));
+	int fd, err;
+
+	if (!insns)
+		return -ENOMEM;
+	memcpy(insns, t->insns, t->n * sizeof(*insns));
+	insns_set_tap(insns, t->n, value);
+	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, name, "GPL", insns, t->n, NULL);
+	if (fd >= 0)
+		return fd;
+	err = -errno;
+	log_refusal(name, insns, t->n);
+	return err;
+}
+
+/* Whether the kernel takes the program with this filter in it. */
+static int try_filter(struct programs *p, struct err *e)
+{
+	int fd = load_instance(p, HOOK_EGRESS, 1);
+
+	if (fd < 0)
+		return err_sys(e, fd, "the kernel refuses the filter");
+	close(fd);
+	return 0;
+}
+
 int programs_load(struct programs **out, const struct programs_options *o, struct err *e)
 {
 	struct programs *p = calloc(1, sizeof(*p));
@@ -201,6 +240,7 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 	for (i = 0; i < NR_SOCKET_HOOKS; i++)
 		p->socket_links[i] = -1;
 	p->exec_link = -1;
+	p->shared[HOOK_INGRESS] = p->shared[HOOK_EGRESS] = -1;
 	libbpf_set_print(print_debug);
 	p->ncpus = (uint32_t)libbpf_num_possible_cpus();
 	p->ring_size = ring_size_for(o->ring_bytes);
@@ -208,6 +248,8 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 	err = load(p, o, e);
 	if (!err)
 		err = map_counts(p, o, e);
+	if (!err && o->filter)
+		err = try_filter(p, e);
 	if (err) {
 		programs_free(p);
 		return err;
@@ -230,48 +272,35 @@ void programs_detach_processes(struct programs *p)
 
 void programs_free(struct programs *p)
 {
+	int i;
+
 	if (!p)
 		return;
 	programs_detach_processes(p);
-	free(p->templates[HOOK_INGRESS].insns);
-	free(p->templates[HOOK_EGRESS].insns);
+	for (i = HOOK_INGRESS; i <= HOOK_EGRESS; i++) {
+		closep(&p->shared[i]);
+		free(p->templates[i].insns);
+	}
 	if (p->counts)
 		munmap(p->counts, p->counts_size);
 	nswatch_bpf__destroy(p->skel);
 	free(p);
 }
 
-static int shared_fd(const struct programs *p, enum programs_hook hook)
-{
-	const struct nswatch_bpf *skel = p->skel;
-
-	return bpf_program__fd(hook == HOOK_INGRESS ? skel->progs.tc_ingress
-						    : skel->progs.tc_egress);
-}
-
 /*
  * Knowing the tap saves a look-up that costs more than all else but the copy.
- * A program takes a millisecond to load and some memory, so the many taps of a
+ * A program takes milliseconds to load and some memory, so the many taps of a
  * whole host share one.
  */
-int programs_instance(const struct programs *p, enum programs_hook hook, const struct nsw_tap *tap)
+int programs_instance(struct programs *p, enum programs_hook hook, const struct nsw_tap *tap)
 {
-	const struct template *t = &p->templates[hook];
-	uint32_t value = tap->id | (uint32_t)tap->flags << 16;
-	_cleanup_free_ struct bpf_insn *insns = NULL;
-	int fd;
-
-	if (tap->id > MAX_INSTANCES)
-		return fcntl(shared_fd(p, hook), F_DUPFD_CLOEXEC, 3);
-	insns = calloc(t->n, sizeof(*insns));
-	if (!insns)
-		return -ENOMEM;
-	memcpy(insns, t->insns, t->n * sizeof(*insns));
-	insns_set_tap(insns, t->n, value);
-	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS,
-			   hook == HOOK_INGRESS ? "tc_ingress" : "tc_egress", "GPL", insns, t->n,
-			   NULL);
-	return fd < 0 ? -errno : fd;
+	if (tap->id <= MAX_INSTANCES)
+		return load_instance(p, hook, tap->id | (uint32_t)tap->flags << 16);
+	if (p->shared[hook] < 0)
+		p->shared[hook] = load_instance(p, hook, 0);
+	if (p->shared[hook] < 0)
+		return p->shared[hook];
+	return fcntl(p->shared[hook], F_DUPFD_CLOEXEC, 3);
 }
 
 int programs_ring_fd(const struct programs *p)

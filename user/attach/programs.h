@@ -37,7 +37,7 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 void programs_free(struct programs *p);
 
 /* A program for one direction of a tap: an fd, the caller's, or -errno. */
-int programs_instance(const struct programs *p, enum programs_hook hook, const struct nsw_tap *tap);
+int programs_instance(struct programs *p, enum programs_hook hook, const struct nsw_tap *tap);
 int programs_ring_fd(const struct programs *p);
 int programs_attempts_fd(const struct programs *p);
 size_t programs_ring_size(const struct programs *p);
