@@ -127,19 +127,28 @@ static __always_inline void put_header(struct __sk_buff *skb, struct nsw_rec *re
 	}
 }
 
-/*
- * Submits without notification, unless the consumer said that it sleeps. The
- * reservation (a spinlock, so a full barrier) lies between our record becoming
- * visible and this read: either the consumer sees the record or we see it
- * asleep. Who clears the flag wakes the consumer, so two clearing at once is
- * one wake-up too many and never one too few; no atomic is needed (5.10 has none).
- */
-static __always_inline void submit(void *rec)
+/* Looked at now and then only, and for each large frame. */
+static __always_inline bool is_filling_up(const struct emission *e)
 {
+	if (e->count->captured % 64 && e->caplen < 4096)
+		return false;
+	return bpf_ringbuf_query(&packets, BPF_RB_AVAIL_DATA) > cfg_wake_bytes;
+}
+
+/*
+ * Submits without notification, unless the consumer wants one. The reservation
+ * (a spinlock, so a full barrier) lies between our record becoming visible and
+ * this read: either the consumer sees the record or we see it asleep. Who clears
+ * the flag wakes the consumer, so two clearing at once is one wake-up too many
+ * and never one too few; no atomic is needed (5.10 has none).
+ */
+static __always_inline void submit(void *rec, const struct emission *e)
+{
+	__u32 state = consumer;
 	__u64 how = BPF_RB_NO_WAKEUP;
 
-	if (asleep) {
-		asleep = 0;
+	if (state == NSW_ASLEEP || (state == NSW_NAPPING && is_filling_up(e))) {
+		consumer = NSW_AWAKE;
 		how = BPF_RB_FORCE_WAKEUP;
 	}
 	bpf_ringbuf_submit(rec, how);
@@ -173,7 +182,7 @@ static __always_inline void emit(struct __sk_buff *skb, const struct emission *e
 	e->count->captured++;
 	if (e->caplen < skb->len)
 		e->count->truncated++;
-	submit(rec);
+	submit(rec, e);
 }
 
 /*

@@ -117,6 +117,7 @@ static int configure(struct programs *p, const struct programs_options *o)
 	skel->rodata->cfg_ncpus = p->ncpus;
 	skel->rodata->cfg_snaplen = o->snaplen;
 	skel->rodata->cfg_clock = p->clock;
+	skel->rodata->cfg_wake_bytes = p->ring_size / 4;
 	skel->rodata->cfg_owner = o->owners;
 	err = bpf_map__set_max_entries(skel->maps.packets, p->ring_size);
 	return err ?: bpf_map__set_max_entries(skel->maps.counts, o->max_taps * p->ncpus);
@@ -323,9 +324,9 @@ enum nsw_clock programs_clock(const struct programs *p)
 	return p->clock;
 }
 
-volatile uint32_t *programs_asleep(const struct programs *p)
+volatile uint32_t *programs_consumer(const struct programs *p)
 {
-	return &p->skel->bss->asleep;
+	return &p->skel->bss->consumer;
 }
 
 const struct nsw_count *programs_counts(const struct programs *p)

@@ -43,8 +43,9 @@ int programs_attempts_fd(const struct programs *p);
 size_t programs_ring_size(const struct programs *p);
 enum nsw_clock programs_clock(const struct programs *p);
 
-/* The consumer's wake-up flag; mapped memory shared with the programs. */
-volatile uint32_t *programs_asleep(const struct programs *p);
+/* What the consumer wants to be woken for, an enum nsw_consumer; mapped memory
+ * shared with the programs. */
+volatile uint32_t *programs_consumer(const struct programs *p);
 /* The books: counts[tap * ncpus + cpu]; mapped, valid until programs_free(). */
 const struct nsw_count *programs_counts(const struct programs *p);
 uint32_t programs_ncpus(const struct programs *p);

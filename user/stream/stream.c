@@ -313,6 +313,11 @@ bool stream_next(struct stream *s, struct packet *p)
 	return false;
 }
 
+size_t stream_taken(const struct stream *s)
+{
+	return s->taken;
+}
+
 bool stream_is_drained(const struct stream *s)
 {
 	return s->head == s->tail && s->scanned == __atomic_load_n(s->producer, __ATOMIC_ACQUIRE);
@@ -323,7 +328,7 @@ bool stream_sleep(struct stream *s)
 	if (s->head < s->tail)
 		return false;
 	release(s);
-	*s->o.asleep = 1;
+	*s->o.consumer = NSW_ASLEEP;
 	__sync_synchronize();
 	if (stream_is_drained(s))
 		return true;
@@ -331,9 +336,14 @@ bool stream_sleep(struct stream *s)
 	return false;
 }
 
+void stream_nap(struct stream *s)
+{
+	*s->o.consumer = NSW_NAPPING;
+}
+
 void stream_wake(struct stream *s)
 {
-	*s->o.asleep = 0;
+	*s->o.consumer = NSW_AWAKE;
 }
 
 int64_t stream_now(struct stream *s)

@@ -22,7 +22,7 @@ struct stream_options {
 	size_t ring_size; /* bytes, a power of two */
 	uint32_t snaplen;
 	enum nsw_clock clock;
-	volatile uint32_t *asleep; /* the producers' wake-up flag */
+	volatile uint32_t *consumer; /* enum nsw_consumer, for the producers */
 	/* Tap by id, or NULL: then the record is counted as a stray and skipped. */
 	const struct tap *(*tap)(void *ctx, uint32_t id);
 	void *ctx;
@@ -41,6 +41,9 @@ size_t stream_poll(struct stream *s, bool final);
  * those of the last stream_poll() are used up. */
 bool stream_next(struct stream *s, struct packet *p);
 
+/* Bytes of the ring that the last stream_poll() took in. */
+size_t stream_taken(const struct stream *s);
+
 /* Whether every record that the ring held has been given out. */
 bool stream_is_drained(const struct stream *s);
 
@@ -49,7 +52,10 @@ bool stream_is_drained(const struct stream *s);
  * safe to sleep on the ring's fd; false if there is something to do after all.
  */
 bool stream_sleep(struct stream *s);
-/* After sleeping, whatever the reason for waking. */
+/* Asks for a wake-up only if the ring fills up; for a wait of known length on the
+ * ring's fd, edge-triggered. */
+void stream_nap(struct stream *s);
+/* After either, whatever the reason for waking. */
 void stream_wake(struct stream *s);
 
 /* Now as ns since the Unix epoch, on the clock of the packets. */
