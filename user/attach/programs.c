@@ -261,8 +261,10 @@ int programs_instance(const struct programs *p, enum programs_hook hook, const s
 	_cleanup_free_ struct bpf_insn *insns = NULL;
 	int fd;
 
-	if (tap->id > MAX_INSTANCES)
-		return fcntl(shared_fd(p, hook), F_DUPFD_CLOEXEC, 3);
+	if (tap->id > MAX_INSTANCES) {
+		fd = fcntl(shared_fd(p, hook), F_DUPFD_CLOEXEC, 3);
+		return fd < 0 ? -errno : fd;
+	}
 	insns = calloc(t->n, sizeof(*insns));
 	if (!insns)
 		return -ENOMEM;
