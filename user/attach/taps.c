@@ -301,6 +301,8 @@ static void ensure(struct taps *t, int nsfd, const struct target *target, const 
 			a->refused = err != -ENODEV;
 			if (a->refused)
 				log_warn("%s/%s: %s", target->name, s->ifname, e.msg);
+		} else {
+			t->ops->attached(t->ctx, &a->tap);
 		}
 	}
 	a->present = true;
