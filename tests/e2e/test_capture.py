@@ -95,7 +95,8 @@ def test_large_segments(lab, php, watch, out):
     mine = ours(f"{out}/x.pcapng", "eth0")
     assert books["lost"] == 0
     assert max(p[0] for p in mine) > 60000
-    assert mine == dump.stop(len(mine))
+    # Data and acknowledgements run on two CPUs: whose order is the right one?
+    assert sorted(mine) == sorted(dump.stop(len(mine)))
 
 
 TUN = """
