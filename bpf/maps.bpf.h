@@ -7,7 +7,7 @@ const volatile __u32 cfg_ncpus = 1;
 const volatile __u32 cfg_snaplen = NSW_MAX_SNAP;
 const volatile __u8 cfg_clock = NSW_CLOCK_BOOT;
 const volatile __u64 cfg_wake_bytes = 1; /* in the ring: too much to let it nap on */
-const volatile __u8 cfg_owner; /* records carry the socket's owner */
+const volatile __u8 cfg_owner;		 /* records carry the socket's owner */
 
 /*
  * The consumer's half of the wake-up protocol (user/stream/stream.c): an enum

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -20,11 +21,14 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-#define POLL_NS		 (2 * 1000 * 1000) /* between two looks at the ring while awake */
-#define POLLS_UNTIL_IDLE 4		   /* looks in vain before sleeping */
-#define REPORT_NS	 1000000000LL	   /* between two warnings about loss */
-#define ANSWER_WAIT_NS	 500000000LL	   /* for facts asked for, once stopped */
-#define BUSY_WAIT_NS	 1000000000LL	   /* for a record in the making, once stopped */
+#define NAP_FIRST_NS	 1000000L /* between two looks at the ring while awake */
+#define NAP_MIN_NS	 250000L
+#define NAP_MAX_NS	 16000000L
+#define FLUSH_NS	 200000000LL  /* at most this late, output reaches who reads along */
+#define POLLS_UNTIL_IDLE 4	      /* looks in vain before sleeping */
+#define REPORT_NS	 1000000000LL /* between two warnings about loss */
+#define ANSWER_WAIT_NS	 500000000LL  /* for facts asked for, once stopped */
+#define BUSY_WAIT_NS	 1000000000LL /* for a record in the making, once stopped */
 
 struct seat {
 	struct tap tap;
@@ -48,6 +52,9 @@ struct collector {
 	bool abandoned; /* the watch never began */
 	bool orphaned;	/* the loader is gone */
 	int file_event; /* eventfd: the output file has failed */
+	int ring_edge;	/* epoll: readable only once the ring has woken us */
+	long nap;	/* ns */
+	int64_t next_flush;
 };
 
 static int64_t monotonic_ns(void)
@@ -335,12 +342,31 @@ static void sleep_until_needed(struct collector *c)
 		pipeline_reader_gone(c->pipeline);
 }
 
+/* Few records: longer naps, larger batches. Many: the ring must not get near its end. */
+static void adjust_nap(struct collector *c)
+{
+	size_t taken = stream_taken(c->stream), ring = programs_ring_size(c->s->programs);
+
+	if (taken > ring / 8 && c->nap > NAP_MIN_NS)
+		c->nap /= 2;
+	else if (taken < ring / 32 && c->nap < NAP_MAX_NS)
+		c->nap *= 2;
+}
+
 static void nap(struct collector *c)
 {
-	struct pollfd fd = { .fd = c->s->sock, .events = POLLIN };
-	struct timespec ts = { .tv_nsec = POLL_NS };
+	struct pollfd fds[] = {
+		{ .fd = c->s->sock, .events = POLLIN },
+		{ .fd = c->ring_edge, .events = POLLIN },
+	};
+	struct timespec ts = { .tv_nsec = c->nap };
+	struct epoll_event seen;
 
-	ppoll(&fd, 1, &ts, NULL);
+	stream_nap(c->stream);
+	ppoll(fds, ARRAY_SIZE(fds), &ts, NULL);
+	stream_wake(c->stream);
+	if (fds[1].revents)
+		epoll_wait(c->ring_edge, &seen, 1, 0);
 }
 
 static void watch(struct collector *c)
@@ -363,11 +389,18 @@ static void watch(struct collector *c)
 		}
 		if (c->stopping)
 			return;
+		if (monotonic_ns() >= c->next_flush) {
+			pipeline_idle(c->pipeline);
+			c->next_flush = monotonic_ns() + FLUSH_NS;
+		}
+		adjust_nap(c);
 		in_vain = n ? 0 : in_vain + 1;
-		if (in_vain > POLLS_UNTIL_IDLE)
-			sleep_until_needed(c);
-		else if (!n || in_vain)
+		if (in_vain <= POLLS_UNTIL_IDLE) {
 			nap(c);
+		} else {
+			sleep_until_needed(c);
+			c->nap = NAP_FIRST_NS;
+		}
 	}
 }
 
@@ -436,6 +469,17 @@ static int finish(struct collector *c)
 	return failed;
 }
 
+/* Ready when the ring wakes us, not when something lies in it. */
+static int watch_edge(int ring_fd)
+{
+	struct epoll_event what = { .events = EPOLLIN | EPOLLET };
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd >= 0)
+		epoll_ctl(fd, EPOLL_CTL_ADD, ring_fd, &what);
+	return fd;
+}
+
 static int start(struct collector *c, struct err *e)
 {
 	const struct collector_setup *s = c->s;
@@ -447,7 +491,7 @@ static int start(struct collector *c, struct err *e)
 		.ring_size = programs_ring_size(p),
 		.snaplen = s->o->snaplen,
 		.clock = programs_clock(p),
-		.asleep = programs_asleep(p),
+		.consumer = programs_consumer(p),
 		.tap = tap_by_id,
 		.ctx = c,
 	};
@@ -473,6 +517,7 @@ static int start(struct collector *c, struct err *e)
 	if (!err)
 		err = sandbox_drop(&s->identity, keep, ARRAY_SIZE(keep), e);
 	c->file_event = eventfd(0, EFD_CLOEXEC);
+	c->ring_edge = watch_edge(so.ring_fd);
 	if (!err)
 		err = pipeline_new(&c->pipeline, &ps, e);
 	return err ?: sandbox_seal(e);
@@ -480,7 +525,7 @@ static int start(struct collector *c, struct err *e)
 
 int collector_run(const struct collector_setup *s)
 {
-	struct collector c = { .s = s, .nr_seats = NSW_MAX_TAPS };
+	struct collector c = { .s = s, .nr_seats = NSW_MAX_TAPS, .nap = NAP_FIRST_NS };
 	struct err e = { 0 };
 	int status = 1;
 

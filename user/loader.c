@@ -125,6 +125,12 @@ static void tap_added(void *ctx, const struct tap *tap)
 	struct wire_msg m = { .type = WIRE_TAP, .tap = *tap };
 
 	wire_send(l->sock, &m, -1);
+}
+
+static void tap_attached(void *ctx, const struct tap *tap)
+{
+	struct loader *l = ctx;
+
 	if (!l->announcing)
 		log_info("%s: %s appeared, watching it", tap->target, tap->ifname);
 }
@@ -137,7 +143,7 @@ static void tap_removed(void *ctx, const struct tap *tap)
 		log_debug("%s: %s is gone", tap->target, tap->ifname);
 }
 
-static const struct taps_ops taps_ops = { tap_added, tap_removed };
+static const struct taps_ops taps_ops = { tap_added, tap_attached, tap_removed };
 
 static int resolve_targets(struct loader *l, struct err *e)
 {

@@ -110,8 +110,8 @@ _Static_assert(sizeof(struct nsw_count) == 64, "one cache line");
 
 /* What the consumer wants to be woken for. */
 enum nsw_consumer {
-	NSW_AWAKE = 0, /* nothing: it is at work */
-	NSW_ASLEEP = 1, /* the next record */
+	NSW_AWAKE = 0,	 /* nothing: it is at work */
+	NSW_ASLEEP = 1,	 /* the next record */
 	NSW_NAPPING = 2, /* it looks again by itself soon; only if the ring fills faster */
 };
 

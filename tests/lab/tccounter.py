@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""tccounter.py IFNAME: attaches a program that counts packets at the egress of
-the interface, behind all TCX programs that are there; prints "ready", and the
-count for each line read. It goes away with its process."""
+"""tccounter.py IFNAME [TIMES]: attaches a program that counts packets at the
+egress of the interface, behind all TCX programs that are there, that many times;
+prints "ready", and the count for each line read. It goes with its process."""
 
 import ctypes
 import mmap
@@ -40,11 +40,12 @@ program = b"".join([
 ])
 code = ctypes.create_string_buffer(program, len(program))
 licence = ctypes.create_string_buffer(b"GPL")
-prog = bpf(PROG_LOAD, struct.pack("=IIQQIIQ", SCHED_CLS, len(program) // 8,
-                                  ctypes.addressof(code), ctypes.addressof(licence),
-                                  0, 0, 0))
-link = bpf(LINK_CREATE, struct.pack("=IIII48x", prog, socket.if_nametoindex(sys.argv[1]),
-                                    TCX_EGRESS, 0))
+index = socket.if_nametoindex(sys.argv[1])
+for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 1):
+    prog = bpf(PROG_LOAD, struct.pack("=IIQQIIQ", SCHED_CLS, len(program) // 8,
+                                      ctypes.addressof(code),
+                                      ctypes.addressof(licence), 0, 0, 0))
+    bpf(LINK_CREATE, struct.pack("=IIII48x", prog, index, TCX_EGRESS, 0))
 count = mmap.mmap(values, mmap.PAGESIZE, prot=mmap.PROT_READ)
 print("ready", flush=True)
 for _ in sys.stdin:

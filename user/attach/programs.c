@@ -295,13 +295,16 @@ void programs_free(struct programs *p)
  */
 int programs_instance(struct programs *p, enum programs_hook hook, const struct nsw_tap *tap)
 {
+	int fd;
+
 	if (tap->id <= MAX_INSTANCES)
 		return load_instance(p, hook, tap->id | (uint32_t)tap->flags << 16);
 	if (p->shared[hook] < 0)
 		p->shared[hook] = load_instance(p, hook, 0);
 	if (p->shared[hook] < 0)
 		return p->shared[hook];
-	return fcntl(p->shared[hook], F_DUPFD_CLOEXEC, 3);
+	fd = fcntl(p->shared[hook], F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
 }
 
 int programs_ring_fd(const struct programs *p)

@@ -15,9 +15,11 @@
 
 #include <errno.h>
 #include <linux/if_arp.h>
+#include <linux/membarrier.h>
 #include <pcap/dlt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "attach/guard.h"
@@ -34,6 +36,7 @@ struct attachment {
 	unsigned int nr_hooks;
 	bool present; /* seen by the sync under way */
 	bool live;    /* in the kernel's tap map */
+	bool refused; /* it could not be tapped: said once, and not tried again */
 };
 
 struct taps {
@@ -102,6 +105,7 @@ static void unhook(struct attachment *a)
 static void detach(struct taps *t, struct attachment *a)
 {
 	unhook(a);
+	a->refused = false;
 	if (!a->live)
 		return;
 	a->live = false;
@@ -120,11 +124,15 @@ void taps_free(struct taps *t)
 		free(t->all[i]);
 	}
 	guard_finish(&t->guard);
+	/* Unlike TCX, clsact lets go of a program that may still run on a packet:
+	 * after this (an RCU grace period) it does not, and all records are made. */
+	if (t->use_clsact)
+		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	free(t->all);
 	free(t);
 }
 
-/* The live attachment to the interface, whatever its name was then. */
+/* The attachment to the interface, whatever its name was then. */
 static struct attachment *find(struct taps *t, const struct site *s)
 {
 	uint32_t i;
@@ -132,8 +140,8 @@ static struct attachment *find(struct taps *t, const struct site *s)
 	for (i = 0; i < t->n; i++) {
 		struct attachment *a = t->all[i];
 
-		if (a->live && a->tap.ifindex == s->ifindex && a->tap.side == s->side &&
-		    netns_same(&a->ns.id, &s->ns.id))
+		if ((a->live || a->refused) && a->tap.ifindex == s->ifindex &&
+		    a->tap.side == s->side && netns_same(&a->ns.id, &s->ns.id))
 			return a;
 	}
 	return NULL;
@@ -289,9 +297,12 @@ static void ensure(struct taps *t, int nsfd, const struct target *target, const 
 			return;
 		err = attach(t, nsfd, a, s, &e);
 		if (err) {
-			if (err != -ENODEV)
-				log_warn("%s/%s: %s", target->name, s->ifname, e.msg);
 			detach(t, a);
+			a->refused = err != -ENODEV;
+			if (a->refused)
+				log_warn("%s/%s: %s", target->name, s->ifname, e.msg);
+		} else {
+			t->ops->attached(t->ctx, &a->tap);
 		}
 	}
 	a->present = true;

@@ -29,6 +29,8 @@ struct taps_options {
 struct taps_ops {
 	/* Called before the first packet of a new tap can arrive. */
 	void (*added)(void *ctx, const struct tap *tap);
+	/* Its programs are attached: from here on every packet is seen. */
+	void (*attached)(void *ctx, const struct tap *tap);
 	void (*removed)(void *ctx, const struct tap *tap);
 };
 

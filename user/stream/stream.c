@@ -13,9 +13,11 @@
  * for the next pass.
  *
  * Wake-ups, NAPI style. A notification per packet costs more than the capture.
- * Awake, the consumer polls on a short timer; before it sleeps it sets the
- * flag, and then looks once more. The producer reserves, then reads the flag.
- * Both sides have a full barrier between the two, so at least one sees the other.
+ * At work, the consumer naps between two looks; a producer wakes it early only
+ * if the ring fills up meanwhile. With nothing to do it goes to sleep: it sets
+ * the flag, and then looks once more. The producer reserves, then reads the
+ * flag. Both sides have a full barrier between the two, so at least one sees
+ * the other.
  *
  * The ring's memory: one page for us to write (consumer position), one page
  * with the producers' position, then the data, mapped twice in a row so that a
@@ -62,6 +64,7 @@ struct stream {
 	int64_t pass_time;	  /* t0 of the latest pass */
 	uint64_t pass_pos;	  /* producers' position that it saw */
 	int64_t busy_limit;	  /* t0 of the last pass that did not see the busy record */
+	size_t taken;		  /* bytes that the latest pass found */
 	uint64_t released;	  /* as told to the producers */
 	uint64_t number;
 	uint64_t strays;
@@ -220,6 +223,7 @@ size_t stream_poll(struct stream *s, bool final)
 
 	release(s);
 	compact(s);
+	s->taken = until - s->scanned;
 	if (!scan(s, until)) {
 		if (s->scanned >= s->pass_pos)
 			s->busy_limit = s->pass_time;
