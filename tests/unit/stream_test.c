@@ -32,7 +32,7 @@ struct ring {
 	uint8_t *mem;
 	uint64_t *consumer, *producer;
 	uint8_t *data;
-	volatile uint32_t consumer;
+	volatile uint32_t wants;
 	struct stream *s;
 };
 
@@ -73,7 +73,7 @@ static struct ring *ring_new(uint32_t snaplen)
 	r->producer = (void *)(r->mem + r->page);
 	r->data = r->mem + 2 * r->page;
 	o.ring_fd = r->fd;
-	o.consumer = &r->consumer;
+	o.consumer = &r->wants;
 	assert_int_equal(stream_new(&r->s, &o, &e), 0);
 	return r;
 }
@@ -314,12 +314,12 @@ static void sleep_and_wake(void **state)
 
 	(void)state;
 	assert_true(stream_sleep(r->s));
-	assert_int_equal(r->consumer, 1);
+	assert_int_equal(r->wants, 1);
 	stream_wake(r->s);
-	assert_int_equal(r->consumer, 0);
+	assert_int_equal(r->wants, 0);
 	reserve_packet(r, 60); /* its producer may have read the flag before */
 	assert_false(stream_sleep(r->s));
-	assert_int_equal(r->consumer, 0);
+	assert_int_equal(r->wants, 0);
 	ring_free(r);
 }
 
