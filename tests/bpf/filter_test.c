@@ -535,9 +535,10 @@ static void compare_live(const struct subject *s, bool tap, struct trial *t)
 	static uint8_t b[MAX_FRAME + PAGED];
 	uint16_t linear = 0;
 
-	if (!rnd(3)) {
+	if (!rnd(3) && t->len <= sizeof(b)) {
 		memcpy(b, t->data, t->len);
-		memset(b + t->len, 0, PAGED);
+		if (t->len < PAGED)
+			memset(b + t->len, 0, PAGED - t->len);
 		linear = (uint16_t)(14 + rnd(60));
 		t->data = b;
 		t->len = t->len < PAGED ? PAGED : t->len;
