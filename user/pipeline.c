@@ -378,7 +378,9 @@ int pipeline_finish(struct pipeline *p, int64_t now, struct err *e)
 
 		if (ferr && !err) {
 			*e = fe;
-			err_wrap(e, "%s", p->o->write_file);
+			err_wrap(e, "%s",
+				 strcmp(p->o->write_file, "-") ? p->o->write_file
+							       : "standard output");
 		}
 		err = err ?: ferr;
 	}

@@ -164,7 +164,7 @@ static void describe_failure(struct writer *w, int error)
 	else if (error == -EFBIG)
 		err_set(&w->err, error, "the output file has reached the file size limit");
 	else if (error == -EPIPE)
-		err_set(&w->err, error, "the reader of the output has gone away");
+		err_set(&w->err, error, "broken pipe, its reader has closed it");
 	else
 		err_sys(&w->err, error, "cannot write the output");
 }
