@@ -16,7 +16,7 @@
 
 #include "pipeline.h"
 #include "sandbox/wire.h"
-#include "stream/clock.h"
+#include "stream/record.h"
 #include "stream/stream.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -43,8 +43,7 @@ struct collector {
 	struct pipeline *pipeline;
 	struct seat *seats;	    /* by tap id */
 	uint32_t nr_seats, highest; /* highest: id in use */
-	struct clock clock;
-	int64_t next_report; /* on the monotonic clock: the other may be set back */
+	int64_t next_report;	    /* on the monotonic clock: the other may be set back */
 	uint64_t warned_lost;
 	unsigned int questions; /* asked and not answered */
 	volatile sig_atomic_t stopping;
@@ -180,18 +179,16 @@ static void tell(struct collector *c, enum wire_type type, int code)
 static void on_attempt(struct collector *c, const struct nsw_attempt *n)
 {
 	struct dns_attempt a = {
-		.time = clock_wall(&c->clock, (int64_t)n->time, clock_now(&c->clock)),
+		.time = stream_wall(c->stream, n->time),
 		.netns = n->netns,
 		.ppid = n->ppid,
 		.port = n->dst.port,
 		.proto = n->proto,
-		.owner = { .pid = n->owner.pid, .mntns = n->owner.mntns },
+		.owner = record_owner(&n->owner),
+		.dst = record_addr(&n->dst),
 	};
 	uint32_t id;
 
-	memcpy(a.owner.comm, n->owner.comm, NSW_COMM_LEN);
-	a.dst = n->dst.family == AF_INET ? ipaddr_v4(n->dst.bytes) : ipaddr_v6(n->dst.bytes);
-	a.dst = ipaddr_unmap(&a.dst);
 	for (id = 1; id <= c->highest; id++)
 		if (c->seats[id].taken && c->seats[id].tap.netns == a.netns)
 			memcpy(a.target, c->seats[id].tap.target, sizeof(a.target));
@@ -513,7 +510,6 @@ static int start(struct collector *c, struct err *e)
 
 	err = stream_new(&c->stream, &so, e);
 	tzset(); /* reads /etc/localtime while that can be opened */
-	clock_init(&c->clock, so.clock);
 	if (!err)
 		err = sandbox_drop(&s->identity, keep, ARRAY_SIZE(keep), e);
 	c->file_event = eventfd(0, EFD_CLOEXEC);

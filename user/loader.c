@@ -34,6 +34,7 @@
 #include "netns/inventory.h"
 #include "netns/watch.h"
 #include "sandbox/wire.h"
+#include "stream/record.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -347,23 +348,17 @@ static void take_attempt(struct loader *l, const struct nsw_attempt *a)
 {
 	struct wire_msg m = { .type = WIRE_ATTEMPT, .attempt = *a };
 	struct watched *w = by_netns(l, a->netns);
-	struct owner owner = { 0 };
-	struct ipaddr server;
+	struct owner owner = record_owner(&a->owner);
+	struct ipaddr server = record_addr(&a->dst);
 
 	if (!w)
 		return;
-	owner.pid = m.attempt.owner.pid;
-	owner.mntns = m.attempt.owner.mntns;
-	memcpy(owner.comm, m.attempt.owner.comm, NSW_COMM_LEN);
-	if (m.attempt.call == NSW_CALL_EXEC) {
+	if (a->call == NSW_CALL_EXEC) {
 		facts_remember(&l->memory, &owner);
 		return;
 	}
-	server = m.attempt.dst.family == AF_INET ? ipaddr_v4(m.attempt.dst.bytes)
-						 : ipaddr_v6(m.attempt.dst.bytes);
-	server = ipaddr_unmap(&server);
 	if (may_collect_facts(l))
-		send_facts(l, &w->target, &owner, m.attempt.ppid, &server, 0);
+		send_facts(l, &w->target, &owner, a->ppid, &server, 0);
 	send_if_room(l, &m);
 }
 

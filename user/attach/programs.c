@@ -17,10 +17,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-#ifndef BPF_FUNC_ktime_get_tai_ns
-#define TAI_HELPER 208 /* bpf_ktime_get_tai_ns(), kernel 6.1 */
-#endif
-
+#define TAI_HELPER	208 /* bpf_ktime_get_tai_ns(), kernel 6.1 */
 #define NR_SOCKET_HOOKS 4
 #define VERIFIER_LOG	(1024 * 1024)
 #define MAX_INSTANCES	64 /* taps with programs of their own */
@@ -56,17 +53,22 @@ static struct {
 	const struct programs_options *o;
 } under_way;
 
+/* The verifier's log comes as one message of many lines. Cuts text up. */
+static void log_lines(const char *who, char *text)
+{
+	char *line, *save = NULL;
+
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		log_debug("%s: %s", who, line);
+}
+
 static int print_debug(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	_cleanup_free_ char *text = NULL;
-	char *line, *save = NULL;
 
 	(void)level;
-	/* The verifier's log comes as one message of many lines. */
-	if (vasprintf(&text, fmt, ap) < 0)
-		return 0;
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		log_debug("libbpf: %s", line);
+	if (vasprintf(&text, fmt, ap) >= 0)
+		log_lines("libbpf", text);
 	return 0;
 }
 
@@ -189,15 +191,13 @@ static void log_refusal(const char *name, const struct bpf_insn *insns, size_t n
 	_cleanup_free_ char *log = calloc(1, VERIFIER_LOG);
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = VERIFIER_LOG,
 		    .log_level = 1);
-	char *line, *save = NULL;
 	int fd;
 
 	if (!log)
 		return;
 	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, name, "GPL", insns, n, &opts);
 	closep(&fd);
-	for (line = strtok_r(log, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		log_debug("verifier: %s", line);
+	log_lines("verifier", log);
 }
 
 /* Loads the program of one direction; value: the tap, or 0 to look it up. */

@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "stream/clock.h"
+#include "stream/record.h"
 #include "util/cleanup.h"
 
 #define VLAN_TAG_LEN  4
@@ -267,21 +268,13 @@ static void assemble(struct stream *s, struct packet *p, const struct nsw_rec *r
 	p->caplen = n < s->o.snaplen ? n : s->o.snaplen;
 }
 
-static void take_owner(struct packet *p, const struct nsw_owner *o)
-{
-	p->owner.pid = o->pid;
-	p->owner.mntns = o->mntns;
-	memcpy(p->owner.comm, o->comm, NSW_COMM_LEN);
-	p->owner.comm[NSW_COMM_LEN] = '\0';
-}
-
 static void unpack(struct stream *s, const struct nsw_rec *rec, struct packet *p)
 {
 	const uint8_t *body = (const uint8_t *)(rec + 1);
 
 	p->owner.pid = 0;
 	if (rec->flags & NSW_REC_OWNER) {
-		take_owner(p, (const struct nsw_owner *)body);
+		p->owner = record_owner((const struct nsw_owner *)body);
 		body += sizeof(struct nsw_owner);
 	}
 	p->time = clock_wall(&s->clock, (int64_t)rec->time, s->pass_time);
@@ -348,6 +341,11 @@ void stream_nap(struct stream *s)
 void stream_wake(struct stream *s)
 {
 	*s->o.consumer = NSW_AWAKE;
+}
+
+int64_t stream_wall(struct stream *s, uint64_t time)
+{
+	return clock_wall(&s->clock, (int64_t)time, clock_now(&s->clock));
 }
 
 int64_t stream_now(struct stream *s)

@@ -60,6 +60,8 @@ void stream_wake(struct stream *s);
 
 /* Now as ns since the Unix epoch, on the clock of the packets. */
 int64_t stream_now(struct stream *s);
+/* The same for a time that the programs took. */
+int64_t stream_wall(struct stream *s, uint64_t time);
 
 /* Records whose length or tap could not be true; never counted as delivered. */
 uint64_t stream_strays(const struct stream *s);
