@@ -30,10 +30,7 @@
 #include "netns/veth.h"
 #include "util/cleanup.h"
 
-struct child {
-	pid_t pid;
-	char path[40];
-};
+#include "child.h"
 
 static int bind_socket(int family, int type, const char *addr, uint16_t port, bool v6only)
 {
@@ -55,10 +52,11 @@ static int bind_socket(int family, int type, const char *addr, uint16_t port, bo
 }
 
 /* What the children with sockets hold: a resolver, Docker's one, and noise. */
-static void open_sockets(void)
+static void open_sockets(void *arg)
 {
 	int fd;
 
+	(void)arg;
 	if (system("ip link set lo up") != 0 ||
 	    bind_socket(AF_INET, SOCK_DGRAM, "127.0.0.53", 53, false) ||
 	    bind_socket(AF_INET, SOCK_STREAM, "127.0.0.53", 53, false) ||
@@ -83,58 +81,6 @@ static void open_sockets(void)
 		_exit(1);
 }
 
-static int spawn(struct child *c, void (*inside)(void))
-{
-	int pipefd[2];
-	char ok = 0;
-
-	if (pipe2(pipefd, O_CLOEXEC) < 0)
-		return -errno;
-	c->pid = fork();
-	if (c->pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (unshare(CLONE_NEWNET) < 0)
-			_exit(1);
-		if (inside)
-			inside();
-		if (write(pipefd[1], "k", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(pipefd[1]);
-	if (read(pipefd[0], &ok, 1) != 1) {
-		waitpid(c->pid, NULL, 0);
-		close(pipefd[0]);
-		return -EPERM;
-	}
-	close(pipefd[0]);
-	snprintf(c->path, sizeof(c->path), "/proc/%d/ns/net", (int)c->pid);
-	return 0;
-}
-
-static void reap(struct child *c)
-{
-	kill(c->pid, SIGKILL);
-	waitpid(c->pid, NULL, 0);
-}
-
-#define SPAWN_OR_SKIP(c, inside)                                \
-	do {                                                    \
-		if (spawn(c, inside)) {                         \
-			print_message("skipped: needs root\n"); \
-			skip();                                 \
-		}                                               \
-	} while (0)
-
-static void ip(const struct child *c, const char *args)
-{
-	char cmd[256];
-
-	snprintf(cmd, sizeof(cmd), "nsenter --net=%s ip %s", c->path, args);
-	assert_int_equal(system(cmd), 0);
-}
-
 static void links_of(const struct child *c, struct link **links, size_t *n)
 {
 	_cleanup_fd_ int fd = netns_open(c->path, NULL, NULL);
@@ -153,7 +99,7 @@ static void test_links(void **state)
 	int i;
 
 	(void)state;
-	SPAWN_OR_SKIP(&c, NULL);
+	SPAWN_OR_SKIP(&c, CLONE_NEWNET, NULL, NULL);
 	ip(&c, "link add br0 type bridge");
 	ip(&c, "link add p0 type veth peer name p1");
 	ip(&c, "link set p0 master br0 mtu 1300 address 02:00:00:00:00:07 up");
@@ -222,7 +168,7 @@ static void test_peers_with_equal_ifindexes(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++)
-		SPAWN_OR_SKIP(&c[i], NULL);
+		SPAWN_OR_SKIP(&c[i], CLONE_NEWNET, NULL, NULL);
 	for (i = 0; i < 3; i++) {
 		snprintf(args, sizeof(args),
 			 "link add name x0 index 7 type veth peer name x1 index 8 netns %d",
@@ -247,8 +193,8 @@ static void test_peer_on_a_bridge(void **state)
 	int fd;
 
 	(void)state;
-	SPAWN_OR_SKIP(&host, NULL);
-	SPAWN_OR_SKIP(&c, NULL);
+	SPAWN_OR_SKIP(&host, CLONE_NEWNET, NULL, NULL);
+	SPAWN_OR_SKIP(&c, CLONE_NEWNET, NULL, NULL);
 	ip(&host, "link add br7 type bridge");
 	ip(&host, "addr add 10.7.0.1/24 dev br7");
 	snprintf(args, sizeof(args), "link add veth7 type veth peer name eth0 netns %d",
@@ -302,7 +248,7 @@ static void test_routes(void **state)
 	int fd;
 
 	(void)state;
-	SPAWN_OR_SKIP(&c, NULL);
+	SPAWN_OR_SKIP(&c, CLONE_NEWNET, NULL, NULL);
 	fd = netns_open(c.path, NULL, NULL);
 	assert_int_equal(netns_gateway(fd, &found, &gw, NULL), 0);
 	assert_false(found);
@@ -367,7 +313,7 @@ static void test_listeners(void **state)
 	int fd;
 
 	(void)state;
-	SPAWN_OR_SKIP(&c, open_sockets);
+	SPAWN_OR_SKIP(&c, CLONE_NEWNET, open_sockets, NULL);
 	fd = netns_open(c.path, NULL, NULL);
 	assert_int_equal(netns_listeners(fd, l, 16, &n, NULL), 0);
 	assert_int_equal(n, 5);
@@ -404,7 +350,7 @@ static void test_listeners_as_text(void **state)
 	size_t i;
 
 	(void)state;
-	SPAWN_OR_SKIP(&c, open_sockets);
+	SPAWN_OR_SKIP(&c, CLONE_NEWNET, open_sockets, NULL);
 	snprintf(udp, sizeof(udp), "/proc/%d/net/udp", (int)c.pid);
 	snprintf(udp6, sizeof(udp6), "/proc/%d/net/udp6", (int)c.pid);
 	snprintf(tcp, sizeof(tcp), "/proc/%d/net/tcp", (int)c.pid);
