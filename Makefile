@@ -4,6 +4,7 @@
 # make asan       build .output/asan/nswatch with AddressSanitizer and UBSan
 # make check      run the unit tests (no root needed), under ASan and UBSan
 # make bpf-check run the tests that load BPF programs (root)
+# make fuzz       run the libFuzzer targets, FUZZ_SECONDS=60 each, all at once
 # make bench      measure against tcpdump, dumpcap, tshark (root); see tests/bench/README
 # make lint       clang-format, clang-tidy, cppcheck, vmlinux.h against this kernel
 # make install    PREFIX=/usr/local DESTDIR=
@@ -110,6 +111,31 @@ $(OUT)/bpf/%: $(OUT)/asan/tests/bpf/%.o $(LIBSRCS:%.c=$(OUT)/asan/%.o)
 bpf-check: $(BPFTESTBINS)
 	$(Q)status=0; for t in $^; do printf '%s\n' "== $$t"; $$t || status=1; done; exit $$status
 
+# --- fuzz ------------------------------------------------------------------
+
+# A target is one file tests/fuzz/NAME_fuzz.c; it links everything but main.c. What it
+# finds new goes to .output/fuzz/corpus-NAME, on top of the seeds in seeds-NAME; an input that
+# breaks it, to .output/fuzz/NAME-*.
+FUZZ_SECONDS ?= 60
+FUZZNAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+# Warnings are the compiler's of the other builds.
+FUZZCF    := -w -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+             -fno-omit-frame-pointer
+
+$(OUT)/fuzzobj/%.o: %.c | skeleton
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(ALLCF) $(FUZZCF) -c -o $@ $<
+
+$(OUT)/fuzz/%: $(OUT)/fuzzobj/tests/fuzz/%_fuzz.o $(LIBSRCS:%.c=$(OUT)/fuzzobj/%.o)
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+
+fuzz: $(FUZZNAMES:%=$(OUT)/fuzz/%)
+	$(Q)printf '%s\n' $(FUZZNAMES) | OUT=$(OUT)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) \
+		xargs -P 0 -I{} tests/fuzz/run {}
+
 # --- bench -----------------------------------------------------------------
 
 $(OUT)/bench/xdp.bpf.o: tests/bench/xdp.bpf.c
@@ -173,6 +199,6 @@ uninstall:
 clean:
 	rm -rf $(OUT) nswatch
 
-.PHONY: all asan check bpf-check lint format install uninstall clean
+.PHONY: all asan check bpf-check fuzz bench lint format install uninstall clean
 .SECONDARY:
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
