@@ -203,7 +203,7 @@ static void test_ip6_text(void **state)
 			a[j] = rand() % 3 ? 0 : (uint8_t)(rand() % 2 ? rand() : 0xff);
 		inet_ntop(AF_INET6, a, want, sizeof(want));
 		strbuf_init(&b, got, sizeof(got));
-		text_ip6_put(&b, a);
+		ipaddr_put_v6(&b, a);
 		assert_string_equal(got, want);
 	}
 }

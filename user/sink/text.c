@@ -102,100 +102,6 @@ static void align_right(struct strbuf *b, size_t from, size_t width)
 	memset(b->s + from, ' ', width - len);
 }
 
-/* v with leading zeros. */
-static void put_digits(struct strbuf *b, uint32_t v, unsigned int digits)
-{
-	char tmp[10];
-	unsigned int i;
-
-	for (i = digits; i > 0; i--) {
-		tmp[i - 1] = (char)('0' + v % 10);
-		v /= 10;
-	}
-	strbuf_put(b, tmp, digits);
-}
-
-void text_dotted_put(struct strbuf *b, const uint8_t bytes[4])
-{
-	char tmp[16];
-	unsigned int i, n = 0;
-
-	for (i = 0; i < 4; i++) {
-		uint8_t v = bytes[i];
-
-		if (v >= 100)
-			tmp[n++] = (char)('0' + v / 100);
-		if (v >= 10)
-			tmp[n++] = (char)('0' + v / 10 % 10);
-		tmp[n++] = (char)('0' + v % 10);
-		tmp[n++] = '.';
-	}
-	strbuf_put(b, tmp, n - 1);
-}
-
-static void put_word(struct strbuf *b, uint16_t v)
-{
-	unsigned int digits = v >= 0x1000 ? 4 : v >= 0x100 ? 3 : v >= 0x10 ? 2 : 1;
-
-	strbuf_hex(b, v, digits);
-}
-
-/* The longest run of two zero words or more, the first of equals: RFC 5952 4.2. */
-static unsigned int zero_run(const uint16_t w[8], unsigned int *len)
-{
-	unsigned int i, from, best = 0;
-
-	*len = 0;
-	for (i = 0; i < 8; i++) {
-		for (from = i; i < 8 && !w[i]; i++)
-			;
-		if (i - from >= 2 && i - from > *len) {
-			best = from;
-			*len = i - from;
-		}
-	}
-	return best;
-}
-
-void text_ip6_put(struct strbuf *b, const uint8_t bytes[16])
-{
-	unsigned int i, run, len;
-	bool dotted;
-	uint16_t w[8];
-
-	for (i = 0; i < 8; i++)
-		w[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
-	run = zero_run(w, &len);
-	/* IPv4-compatible and IPv4-mapped addresses end in dotted form. */
-	dotted = len && run == 0 && (len == 6 || (len == 5 && w[5] == 0xffff));
-	for (i = 0; i < 8; i++) {
-		if (len && i == run) {
-			strbuf_put(b, "::", i + len == 8 ? 2 : 1 + (i == 0));
-			i += len - 1;
-			if (i == 7)
-				break;
-			if (run)
-				strbuf_putc(b, ':');
-			continue;
-		}
-		if (dotted && i == 6) {
-			text_dotted_put(b, bytes + 12);
-			break;
-		}
-		put_word(b, w[i]);
-		if (i < 7 && !(len && i + 1 == run))
-			strbuf_putc(b, ':');
-	}
-}
-
-void text_ip_put(struct strbuf *b, const struct ipaddr *a)
-{
-	if (a->family == 4)
-		text_dotted_put(b, a->bytes);
-	else
-		text_ip6_put(b, a->bytes);
-}
-
 void text_mac_put(struct strbuf *b, const uint8_t *mac, unsigned int len)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -244,7 +150,7 @@ static void put_fraction(struct strbuf *b, uint32_t ns, unsigned int digits)
 	for (i = digits; i < MAX_DIGITS; i++)
 		ns /= 10;
 	strbuf_putc(b, '.');
-	put_digits(b, ns, digits);
+	strbuf_digits(b, ns, digits);
 }
 
 static void put_seconds(struct strbuf *b, int64_t ns, unsigned int digits)
@@ -274,18 +180,18 @@ static void set_clock(struct text *t, time_t second, bool utc, bool date)
 		localtime_r(&second, &tm);
 	strbuf_init(&b, t->clock, sizeof(t->clock));
 	if (date) {
-		put_digits(&b, (uint32_t)tm.tm_year + 1900, 4);
+		strbuf_digits(&b, (uint32_t)tm.tm_year + 1900, 4);
 		strbuf_putc(&b, '-');
-		put_digits(&b, (uint32_t)tm.tm_mon + 1, 2);
+		strbuf_digits(&b, (uint32_t)tm.tm_mon + 1, 2);
 		strbuf_putc(&b, '-');
-		put_digits(&b, (uint32_t)tm.tm_mday, 2);
+		strbuf_digits(&b, (uint32_t)tm.tm_mday, 2);
 		strbuf_putc(&b, ' ');
 	}
-	put_digits(&b, (uint32_t)tm.tm_hour, 2);
+	strbuf_digits(&b, (uint32_t)tm.tm_hour, 2);
 	strbuf_putc(&b, ':');
-	put_digits(&b, (uint32_t)tm.tm_min, 2);
+	strbuf_digits(&b, (uint32_t)tm.tm_min, 2);
 	strbuf_putc(&b, ':');
-	put_digits(&b, (uint32_t)tm.tm_sec, 2);
+	strbuf_digits(&b, (uint32_t)tm.tm_sec, 2);
 	t->clock_len = (uint8_t)b.len;
 	t->clock_second = second;
 }
@@ -335,7 +241,7 @@ static void put_tap(struct strbuf *b, const struct tap *tap)
 static void put_source(struct strbuf *b, const struct frame *f)
 {
 	if (f->has_src)
-		text_ip_put(b, &f->flow.src);
+		ipaddr_put(b, &f->flow.src);
 	else if (f->has_mac_src)
 		text_mac_put(b, f->data + f->mac_src_off, f->mac_len);
 }
@@ -343,7 +249,7 @@ static void put_source(struct strbuf *b, const struct frame *f)
 static void put_destination(struct strbuf *b, const struct frame *f)
 {
 	if (f->has_dst)
-		text_ip_put(b, &f->flow.dst);
+		ipaddr_put(b, &f->flow.dst);
 	else if (f->has_mac_dst)
 		text_mac_put(b, f->data + f->mac_dst_off, f->mac_len);
 }

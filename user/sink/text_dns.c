@@ -33,9 +33,8 @@ struct msg {
 	int32_t left; /* of the record's data as its length says; may go below zero */
 	uint32_t steps;
 	bool mdns;
-	bool beyond; /* the next record would begin behind the end */
-	char owner[NAME_MAX_TEXT * 4 + 64];
-	size_t owner_len;
+	bool beyond;	    /* the next record would begin behind the end */
+	uint32_t owner_off; /* of the record's name */
 };
 
 static bool ok(const struct msg *m)
@@ -133,11 +132,13 @@ static void put_text(struct strbuf *b, const uint8_t *p, size_t n)
 	uint32_t c;
 
 	for (; n; p += used, n -= used) {
-		used = 1;
-		if (p[0] >= 0x20 && p[0] < 0x7f) {
-			strbuf_putc(b, (char)p[0]);
+		for (used = 0; used < n && p[used] >= 0x20 && p[used] < 0x7f; used++)
+			;
+		if (used) {
+			strbuf_put(b, (const char *)p, used);
 			continue;
 		}
+		used = 1;
 		if (p[0] < 0x80) {
 			put_control(b, p[0]);
 			continue;
@@ -174,15 +175,20 @@ static void name_byte(struct name_text *t, uint8_t c)
 static void name_label(struct msg *m, struct name_text *t, uint8_t n)
 {
 	const uint8_t *p;
-	uint8_t i;
+	int some;
 
 	if (t->len)
 		name_byte(t, '.');
 	else
 		t->room--;
 	p = cursor_bytes(&m->c, n);
-	for (i = 0; p && i < n; i++)
-		name_byte(t, p[i]);
+	some = n < t->room ? n : t->room;
+	if (!p || some <= 0)
+		return;
+	memcpy(t->s + t->len, p, (size_t)some);
+	t->len += some;
+	t->room -= some;
+	t->counted += some;
 }
 
 /* RFC 2673, as "\[x0102/16]". */
@@ -204,15 +210,18 @@ static void name_bits(struct msg *m, struct name_text *t)
 	t->counted -= (int)b.len;
 }
 
-/* The name at the cursor, which moves behind it; false if it cannot be read. */
+/* The name at the cursor, which moves behind it; false if it cannot be read. b NULL: its text is
+ * not wanted. */
 static bool read_name(struct msg *m, struct strbuf *b)
 {
-	struct name_text t = { .room = NAME_MAX_TEXT };
+	struct name_text t;
 	const char *fixed = NULL;
 	uint32_t start = m->c.off, end = 0, to;
 	unsigned int pointers = 0;
 	uint8_t n;
 
+	t.room = NAME_MAX_TEXT;
+	t.len = t.counted = 0;
 	while (!fixed && ok(m) && (n = cursor_u8(&m->c)) && ok(m)) {
 		if (++m->steps > STEP_BUDGET) {
 			m->c.malformed = true;
@@ -253,20 +262,28 @@ static bool read_name(struct msg *m, struct strbuf *b)
 		m->c.malformed = true;
 	if (!ok(m))
 		return false;
-	if (fixed)
+	if (b && fixed)
 		strbuf_puts(b, fixed);
-	else
+	else if (b)
 		put_text(b, t.s, (size_t)t.counted);
 	return true;
 }
 
 static void skip_name(struct msg *m)
 {
-	char mem[8];
-	struct strbuf b;
+	read_name(m, NULL);
+}
 
-	strbuf_init(&b, mem, sizeof(mem));
-	read_name(m, &b);
+/* The record's own name, once more. */
+static void put_owner(struct msg *m)
+{
+	uint32_t off = m->c.off;
+	int32_t left = m->left;
+
+	m->c.off = m->owner_off;
+	read_name(m, m->text);
+	m->c.off = off;
+	m->left = left;
 }
 
 /* --- record data ----------------------------------------------------------------------- */
@@ -623,7 +640,7 @@ static void shown_op(struct msg *m, char op)
 		break;
 	case 'o':
 		strbuf_putc(m->text, ' ');
-		strbuf_put(m->text, m->owner, m->owner_len);
+		put_owner(m);
 		break;
 	case 'p':
 		strbuf_putc(m->text, ' ');
@@ -684,11 +701,12 @@ static void run_ops(struct msg *m, const char *ops)
 
 static size_t find_type(uint16_t type)
 {
-	size_t i;
+	size_t i = type < ARRAY_SIZE(formats) ? type : ARRAY_SIZE(formats) - 1;
 
-	for (i = 0; i < ARRAY_SIZE(formats) && formats[i].type != type; i++)
-		;
-	return i;
+	/* Sorted, nearly without gaps at first: it stands at its number or a little before. */
+	while (formats[i].type > type)
+		i--;
+	return formats[i].type == type ? i : ARRAY_SIZE(formats);
 }
 
 static void put_type(struct strbuf *b, uint16_t type)
@@ -726,17 +744,15 @@ static void put_question(struct msg *m)
 
 static void put_record(struct msg *m)
 {
-	struct strbuf owner;
 	uint16_t type, class, len;
 	uint32_t end;
 	size_t i;
 
 	if (m->beyond)
 		run_off_the_end(m);
-	strbuf_init(&owner, m->owner, sizeof(m->owner));
-	if (!read_name(m, &owner))
+	m->owner_off = m->c.off;
+	if (!read_name(m, NULL))
 		return;
-	m->owner_len = owner.len;
 	type = take_u16(m);
 	class = take_u16(m);
 	/* The lifetime is looked at later than the length behind it. */
@@ -813,7 +829,7 @@ static void put_entries(struct msg *m)
 static void put_message(struct strbuf *out, const uint8_t *data, uint32_t caplen, uint32_t len,
 			bool mdns)
 {
-	struct msg m = { .out = out, .c = cursor_init(data, caplen, len), .mdns = mdns };
+	struct msg m = { .c = cursor_init(data, caplen, len), .mdns = mdns };
 	struct strbuf bounded = *out;
 	uint16_t id, flags;
 

@@ -243,7 +243,7 @@ static void put_neighbor(struct line *l, struct cursor *c)
 	if (!cursor_ok(c) || !target)
 		return;
 	strbuf_puts(l->info, advert ? " " : " for ");
-	text_ip6_put(l->info, target);
+	ipaddr_put_v6(l->info, target);
 	if (advert)
 		put_na_flags(l->info, flags);
 	put_nd_options(l, c);

@@ -41,10 +41,7 @@ static inline void line_stopped(struct line *l, const struct cursor *c)
 /* A cursor over len bytes at off, of which those captured can be read. */
 struct cursor line_cursor(const struct line *l, uint32_t off, uint32_t len);
 
-void text_ip6_put(struct strbuf *b, const uint8_t bytes[16]);
-void text_ip_put(struct strbuf *b, const struct ipaddr *a);
 void text_mac_put(struct strbuf *b, const uint8_t *mac, unsigned int len);
-void text_dotted_put(struct strbuf *b, const uint8_t bytes[4]);
 /* " name=value" */
 void text_field(struct strbuf *b, const char *name, uint64_t value);
 

@@ -197,7 +197,7 @@ static void put_proto(struct strbuf *b, const struct arp *a, const uint8_t *addr
 	if (!a->plen)
 		strbuf_puts(b, "<No address>");
 	else if (a->proto == ET_IP && a->plen == 4)
-		text_dotted_put(b, addr);
+		ipaddr_put_v4(b, addr);
 	else
 		put_bytes(b, addr, a->plen);
 }

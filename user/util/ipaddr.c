@@ -46,27 +46,85 @@ void ipaddr_format(const struct ipaddr *a, char out[IPADDR_STRLEN])
 		inet_ntop(family, a->bytes, out, IPADDR_STRLEN);
 }
 
-static void put_v4(struct strbuf *b, const uint8_t *p)
+void ipaddr_put_v4(struct strbuf *b, const uint8_t bytes[4])
 {
-	int i;
+	char tmp[16];
+	unsigned int i, n = 0;
 
 	for (i = 0; i < 4; i++) {
-		if (i)
-			strbuf_putc(b, '.');
-		strbuf_u64(b, p[i]);
+		uint8_t v = bytes[i];
+
+		if (v >= 100)
+			tmp[n++] = (char)('0' + v / 100);
+		if (v >= 10)
+			tmp[n++] = (char)('0' + v / 10 % 10);
+		tmp[n++] = (char)('0' + v % 10);
+		tmp[n++] = '.';
+	}
+	strbuf_put(b, tmp, n - 1);
+}
+
+static void put_word(struct strbuf *b, uint16_t v)
+{
+	unsigned int digits = v >= 0x1000 ? 4 : v >= 0x100 ? 3 : v >= 0x10 ? 2 : 1;
+
+	strbuf_hex(b, v, digits);
+}
+
+/* The longest run of two zero words or more, the first of equals: RFC 5952 4.2. */
+static unsigned int zero_run(const uint16_t w[8], unsigned int *len)
+{
+	unsigned int i, from, best = 0;
+
+	*len = 0;
+	for (i = 0; i < 8; i++) {
+		for (from = i; i < 8 && !w[i]; i++)
+			;
+		if (i - from >= 2 && i - from > *len) {
+			best = from;
+			*len = i - from;
+		}
+	}
+	return best;
+}
+
+void ipaddr_put_v6(struct strbuf *b, const uint8_t bytes[16])
+{
+	unsigned int i, run, len;
+	bool dotted;
+	uint16_t w[8];
+
+	for (i = 0; i < 8; i++)
+		w[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+	run = zero_run(w, &len);
+	/* IPv4-compatible and IPv4-mapped addresses end in dotted form. */
+	dotted = len && run == 0 && (len == 6 || (len == 5 && w[5] == 0xffff));
+	for (i = 0; i < 8; i++) {
+		if (len && i == run) {
+			strbuf_put(b, "::", i + len == 8 ? 2 : 1 + (i == 0));
+			i += len - 1;
+			if (i == 7)
+				break;
+			if (run)
+				strbuf_putc(b, ':');
+			continue;
+		}
+		if (dotted && i == 6) {
+			ipaddr_put_v4(b, bytes + 12);
+			break;
+		}
+		put_word(b, w[i]);
+		if (i < 7 && !(len && i + 1 == run))
+			strbuf_putc(b, ':');
 	}
 }
 
 void ipaddr_put(struct strbuf *b, const struct ipaddr *a)
 {
-	char text[IPADDR_STRLEN];
-
-	if (a->family == 4) {
-		put_v4(b, a->bytes);
-		return;
-	}
-	ipaddr_format(a, text);
-	strbuf_puts(b, text);
+	if (a->family == 4)
+		ipaddr_put_v4(b, a->bytes);
+	else if (a->family)
+		ipaddr_put_v6(b, a->bytes);
 }
 
 bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b)

@@ -25,6 +25,8 @@ bool ipaddr_parse(const char *s, struct ipaddr *out);
 /* RFC 5952 text, as inet_ntop(3) gives it. */
 void ipaddr_format(const struct ipaddr *a, char out[IPADDR_STRLEN]);
 void ipaddr_put(struct strbuf *b, const struct ipaddr *a);
+void ipaddr_put_v4(struct strbuf *b, const uint8_t bytes[4]);
+void ipaddr_put_v6(struct strbuf *b, const uint8_t bytes[16]);
 
 bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b);
 /* 127.0.0.0/8 (also IPv4-mapped) or ::1 */

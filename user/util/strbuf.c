@@ -21,7 +21,7 @@ void strbuf_reset(struct strbuf *b)
 	b->s[0] = '\0';
 }
 
-void strbuf_put(struct strbuf *b, const char *s, size_t len)
+void strbuf_put_cut(struct strbuf *b, const char *s, size_t len)
 {
 	size_t room = b->size - 1 - b->len;
 
@@ -32,16 +32,6 @@ void strbuf_put(struct strbuf *b, const char *s, size_t len)
 	memcpy(b->s + b->len, s, len);
 	b->len += len;
 	b->s[b->len] = '\0';
-}
-
-void strbuf_putc(struct strbuf *b, char c)
-{
-	strbuf_put(b, &c, 1);
-}
-
-void strbuf_puts(struct strbuf *b, const char *s)
-{
-	strbuf_put(b, s, strlen(s));
 }
 
 void strbuf_printf(struct strbuf *b, const char *fmt, ...)
@@ -62,16 +52,48 @@ void strbuf_printf(struct strbuf *b, const char *fmt, ...)
 	b->len += n;
 }
 
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+			    "25262728293031323334353637383940414243444546474849"
+			    "50515253545556575859606162636465666768697071727374"
+			    "75767778798081828384858687888990919293949596979899";
+
 void strbuf_u64(struct strbuf *b, uint64_t v)
 {
 	char tmp[20];
 	size_t i = sizeof(tmp);
 
-	do {
-		tmp[--i] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v);
+	/* 64-bit division is slow, and hardly ever needed. */
+	while (v > UINT32_MAX) {
+		i -= 2;
+		memcpy(tmp + i, pairs + 2 * (v % 100), 2);
+		v /= 100;
+	}
+	for (uint32_t w = (uint32_t)v;; w /= 100) {
+		if (w < 10) {
+			tmp[--i] = (char)('0' + w);
+			break;
+		}
+		i -= 2;
+		memcpy(tmp + i, pairs + 2 * (w % 100), 2);
+		if (w < 100)
+			break;
+	}
 	strbuf_put(b, tmp + i, sizeof(tmp) - i);
+}
+
+void strbuf_digits(struct strbuf *b, uint32_t v, unsigned int digits)
+{
+	char tmp[10];
+	unsigned int i = digits;
+
+	while (i >= 2) {
+		i -= 2;
+		memcpy(tmp + i, pairs + 2 * (v % 100), 2);
+		v /= 100;
+	}
+	if (i)
+		tmp[0] = (char)('0' + v % 10);
+	strbuf_put(b, tmp, digits);
 }
 
 void strbuf_hex(struct strbuf *b, uint64_t v, unsigned int digits)
@@ -141,6 +163,17 @@ static size_t utf8_len(const uint8_t *p, size_t len)
 	return n;
 }
 
+/* How many of the bytes at p stand in a JSON string as they are. */
+static size_t plain_run(const uint8_t *p, size_t len)
+{
+	size_t n;
+
+	for (n = 0; n < len; n++)
+		if (p[n] < 0x20 || p[n] >= 0x7f || p[n] == '"' || p[n] == '\\')
+			break;
+	return n;
+}
+
 void strbuf_json(struct strbuf *b, const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;
@@ -153,8 +186,10 @@ void strbuf_json(struct strbuf *b, const void *bytes, size_t len)
 		if (c == '"' || c == '\\') {
 			strbuf_putc(b, '\\');
 			strbuf_putc(b, (char)c);
-		} else if (c >= 0x20 && c < 0x7f) {
-			strbuf_putc(b, (char)c);
+		} else if ((n = plain_run(p + i, len - i)) > 0) {
+			strbuf_put(b, (const char *)p + i, n);
+			i += n;
+			continue;
 		} else if ((n = utf8_len(p + i, len - i)) > 0) {
 			strbuf_put(b, (const char *)p + i, n);
 			i += n;

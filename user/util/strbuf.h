@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * A bounded string over memory that the caller owns. What does not fit is cut
@@ -21,13 +22,37 @@ struct strbuf {
 void strbuf_init(struct strbuf *b, char *mem, size_t size);
 void strbuf_reset(struct strbuf *b);
 
-void strbuf_putc(struct strbuf *b, char c);
-void strbuf_puts(struct strbuf *b, const char *s);
-void strbuf_put(struct strbuf *b, const char *s, size_t len);
+/* Cuts at the end of the memory. */
+void strbuf_put_cut(struct strbuf *b, const char *s, size_t len);
+
+/* These are the bulk of what a line costs: in line, so that a constant's length is known. */
+static inline void strbuf_put(struct strbuf *b, const char *s, size_t len)
+{
+	if (len >= b->size - b->len) {
+		strbuf_put_cut(b, s, len);
+		return;
+	}
+	memcpy(b->s + b->len, s, len);
+	b->len += len;
+	b->s[b->len] = '\0';
+}
+
+static inline void strbuf_puts(struct strbuf *b, const char *s)
+{
+	strbuf_put(b, s, strlen(s));
+}
+
+static inline void strbuf_putc(struct strbuf *b, char c)
+{
+	strbuf_put(b, &c, 1);
+}
+
 void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Decimal, without printf's cost: for lines printed per packet. */
 void strbuf_u64(struct strbuf *b, uint64_t v);
+/* v < 10^digits, with leading zeros; at most 10 digits. */
+void strbuf_digits(struct strbuf *b, uint32_t v, unsigned int digits);
 /* Exactly `digits` lower-case hex digits, zero-padded. */
 void strbuf_hex(struct strbuf *b, uint64_t v, unsigned int digits);
 
