@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "target/containers.h"
 #include "target/docker.h"
 #include "target/resolvers.h"
 #include "target/target.h"
@@ -232,7 +233,7 @@ static void test_silent_engine(void **state)
 	assert_int_equal(inspect(NULL, 0, &c, &e), -ETIMEDOUT);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	ms = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
-	assert_in_range(ms, HTTP_TIMEOUT_MS - 50, HTTP_TIMEOUT_MS + 1500);
+	assert_in_range(ms, CONTAINERS_TIMEOUT_MS - 50, CONTAINERS_TIMEOUT_MS + 1500);
 	assert_non_null(strstr(e.msg, "no answer within 500 ms"));
 }
 
@@ -300,6 +301,47 @@ static void test_stopped(void **state)
 	/* A bare name ends there, too: "unknown" would be wrong. */
 	assert_int_equal(target_resolve("php", &t, &e), -ESRCH);
 	engine_stop(&en);
+}
+
+static void keep_last(void *ctx, const struct container *c)
+{
+	*(struct container *)ctx = *c;
+}
+
+static int list(const char *text, struct container *last, struct err *e)
+{
+	struct engine en;
+	int r;
+
+	memset(last, 0, sizeof(*last));
+	engine_start(&en, text, text ? strlen(text) : 0);
+	r = containers_each(keep_last, last, containers_deadline(100), e);
+	engine_stop(&en);
+	return r;
+}
+
+static void test_list(void **state)
+{
+	struct err e = { 0 };
+	struct container c;
+	char label[CONTAINER_LABEL_LEN];
+
+	(void)state;
+	assert_int_equal(list(OK_HEAD "\r\n[{\"Id\":\"" ID "\",\"Names\":[\"/php\"],\"State\":"
+				      "\"exited\"}]",
+			      &c, &e),
+			 0);
+	assert_int_equal(c.kind, TARGET_DOCKER);
+	assert_string_equal(c.id, ID);
+	assert_false(c.running);
+	assert_int_equal(c.pid, 0);
+	container_label(&c, label);
+	assert_string_equal(label, "docker:php");
+	assert_int_equal(list(OK_HEAD "\r\n{}", &c, &e), -EPROTO);
+	assert_int_equal(list(NULL, &c, &e), -ETIMEDOUT);
+	assert_non_null(strstr(e.msg, "no answer within 100 ms"));
+	assert_int_equal(list(OK_HEAD "\r\n[7,{},{\"Id\":7,\"Names\":{}}]", &c, &e), 0);
+	assert_string_equal(c.name, "");
 }
 
 /* The test itself plays the container, in host mode. */
@@ -420,13 +462,21 @@ static void test_guess(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_inspect),		  cmocka_unit_test(test_request_is_http10),
-		cmocka_unit_test(test_chunked),		  cmocka_unit_test(test_broken_answers),
-		cmocka_unit_test(test_huge_answers),	  cmocka_unit_test(test_silent_engine),
-		cmocka_unit_test(test_no_such_container), cmocka_unit_test(test_hostile_names),
-		cmocka_unit_test(test_docker_host),	  cmocka_unit_test(test_stopped),
-		cmocka_unit_test(test_running),		  cmocka_unit_test(test_plain_kinds),
-		cmocka_unit_test(test_wrong_words),	  cmocka_unit_test(test_guess),
+		cmocka_unit_test(test_inspect),
+		cmocka_unit_test(test_request_is_http10),
+		cmocka_unit_test(test_chunked),
+		cmocka_unit_test(test_broken_answers),
+		cmocka_unit_test(test_huge_answers),
+		cmocka_unit_test(test_silent_engine),
+		cmocka_unit_test(test_no_such_container),
+		cmocka_unit_test(test_hostile_names),
+		cmocka_unit_test(test_docker_host),
+		cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_running),
+		cmocka_unit_test(test_plain_kinds),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_wrong_words),
+		cmocka_unit_test(test_guess),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

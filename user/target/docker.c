@@ -2,17 +2,20 @@
 #include "target/docker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "target/proof.h"
 #include "target/resolvers.h"
+#include "target/statefile.h"
 #include "target/unix_http.h"
 #include "util/cleanup.h"
 
 #define DEFAULT_SOCKET "/var/run/docker.sock"
-#define MAX_CONTAINERS 1024
+#define MAX_CONTAINERS 8192
 
 /* What the engine takes as a name or an id prefix; nothing else is sent to it. */
 static bool valid_name(const char *name)
@@ -45,7 +48,7 @@ static int find_socket(const char **out, struct err *e)
 
 /* One GET, its JSON on success. Text that is not JSON is bounded by the reader
  * and refused by the parser. */
-static int get_json(const char *path, json_t **out, int *status, struct err *e)
+static int get_json(const char *path, int64_t deadline, json_t **out, int *status, struct err *e)
 {
 	struct http_answer a;
 	json_error_t je;
@@ -54,7 +57,7 @@ static int get_json(const char *path, json_t **out, int *status, struct err *e)
 
 	r = find_socket(&sock, e);
 	if (!r)
-		r = unix_http_get(sock, path, &a, e);
+		r = unix_http_get(sock, path, deadline, &a, e);
 	if (r == -ENOENT || r == -ECONNREFUSED) {
 		err_set(e, -ECONNREFUSED, "no Docker engine answers at %s", sock);
 		err_hint(e, "systemctl start docker, or DOCKER_HOST=unix://PATH");
@@ -68,11 +71,6 @@ static int get_json(const char *path, json_t **out, int *status, struct err *e)
 	if (!*out)
 		return err_set(e, -EPROTO, "docker engine: %s: the answer is not JSON", sock);
 	return 0;
-}
-
-static void copy(char *out, size_t size, const json_t *string)
-{
-	snprintf(out, size, "%s", json_is_string(string) ? json_string_value(string) : "");
 }
 
 /* Names come as "/php". */
@@ -107,15 +105,15 @@ static int parse_inspect(const char *name, const json_t *j, struct docker_contai
 
 	if (!json_is_object(state) || n < 0 || n > INT_MAX)
 		return err_set(e, -EPROTO, "docker:%s: the engine's answer has no State.Pid", name);
-	copy(out->id, sizeof(out->id), json_object_get(j, "Id"));
+	statefile_string(out->id, sizeof(out->id), json_object_get(j, "Id"));
 	copy_name(out->name, sizeof(out->name), json_object_get(j, "Name"));
-	copy(out->status, sizeof(out->status), json_object_get(state, "Status"));
+	statefile_string(out->status, sizeof(out->status), json_object_get(state, "Status"));
 	out->running = json_is_true(json_object_get(state, "Running")) && n > 0;
 	out->pid = out->running ? (pid_t)n : 0;
 	return 0;
 }
 
-int docker_inspect(const char *name, struct docker_container *out, struct err *e)
+static int inspect(const char *name, int64_t deadline, struct docker_container *out, struct err *e)
 {
 	_cleanup_(json_decrefp) json_t *j = NULL;
 	char path[TARGET_NAME_LEN + 32];
@@ -125,7 +123,7 @@ int docker_inspect(const char *name, struct docker_container *out, struct err *e
 	if (!valid_name(name))
 		return err_set(e, -ENOENT, "docker:%s: not a container name", name);
 	snprintf(path, sizeof(path), "/containers/%s/json", name);
-	r = get_json(path, &j, &status, e);
+	r = get_json(path, deadline, &j, &status, e);
 	if (r)
 		return r;
 	if (status != 200)
@@ -133,27 +131,105 @@ int docker_inspect(const char *name, struct docker_container *out, struct err *e
 	return parse_inspect(name, j, out, e);
 }
 
-int docker_each(void (*fn)(void *ctx, const struct docker_container *c), void *ctx, struct err *e)
+int docker_inspect(const char *name, struct docker_container *out, struct err *e)
+{
+	return inspect(name, containers_deadline(CONTAINERS_TIMEOUT_MS), out, e);
+}
+
+static void read_item(const json_t *item, struct docker_container *c)
+{
+	memset(c, 0, sizeof(*c));
+	statefile_string(c->id, sizeof(c->id), json_object_get(item, "Id"));
+	copy_name(c->name, sizeof(c->name), json_array_get(json_object_get(item, "Names"), 0));
+	statefile_string(c->status, sizeof(c->status), json_object_get(item, "State"));
+	c->running = !strcmp(c->status, "running") || !strcmp(c->status, "paused");
+}
+
+static int get_list(int64_t deadline, json_t **out, struct err *e)
 {
 	_cleanup_(json_decrefp) json_t *j = NULL;
-	struct docker_container c;
 	int status = 0, r;
-	size_t i;
 
-	r = get_json("/containers/json?all=1", &j, &status, e);
+	r = get_json("/containers/json?all=1", deadline, &j, &status, e);
 	if (r)
 		return r;
 	if (status != 200 || !json_is_array(j))
 		return err_set(e, -EPROTO, "docker engine: no list of containers");
-	for (i = 0; i < json_array_size(j) && i < MAX_CONTAINERS; i++) {
-		const json_t *item = json_array_get(j, i);
+	*out = steal_ptr(j);
+	return 0;
+}
 
-		memset(&c, 0, sizeof(c));
-		copy(c.id, sizeof(c.id), json_object_get(item, "Id"));
-		copy_name(c.name, sizeof(c.name),
-			  json_array_get(json_object_get(item, "Names"), 0));
-		copy(c.status, sizeof(c.status), json_object_get(item, "State"));
-		c.running = !strcmp(c.status, "running") || !strcmp(c.status, "paused");
+int docker_each(void (*fn)(void *ctx, const struct docker_container *c), void *ctx, struct err *e)
+{
+	_cleanup_(json_decrefp) json_t *j = NULL;
+	struct docker_container c;
+	size_t i;
+	int r;
+
+	r = get_list(containers_deadline(CONTAINERS_TIMEOUT_MS), &j, e);
+	for (i = 0; !r && i < json_array_size(j) && i < MAX_CONTAINERS; i++) {
+		read_item(json_array_get(j, i), &c);
+		fn(ctx, &c);
+	}
+	return r;
+}
+
+/*
+ * The list tells no pids, and to ask for each costs an exchange. containerd notes
+ * them down next to each task's bundle: its own in /run/containerd, or the one
+ * that dockerd starts for itself.
+ */
+static pid_t task_pid(const char *id)
+{
+	static const char *const folders[] = {
+		"/run/containerd/io.containerd.runtime.v2.task/moby",
+		"/run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby",
+	};
+	char path[192];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(folders); i++) {
+		pid_t pid;
+
+		snprintf(path, sizeof(path), "%s/%s/init.pid", folders[i], id);
+		pid = statefile_pid(AT_FDCWD, path);
+		if (pid && proof_container(pid, id, 0, 0))
+			return pid;
+	}
+	return 0;
+}
+
+static pid_t find_pid(const struct docker_container *c, int64_t deadline)
+{
+	struct docker_container full;
+	pid_t pid;
+
+	if (!c->running || !valid_name(c->id))
+		return 0;
+	pid = task_pid(c->id);
+	if (pid)
+		return pid;
+	return inspect(c->id, deadline, &full, NULL) ? 0 : full.pid;
+}
+
+int docker_containers(containers_fn fn, void *ctx, int64_t deadline, struct err *e)
+{
+	_cleanup_(json_decrefp) json_t *j = NULL;
+	struct docker_container d;
+	size_t i;
+	int r;
+
+	r = get_list(deadline, &j, e);
+	if (r)
+		return r == -ECONNREFUSED ? 0 : r;
+	for (i = 0; i < json_array_size(j) && i < MAX_CONTAINERS; i++) {
+		struct container c = { .kind = TARGET_DOCKER };
+
+		read_item(json_array_get(j, i), &d);
+		memcpy(c.name, d.name, sizeof(c.name));
+		memcpy(c.id, d.id, sizeof(c.id));
+		c.running = d.running;
+		c.pid = find_pid(&d, deadline);
 		fn(ctx, &c);
 	}
 	return 0;

@@ -3,6 +3,7 @@
 #ifndef NSWATCH_TARGET_RESOLVERS_H
 #define NSWATCH_TARGET_RESOLVERS_H
 
+#include "target/containers.h"
 #include "target/target.h"
 
 /*
@@ -17,6 +18,10 @@ int target_pid(const char *name, struct target *out, struct err *e);
 int target_path(const char *name, struct target *out, struct err *e);
 int target_host(const char *name, struct target *out, struct err *e);
 int target_new(const char *name, struct target *out, struct err *e);
+
+/* One per runtime: what containers_each() is put together from, with the same
+ * contract. */
+int docker_containers(containers_fn fn, void *ctx, int64_t deadline, struct err *e);
 
 /* Points out at a process: pid, path and files_root. */
 void target_set_pid(struct target *out, pid_t pid);

@@ -15,7 +15,7 @@
 
 #include "util/cleanup.h"
 
-static int64_t now_ms(void)
+int64_t http_now_ms(void)
 {
 	struct timespec ts;
 
@@ -31,7 +31,7 @@ static int wait_for(int fd, short events, int64_t deadline)
 	int r;
 
 	do {
-		left = deadline - now_ms();
+		left = deadline - http_now_ms();
 		if (left <= 0)
 			return -ETIMEDOUT;
 		r = poll(&p, 1, (int)left);
@@ -222,9 +222,10 @@ int http_parse(struct http_answer *a, size_t len)
 	return value ? check_length(a, value, n) : 0;
 }
 
-static int exchange(const char *sock, const char *path, struct http_answer *a, struct err *e)
+static int exchange(const char *sock, const char *path, int64_t deadline, struct http_answer *a,
+		    struct err *e)
 {
-	int64_t deadline = now_ms() + HTTP_TIMEOUT_MS;
+	int64_t started = http_now_ms();
 	_cleanup_fd_ int fd = open_socket(sock, e);
 	char req[512];
 	size_t len;
@@ -243,7 +244,8 @@ static int exchange(const char *sock, const char *path, struct http_answer *a, s
 	if (!r)
 		r = http_parse(a, len);
 	if (r == -ETIMEDOUT)
-		return err_set(e, r, "%s: no answer within %d ms", sock, HTTP_TIMEOUT_MS);
+		return err_set(e, r, "%s: no answer within %d ms", sock,
+			       (int)(deadline > started ? deadline - started : 0));
 	if (r == -EMSGSIZE)
 		return err_set(e, r, "%s: the answer is longer than %u bytes", sock,
 			       HTTP_MAX_ANSWER);
@@ -252,12 +254,13 @@ static int exchange(const char *sock, const char *path, struct http_answer *a, s
 	return r ? err_sys(e, r, "%s", sock) : 0;
 }
 
-int unix_http_get(const char *sock, const char *path, struct http_answer *out, struct err *e)
+int unix_http_get(const char *sock, const char *path, int64_t deadline, struct http_answer *out,
+		  struct err *e)
 {
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	r = exchange(sock, path, out, e);
+	r = exchange(sock, path, deadline, out, e);
 	if (r)
 		http_answer_fini(out);
 	return r;

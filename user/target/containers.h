@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Every container that a runtime of this machine knows, in one form. */
+#ifndef NSWATCH_TARGET_CONTAINERS_H
+#define NSWATCH_TARGET_CONTAINERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "target/target.h"
+
+/* What asking all runtimes may cost by default: one that hangs gets no more. */
+#define CONTAINERS_TIMEOUT_MS 500
+
+/* "docker:" and the name. */
+#define CONTAINER_LABEL_LEN (TARGET_NAME_LEN + 16)
+
+struct container {
+	enum target_kind kind;
+	/* What to type after the kind: "php", "default/web-0/nginx". Untrusted bytes. */
+	char name[TARGET_NAME_LEN];
+	char id[TARGET_ID_LEN]; /* full; empty where the runtime has none */
+	bool running;		/* paused counts */
+	pid_t pid; /* main process; 0 unless running, or if it was not found out in time */
+};
+
+typedef void (*containers_fn)(void *ctx, const struct container *c);
+
+/* A point in time, in milliseconds of CLOCK_MONOTONIC, that many from now. */
+int64_t containers_deadline(unsigned int ms);
+
+/*
+ * Calls fn for each container of each runtime, those that do not run included,
+ * and returns 0. A runtime that is absent is no error and costs a stat. One that
+ * cannot be asked, or does not answer by the deadline, is left out: the return
+ * value is then its -errno and e says which it is, for one line of warning; what
+ * the others know was given to fn all the same.
+ *
+ * A pid is that of the container at the moment of the call: whoever opens its
+ * namespace later must expect another one there (netns_open() with expect).
+ */
+int containers_each(containers_fn fn, void *ctx, int64_t deadline, struct err *e);
+
+/* "docker:php", "cri:default/web-0/nginx": a word for target_resolve(). */
+void container_label(const struct container *c, char out[CONTAINER_LABEL_LEN]);
+
+#endif
