@@ -430,7 +430,7 @@ static bool other_dead_fires(const struct rule_input *in)
 
 static void put_file_name(struct strbuf *b, const struct rule_input *in)
 {
-	if (knows_resolv(in->facts) && line_of(in->facts, &in->server))
+	if (in->facts && knows_resolv(in->facts) && line_of(in->facts, &in->server))
 		put_raw(b, in->facts->resolv.path[0] ? in->facts->resolv.path : "/etc/resolv.conf");
 	else
 		strbuf_puts(b, in->t ? "The process" : "/etc/resolv.conf");
@@ -648,7 +648,7 @@ void rules_finding(struct dns_finding *f, const struct dns_rule *r, const struct
 			memcpy(f->target, in->t->target, sizeof(f->target));
 		f->owner = in->t->owner;
 	}
-	if (knows_resolv(in->facts))
+	if (in->facts && knows_resolv(in->facts))
 		memcpy(f->resolv_path, in->facts->resolv.path, sizeof(f->resolv_path));
 	r->text(f, in);
 }
