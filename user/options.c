@@ -259,7 +259,7 @@ static const struct opt table[] = {
 	  .name = "write",
 	  .arg = "FILE",
 	  .help = "write the packets to FILE, for Wireshark;\n"
-		  "- is stdout",
+		  "- is stdout, FILE.gz is compressed",
 	  .section = S_FILES,
 	  .commands = IN_VIEW,
 	  .set = set_string,
@@ -329,7 +329,8 @@ static const struct opt table[] = {
 	{ .letter = 'r',
 	  .name = "read",
 	  .arg = "FILE",
-	  .help = "read this pcap or pcapng file; - is stdin",
+	  .help = "read this pcap or pcapng file, also one in gzip;\n"
+		  "- is stdin",
 	  .section = S_READ,
 	  .commands = IN_READ,
 	  .set = set_string,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "decode/frame.h"
+#include "file/output.h"
 #include "file/series.h"
 #include "sink/capfile.h"
 #include "sink/dns_json.h"
@@ -99,6 +100,7 @@ static int start_file(struct pipeline *p, struct err *e)
 		.snaplen = o->snaplen,
 		.dlt = p->s.dlt,
 		.filter = p->s.filter_text,
+		.gzip = output_is_gzip(o->write_file),
 		.lossless = !p->s.live,
 		.stop = p->s.stop,
 		.max_bytes = o->ring_filesize ?: o->stop_filesize,

@@ -23,12 +23,14 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #define QUEUE (4 * 1024 * 1024)
 #define T0    1700000000000000000LL
 
 static char dir[] = "/tmp/nswatch-capfile-XXXXXX";
 static uint8_t bytes[262144];
+static uint32_t stride; /* the next packet has the bytes from so much further on */
 static struct tap taps[] = {
 	{ .id = 5, .generation = 1, .dlt = DLT_EN10MB, .target = "php", .ifname = "lo" },
 	{ .id = 9, .generation = 1, .dlt = DLT_EN10MB, .target = "php", .ifname = "eth0" },
@@ -40,7 +42,7 @@ static int make_dir(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)(i * 31);
+		bytes[i] = (uint8_t)rand();
 	return !mkdtemp(dir);
 }
 
@@ -74,7 +76,7 @@ static struct packet make_packet(uint64_t n, uint32_t caplen)
 	return (struct packet){
 		.number = n + 1,
 		.time = T0 + (int64_t)n * 1000000,
-		.data = bytes,
+		.data = bytes + (stride ? n * stride % (sizeof(bytes) / 2) : 0),
 		.caplen = caplen,
 		.wirelen = caplen,
 		.tap = &taps[n % 2],
@@ -126,11 +128,19 @@ static long count_stream(FILE *f)
 
 	assert_non_null(p);
 	while ((got = pcap_next_ex(p, &h, &data)) == 1) {
-		assert_memory_equal(data, bytes, h->caplen);
+		assert_memory_equal(data, make_packet((uint64_t)n, h->caplen).data, h->caplen);
 		n++;
 	}
 	pcap_close(p);
 	return got == PCAP_ERROR_BREAK ? n : -1 - n;
+}
+
+static FILE *open_packed(const char *file)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof(cmd), "gzip -t %s && gzip -dc %s", file, file);
+	return popen(cmd, "r");
 }
 
 static long count_file(const char *name)
@@ -316,6 +326,34 @@ static void test_rotation_loses_nothing(void **state)
 	assert_int_equal(b.written[0] + b.written[1], 50000);
 }
 
+/* Each file is compressed on its own; what goes in counts. */
+static void test_rotation_compressed(void **state)
+{
+	struct row row = { 1, 0 };
+	struct capfile_options o = { .max_bytes = 300000,
+				     .gzip = true,
+				     .next_fd = open_next,
+				     .stats = some_stats,
+				     .lossless = true,
+				     .ctx = &row };
+	struct capfile *c = new_file(create("row1"), &o);
+	long sum = 0;
+	unsigned int i;
+	char name[16];
+
+	(void)state;
+	put_many(c, 0, 5000, 200);
+	assert_int_equal(capfile_close(c, NULL), 0);
+	for (i = 1; i <= capfile_nr_files(c); i++) {
+		snprintf(name, sizeof(name), "row%u", i);
+		sum += count_stream(open_packed(path_of(name)));
+		assert_clean(name);
+	}
+	assert_int_equal(capfile_nr_files(c), 5);
+	capfile_free(c);
+	assert_int_equal(sum, 5000);
+}
+
 static void test_rotation_by_time(void **state)
 {
 	struct row row = { 1, 0 };
@@ -395,14 +433,17 @@ static int in_child(int (*fn)(void))
 }
 
 /* Writes 5 MB to a place with less room and compares books and file. */
-static int overfill(const char *file, enum file_format format, int expected_error)
+static int overfill(const char *file, enum file_format format, bool gzip, int expected_error)
 {
-	struct capfile_options o = { .format = format, .dlt = DLT_EN10MB, .lossless = true };
+	struct capfile_options o = {
+		.format = format, .dlt = DLT_EN10MB, .gzip = gzip, .lossless = true
+	};
 	struct capfile *c = new_file(open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600), &o);
 	struct err e = { 0 };
 	struct books b;
 	FILE *f;
 
+	stride = 233; /* so that it cannot be compressed */
 	put_many(c, 0, 20000, 233);
 	if (capfile_close(c, &e) != expected_error || !e.msg[0])
 		return 1;
@@ -412,7 +453,7 @@ static int overfill(const char *file, enum file_format format, int expected_erro
 		return 2;
 	if (labs((long)(b.written[0] - b.written[1])) > 1)
 		return 3;
-	f = fopen(file, "r");
+	f = gzip ? open_packed(file) : fopen(file, "r");
 	return !f || count_stream(f) != (long)(b.written[0] + b.written[1]) ? 4 : 0;
 }
 
@@ -421,8 +462,9 @@ static int over_size_limit(void)
 	struct rlimit limit = { 1000001, 1000001 };
 
 	setrlimit(RLIMIT_FSIZE, &limit);
-	return overfill(path_of("limited"), FORMAT_PCAPNG, -EFBIG) +
-	       10 * overfill(path_of("limited.pcap"), FORMAT_PCAP, -EFBIG);
+	return overfill(path_of("limited"), FORMAT_PCAPNG, false, -EFBIG) +
+	       10 * overfill(path_of("limited.pcap"), FORMAT_PCAP, false, -EFBIG) +
+	       100 * overfill(path_of("limited.gz"), FORMAT_PCAPNG, true, -EFBIG);
 }
 
 static void test_file_size_limit(void **state)
@@ -431,6 +473,7 @@ static void test_file_size_limit(void **state)
 	assert_int_equal(in_child(over_size_limit), 0);
 	assert_clean("limited");
 	assert_clean("limited.pcap");
+	assert_clean("limited.gz");
 }
 
 static int on_full_disk(void)
@@ -442,9 +485,11 @@ static int on_full_disk(void)
 	    mount("nswatch-test", dir, "tmpfs", 0, "size=1m"))
 		return 77;
 	snprintf(file, sizeof(file), "%s/x", dir);
-	r = overfill(file, FORMAT_PCAPNG, -ENOSPC);
+	r = overfill(file, FORMAT_PCAPNG, false, -ENOSPC);
 	unlink(file);
-	return r + 10 * overfill(file, FORMAT_PCAP, -ENOSPC);
+	r += 10 * overfill(file, FORMAT_PCAPNG, true, -ENOSPC);
+	unlink(file);
+	return r + 100 * overfill(file, FORMAT_PCAP, false, -ENOSPC);
 }
 
 static void test_disk_full(void **state)
@@ -504,11 +549,49 @@ static double seconds(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+/* What zlib makes of it, up to where it is cut. */
+static FILE *gunzip_stream(int fd)
+{
+	gzFile in = gzdopen(fd, "r");
+	FILE *f = tmpfile();
+	char block[4096];
+	int n;
+
+	while ((n = gzread(in, block, sizeof(block))) > 0)
+		fwrite(block, 1, (size_t)n, f);
+	gzclose(in);
+	rewind(f);
+	return f;
+}
+
+/* Where the end cannot be put behind each piece, it comes at close. */
+static void test_compressed_stream(void **state)
+{
+	struct capfile_options o = { .gzip = true };
+	int fds[2][2], i;
+
+	(void)state;
+	assert_int_equal(pipe(fds[0]), 0);
+	fds[1][1] = open(path_of("appended"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	fds[1][0] = open(path_of("appended"), O_RDONLY | O_CLOEXEC);
+	for (i = 0; i < 2; i++) {
+		struct capfile *c = new_file(fds[i][1], &o);
+
+		put_many(c, 0, 50, 60);
+		capfile_flush(c);
+		put_many(c, 50, 100, 60);
+		assert_int_equal(capfile_close(c, NULL), 0);
+		capfile_free(c);
+		assert_int_equal(count_stream(gunzip_stream(fds[i][0])), 100);
+	}
+	assert_int_equal(count_stream(open_packed(path_of("appended"))), 100);
+}
+
 /* A pipe that nobody reads: the caller goes on at full speed, the books are
  * exact, and close gives up. */
-static void test_stuck_pipe(void **state)
+static void stuck_pipe(bool gzip)
 {
-	struct capfile_options o = { .queue_bytes = QUEUE };
+	struct capfile_options o = { .queue_bytes = QUEUE, .gzip = gzip };
 	struct capfile *c;
 	struct err e = { 0 };
 	struct books b;
@@ -517,10 +600,10 @@ static void test_stuck_pipe(void **state)
 	int fds[2];
 	FILE *f;
 
-	(void)state;
 	assert_int_equal(pipe(fds), 0);
 	c = new_file(fds[1], &o);
 	started = seconds();
+	stride = gzip ? 200 : 0; /* so that it cannot be compressed */
 	put_many(c, 0, 100000, 200);
 	assert_true(seconds() - started < 2);
 	b = books_of(c);
@@ -532,10 +615,23 @@ static void test_stuck_pipe(void **state)
 	capfile_free(c);
 	assert_int_equal(b.written[0] + b.lost[0], 50000);
 	assert_int_equal(b.written[1] + b.lost[1], 50000);
-	f = fdopen(fds[0], "r");
+	f = gzip ? gunzip_stream(fds[0]) : fdopen(fds[0], "r");
 	whole = count_stream(f);
 	assert_true(whole < 0); /* the last one is cut: a pipe takes nothing back */
 	assert_int_equal(-1 - whole, b.written[0] + b.written[1]);
+	stride = 0;
+}
+
+static void test_stuck_pipe(void **state)
+{
+	(void)state;
+	stuck_pipe(false);
+}
+
+static void test_stuck_pipe_compressed(void **state)
+{
+	(void)state;
+	stuck_pipe(true);
 }
 
 struct slow_reader {
@@ -726,6 +822,7 @@ int main(void)
 		cmocka_unit_test(test_all_is_written),
 		cmocka_unit_test(test_rotation_by_packets),
 		cmocka_unit_test(test_rotation_loses_nothing),
+		cmocka_unit_test(test_rotation_compressed),
 		cmocka_unit_test(test_rotation_by_time),
 		cmocka_unit_test(test_last_file_is_full),
 		cmocka_unit_test(test_next_file_cannot_be_opened),
@@ -733,7 +830,9 @@ int main(void)
 		cmocka_unit_test(test_disk_full),
 		cmocka_unit_test(test_dev_full),
 		cmocka_unit_test(test_broken_pipe),
+		cmocka_unit_test(test_compressed_stream),
 		cmocka_unit_test(test_stuck_pipe),
+		cmocka_unit_test(test_stuck_pipe_compressed),
 		cmocka_unit_test(test_flushed_batches_share_the_queue),
 		cmocka_unit_test(test_flush_is_live),
 		cmocka_unit_test(test_lossless_waits),

@@ -198,13 +198,20 @@ int output_open(const char *path, uid_t uid, gid_t gid, struct err *e)
 	return fd >= 0 ? fd : err_sys(e, -errno, "standard output");
 }
 
+bool output_is_gzip(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 3 && !strcmp(path + len - 3, ".gz");
+}
+
 /* Where the suffix starts; a dot at the start of the name is no suffix. */
 static const char *suffix_of(const char *path)
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
 	const char *end = base + strlen(base), *dot;
 
-	if (end - base > 3 && !strcmp(end - 3, ".gz"))
+	if (output_is_gzip(base))
 		end -= 3;
 	dot = memrchr(base, '.', (size_t)(end - base));
 	return dot && dot > base ? dot : end;

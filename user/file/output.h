@@ -2,6 +2,7 @@
 #ifndef NSWATCH_FILE_OUTPUT_H
 #define NSWATCH_FILE_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <time.h>
@@ -23,6 +24,9 @@
  * name. Links are followed one by one, so this holds for what they point to.
  */
 int output_open(const char *path, uid_t uid, gid_t gid, struct err *e);
+
+/* Whether the name asks for compression: it ends in ".gz". */
+bool output_is_gzip(const char *path);
 
 /*
  * The name of file number index in a row, as dumpcap forms it: "dir/x.pcapng"

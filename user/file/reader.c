@@ -28,9 +28,14 @@ static const int decodable[] = { DLT_EN10MB, DLT_RAW, DLT_NULL, DLT_LINUX_SLL, D
 /* libpcap's words for the commonest mistakes are for programmers. */
 static void explain_open(struct reader *r, const char *why, struct err *e)
 {
-	if (strstr(why, "unknown file format")) {
+	const char *damage = source_damage(r->source);
+
+	if (damage) {
+		err_set(e, -EINVAL, "%s: %s", r->name, damage);
+	} else if (strstr(why, "unknown file format")) {
 		err_set(e, -EINVAL, "%s: not a capture file (neither pcap nor pcapng)", r->name);
-		err_hint(e, "gzip -dc FILE | nswatch -r -, if it is compressed");
+		err_hint(e, "zstd -dc FILE | nswatch -r -, if it is compressed (gzip needs no "
+			    "help)");
 	} else if (strstr(why, "only got 0")) {
 		err_set(e, -EINVAL, "%s: is empty", r->name);
 	} else if (strstr(why, "truncated")) {
@@ -160,9 +165,11 @@ static int64_t packet_time(struct reader *r, const struct timeval *tv)
 
 static int explain_damage(const struct reader *r, struct err *e)
 {
-	const char *why = pcap_geterr(r->pcap);
+	const char *why = pcap_geterr(r->pcap), *damage = source_damage(r->source);
 	unsigned long long n = r->number + 1;
 
+	if (damage)
+		return err_set(e, -EBADMSG, "%s: ends in packet %llu: %s", r->name, n, damage);
 	if (strstr(why, "truncated"))
 		return err_set(e, -EBADMSG, "%s: cut short in the middle of packet %llu", r->name,
 			       n);
@@ -178,7 +185,7 @@ int reader_next(struct reader *r, struct packet *out, struct err *e)
 
 	do {
 		got = pcap_next_ex(r->pcap, &h, &data);
-		if (got == PCAP_ERROR_BREAK)
+		if (got == PCAP_ERROR_BREAK && !source_damage(r->source))
 			return 0;
 		if (got != 1)
 			return explain_damage(r, e);

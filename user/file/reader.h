@@ -6,9 +6,10 @@
 #include "util/err.h"
 
 /*
- * A capture file being read (-r): pcap and pcapng, through libpcap. Its packets
- * look like live ones, from one tap with id 0 and without names, whose dlt is
- * the file's link type; its time_digits are those of the latest packet.
+ * A capture file being read (-r): pcap and pcapng, through libpcap, compressed
+ * with gzip or not. Its packets look like live ones, from one tap with id 0 and
+ * without names, whose dlt is the file's link type; its time_digits are those of
+ * the latest packet.
  */
 struct reader;
 

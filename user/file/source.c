@@ -16,18 +16,20 @@
  * that is smaller, and queues the times in pcapng blocks. libpcap returns one
  * packet for each packet block, in order, so the queue is taken one by one.
  *
+ * A compressed file is unpacked before that.
+ *
  * Nothing is judged here: what is no valid file, libpcap refuses. Bytes that make
  * no sense only end the following.
  */
 #include "file/source.h"
 
 #include <endian.h>
-#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "file/gunzip.h"
 #include "nswatch/record.h"
 #include "packet.h"
 #include "util/cleanup.h"
@@ -63,6 +65,7 @@ enum kind { KIND_UNKNOWN, KIND_PCAP, KIND_PCAPNG, KIND_OTHER };
 
 struct source {
 	int fd;
+	struct gunzip *gunzip;
 	uint8_t buffer[BUFFER_BYTES];
 	size_t pos, len;
 
@@ -330,11 +333,8 @@ static bool is_within_head(const struct source *s)
 
 static ssize_t read_more(struct source *s, size_t most)
 {
-	ssize_t n;
+	ssize_t n = gunzip_read(s->gunzip, s->buffer + s->len, most);
 
-	do
-		n = read(s->fd, s->buffer + s->len, most);
-	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		follow(s, s->buffer + s->len, (size_t)n);
 		s->len += (size_t)n;
@@ -382,6 +382,11 @@ struct source *source_new(int fd)
 		return NULL;
 	}
 	s->fd = fd;
+	s->gunzip = gunzip_new(fd);
+	if (!s->gunzip) {
+		source_free(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -389,6 +394,7 @@ void source_free(struct source *s)
 {
 	if (!s)
 		return;
+	gunzip_free(s->gunzip);
 	closep(&s->fd);
 	free(s->interfaces);
 	free(s);
@@ -402,6 +408,11 @@ FILE *source_stream(struct source *s)
 int source_fd(const struct source *s)
 {
 	return s->fd;
+}
+
+const char *source_damage(const struct source *s)
+{
+	return gunzip_damage(s->gunzip);
 }
 
 bool source_packet_time(struct source *s, int64_t *ns, uint8_t *digits)

@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* The bytes of a capture file on their way to libpcap; see source.c. */
+/* The bytes of a capture file, compressed with gzip or not, on their way to libpcap;
+ * see source.c. */
 struct source;
 
 /* fd is owned from here on, on failure too. NULL: out of memory. */
@@ -16,6 +17,9 @@ void source_free(struct source *s);
 /* A stream for pcap_fopen_offline(), which closes it; the source outlives it. */
 FILE *source_stream(struct source *s);
 int source_fd(const struct source *s);
+
+/* Why a compressed file has ended before its time, or NULL: it has not. */
+const char *source_damage(const struct source *s);
 
 /* The time of the next packet, ns since the Unix epoch: to be called once for each
  * that libpcap returns. False where libpcap's own is all there is: not a pcapng

@@ -302,6 +302,7 @@ struct capfile *capfile_new(int fd, const struct capfile_options *o, struct err 
 	struct writer_options wo = {
 		.nr_batches = (unsigned int)(queue / BATCH_BYTES) + 1,
 		.record_len = formats[o->format].record_len,
+		.gzip = o->gzip,
 		.next_fd = o->next_fd,
 		.failed = o->failed,
 		.ctx = o->ctx,

@@ -27,6 +27,8 @@ struct capfile_options {
 	const char *filter; /* recorded in pcapng; copied; or NULL */
 	size_t queue_bytes; /* what may wait for the output; 0 is 8 MiB, the least is 4 MiB */
 
+	bool gzip; /* compress the files; max_bytes still counts what goes in */
+
 	/* Wait for a slow output instead of losing packets: for files that are
 	 * rewritten, not for live traffic. */
 	bool lossless;

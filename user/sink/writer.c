@@ -26,7 +26,11 @@
  * the descriptor it was given is non-blocking; and what ends a thread. On the
  * producer's side futex, clock_gettime, and tgkill to break that write.
  *
- * A compressing writer puts its stage between write_batch() and write_all().
+ * A compressing writer makes of each batch a piece of a gzip stream that can be
+ * read without what follows. A regular file has the stream's end behind the
+ * latest piece at every moment, and the next one takes the place of it; so the
+ * file is whole however we end, and if a piece cannot be written the end is put
+ * back where it was. What has no places (a pipe) gets the end at close.
  */
 #include "sink/writer.h"
 
@@ -42,6 +46,7 @@
 #include <time.h>
 
 #include "nswatch/record.h"
+#include "sink/gzip.h"
 #include "util/cleanup.h"
 
 #define TICK_MS		    50
@@ -79,7 +84,9 @@ struct writer {
 	int fd;
 	unsigned int file_index;
 	bool is_seekable;
-	off_t whole; /* where the last whole record ends, if seekable */
+	bool is_append;
+	off_t whole;	   /* where the last whole record, or piece, ends, if seekable */
+	struct gzip *gzip; /* or NULL: not compressed */
 	struct err err;
 };
 
@@ -91,9 +98,12 @@ static void set_output(struct writer *w, int fd)
 
 	w->fd = fd;
 	w->is_seekable = at >= 0;
-	if (w->is_seekable && (fcntl(fd, F_GETFL) & O_APPEND))
+	w->is_append = w->is_seekable && (fcntl(fd, F_GETFL) & O_APPEND);
+	if (w->is_append)
 		at = lseek(fd, 0, SEEK_END);
 	w->whole = at;
+	if (w->gzip)
+		gzip_start(w->gzip);
 }
 
 /* Returns how much was written: less than len after an error, left in *error
@@ -188,12 +198,92 @@ static void fail(struct writer *w, const struct batch *b, size_t written, int er
 	give_up(w);
 }
 
+/* --- compressed output ------------------------------------------------------ */
+
+static bool has_end_in_place(const struct writer *w)
+{
+	return w->is_seekable && !w->is_append;
+}
+
+static bool put_end_back(const struct writer *w, off_t *end)
+{
+	uint8_t bytes[GZIP_END_MAX];
+	size_t len = gzip_end(w->gzip, bytes);
+
+	*end = w->whole + (off_t)len;
+	return lseek(w->fd, w->whole, SEEK_SET) == w->whole &&
+	       write(w->fd, bytes, len) == (ssize_t)len;
+}
+
+/* The old end had room, so it has again; where files are never written in place,
+ * only once the rest is given back. */
+static void restore_end(const struct writer *w)
+{
+	off_t end;
+
+	if (!has_end_in_place(w))
+		return;
+	if (!put_end_back(w, &end) && (ftruncate(w->fd, w->whole) || !put_end_back(w, &end)))
+		return;
+	if (ftruncate(w->fd, end))
+		return; /* a device, which has no end */
+}
+
+/* Of a file, the whole piece is taken back; of a pipe, what can be read there
+ * is not lost. */
+static void fail_compressed(struct writer *w, const struct batch *b, size_t written, int error)
+{
+	uint32_t nr = 0;
+
+	if (has_end_in_place(w))
+		restore_end(w);
+	else
+		whole_records(w, b, gzip_readable(w->gzip, written), &nr);
+	count_lost(w, b, nr);
+	describe_failure(w, error);
+	give_up(w);
+}
+
+static bool write_compressed(struct writer *w, const struct batch *b)
+{
+	struct gzip_piece p = gzip_add(w->gzip, b->data, b->len);
+	bool in_place = has_end_in_place(w);
+	size_t n;
+	int error;
+
+	if (in_place)
+		lseek(w->fd, w->whole, SEEK_SET);
+	n = write_all(w, p.data, p.len + (in_place ? p.end_len : 0), &error);
+	if (error) {
+		fail_compressed(w, b, n, error);
+		return false;
+	}
+	gzip_keep(w->gzip);
+	w->whole += (off_t)p.len;
+	return true;
+}
+
+static int end_compressed(struct writer *w)
+{
+	uint8_t bytes[GZIP_END_MAX];
+	int error;
+
+	if (!w->gzip || w->fd < 0 || has_end_in_place(w) || atomic_load(&w->failed))
+		return 0;
+	write_all(w, bytes, gzip_end(w->gzip, bytes), &error);
+	return error;
+}
+
+/* --- batches and files ------------------------------------------------------ */
+
 static int close_output(struct writer *w)
 {
-	int fd = steal_fd(&w->fd);
+	int error = end_compressed(w), fd = steal_fd(&w->fd);
 
 	/* Network file systems and quotas may speak up only here. */
-	return fd >= 0 && close(fd) && errno != EINTR ? -errno : 0;
+	if (fd >= 0 && close(fd) && errno != EINTR && !error)
+		error = -errno;
+	return error;
 }
 
 static void switch_file(struct writer *w)
@@ -215,21 +305,27 @@ static void switch_file(struct writer *w)
 	set_output(w, fd);
 }
 
+static bool write_plain(struct writer *w, const struct batch *b)
+{
+	int error;
+	size_t n = write_all(w, b->data, b->len, &error);
+
+	if (error) {
+		fail(w, b, n, error);
+		return false;
+	}
+	w->whole += (off_t)n;
+	return true;
+}
+
 static void write_batch(struct writer *w, const struct batch *b)
 {
-	size_t n;
-	int error;
-
 	if (atomic_load(&w->failed)) {
 		count_lost(w, b, 0);
 		return;
 	}
-	n = write_all(w, b->data, b->len, &error);
-	if (error) {
-		fail(w, b, n, error);
+	if (!(w->gzip ? write_compressed(w, b) : write_plain(w, b)))
 		return;
-	}
-	w->whole += (off_t)n;
 	if (b->ends_file && w->o.next_fd)
 		switch_file(w);
 }
@@ -354,9 +450,10 @@ struct writer *writer_new(int fd, const struct writer_options *o, struct err *e)
 	}
 	w->o = *o;
 	w->file_index = 1;
+	w->gzip = o->gzip ? gzip_new(BATCH_MEMORY) : NULL;
 	set_output(w, fd);
 	init_locks(w);
-	r = alloc_batches(w);
+	r = o->gzip && !w->gzip ? -ENOMEM : alloc_batches(w);
 	if (!r)
 		r = start_thread(w);
 	if (r) {
@@ -381,6 +478,7 @@ void writer_free(struct writer *w)
 	free(w->batches);
 	free(w->free);
 	free(w->queue);
+	gzip_free(w->gzip);
 	pthread_cond_destroy(&w->work);
 	pthread_cond_destroy(&w->room);
 	pthread_mutex_destroy(&w->lock);

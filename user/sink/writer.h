@@ -37,6 +37,7 @@ typedef size_t (*record_len_fn)(const uint8_t *rec, size_t len, int *is_packet);
 struct writer_options {
 	unsigned int nr_batches;
 	record_len_fn record_len;
+	bool gzip; /* compress, each file on its own */
 	/* Opens file number `index` (the first is 1): an fd, owned from then
 	 * on, or -errno. Called in the writer's thread. NULL: one file only. */
 	int (*next_fd)(void *ctx, unsigned int index, struct err *e);
@@ -66,7 +67,8 @@ void writer_submit(struct writer *w, struct batch *b);
 
 /* An error has ended the output: all that is submitted counts as lost. */
 bool writer_failed(struct writer *w);
-/* Packets of the tap that were submitted and are not in a file. */
+/* Packets of the tap that were submitted and are not in a file. Compressed, a
+ * file has all packets of a batch or none. */
 uint64_t writer_lost(struct writer *w, uint16_t tap);
 
 /* From now on, an output that makes no progress for stall_ms is given up. */
