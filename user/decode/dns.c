@@ -117,21 +117,31 @@ static enum dns_status name_status(const struct name_walk *w, uint32_t *end)
 	return w->bad ? DNS_MALFORMED : cursor_status(&w->c);
 }
 
+/* What a name shows as it is: printing characters but "$().;@\ */
+static const bool is_plain[256] = {
+	['!'] = true,	      ['#'] = true,	    ['%' ... '\''] = true, ['*' ... '-'] = true,
+	['/' ... ':'] = true, ['<' ... '?'] = true, ['A' ... '['] = true,  [']' ... '~'] = true,
+};
+
+static void put_escaped(struct strbuf *b, uint8_t c)
+{
+	strbuf_putc(b, '\\');
+	if (c <= 0x20 || c >= 0x7f)
+		strbuf_digits(b, c, 3);
+	else
+		strbuf_putc(b, (char)c);
+}
+
 static void label_put(struct strbuf *b, const uint8_t *label, uint8_t len)
 {
-	static const char special[] = "\"$().;@\\";
-	uint8_t i;
+	uint8_t i, n;
 
-	for (i = 0; i < len; i++) {
-		uint8_t c = label[i];
-
-		if (c <= 0x20 || c >= 0x7f) {
-			strbuf_printf(b, "\\%03u", c);
-			continue;
-		}
-		if (strchr(special, c))
-			strbuf_putc(b, '\\');
-		strbuf_putc(b, (char)c);
+	for (i = 0; i < len; i += n) {
+		for (n = 0; i + n < len && is_plain[label[i + n]]; n++)
+			;
+		strbuf_put(b, (const char *)label + i, n);
+		if (i + n < len)
+			put_escaped(b, label[i + n++]);
 	}
 }
 
@@ -154,6 +164,11 @@ enum dns_status dns_name_put(struct strbuf *b, const struct dns_msg *m, uint32_t
 	return name_status(&w, end);
 }
 
+static uint8_t lower(uint8_t c)
+{
+	return (uint8_t)(c - 'A') < 26 ? c + 0x20 : c;
+}
+
 enum dns_status dns_name_get(struct dns_name *n, const struct dns_msg *m, uint32_t off,
 			     uint32_t *end)
 {
@@ -166,11 +181,9 @@ enum dns_status dns_name_get(struct dns_name *n, const struct dns_msg *m, uint32
 	name_begin(&w, m, off);
 	while (name_label(&w, &label, &len)) {
 		n->wire[n->len++] = len;
-		for (i = 0; i < len; i++) {
-			bool upper = label[i] >= 'A' && label[i] <= 'Z';
-
-			n->wire[n->len++] = upper ? label[i] + 0x20 : label[i];
-		}
+		for (i = 0; i < len; i++)
+			n->wire[n->len + i] = lower(label[i]);
+		n->len += len;
 	}
 	status = name_status(&w, end);
 	if (status)
@@ -290,16 +303,16 @@ static uint32_t rdata_left(const struct rdata *r)
 
 static void put_quoted(struct strbuf *b, const uint8_t *p, uint32_t len)
 {
-	uint32_t i;
+	uint32_t i, n;
 
-	for (i = 0; i < len; i++) {
-		if (p[i] < 0x20 || p[i] >= 0x7f) {
-			strbuf_printf(b, "\\%03u", p[i]);
-			continue;
-		}
-		if (p[i] == '"' || p[i] == '\\')
-			strbuf_putc(b, '\\');
-		strbuf_putc(b, (char)p[i]);
+	for (i = 0; i < len; i += n) {
+		for (n = 0; i + n < len && p[i + n] >= 0x20 && p[i + n] < 0x7f; n++)
+			if (p[i + n] == '"' || p[i + n] == '\\')
+				break;
+		strbuf_put(b, (const char *)p + i, n);
+		/* A blank needs no escape between quotes: none comes here. */
+		if (i + n < len)
+			put_escaped(b, p[i + n++]);
 	}
 }
 
@@ -601,15 +614,15 @@ static void put_field(struct rdata *r, char field)
 
 static const char *rdata_format(const struct dns_rr *rr)
 {
-	size_t i;
+	size_t i = rr->type < ARRAY_SIZE(rdata_formats) ? rr->type : ARRAY_SIZE(rdata_formats) - 1;
 
 	/* Only class IN's addresses are addresses (RFC 1035 3.4). */
 	if ((rr->type == DNS_T_A || rr->type == DNS_T_AAAA) && rr->class != 1)
 		return NULL;
-	for (i = 0; i < ARRAY_SIZE(rdata_formats); i++)
-		if (rdata_formats[i].type == rr->type)
-			return rdata_formats[i].format;
-	return NULL;
+	/* Sorted: it stands at its number or before. */
+	while (i && rdata_formats[i].type > rr->type)
+		i--;
+	return rdata_formats[i].type == rr->type ? rdata_formats[i].format : NULL;
 }
 
 static void put_generic(struct strbuf *b, const struct dns_msg *m, const struct dns_rr *rr)
@@ -679,6 +692,18 @@ static void edns_options(struct dns_edns *e, const struct dns_msg *m, const stru
 	}
 }
 
+void dns_edns_read(struct dns_edns *e, const struct dns_msg *m, const struct dns_rr *rr)
+{
+	*e = (struct dns_edns){
+		.present = true,
+		.udp_size = rr->class,
+		.ext_rcode = (uint8_t)(rr->ttl >> 24),
+		.version = (uint8_t)(rr->ttl >> 16),
+		.dnssec_ok = rr->ttl & 0x8000,
+	};
+	edns_options(e, m, rr);
+}
+
 void dns_edns_get(struct dns_edns *e, const struct dns_msg *m)
 {
 	struct dns_walk w;
@@ -691,12 +716,7 @@ void dns_edns_get(struct dns_edns *e, const struct dns_msg *m)
 	while (dns_walk_next(&w, &rr)) {
 		if (rr.section != DNS_ADDITIONAL || rr.type != DNS_T_OPT)
 			continue;
-		e->present = true;
-		e->udp_size = rr.class;
-		e->ext_rcode = (uint8_t)(rr.ttl >> 24);
-		e->version = (uint8_t)(rr.ttl >> 16);
-		e->dnssec_ok = rr.ttl & 0x8000;
-		edns_options(e, m, &rr);
+		dns_edns_read(e, m, &rr);
 		return;
 	}
 }

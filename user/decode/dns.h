@@ -134,6 +134,8 @@ enum dns_status dns_rdata_put(struct strbuf *b, const struct dns_msg *m, const s
 
 /* Reads the OPT record, if there is one. */
 void dns_edns_get(struct dns_edns *e, const struct dns_msg *m);
+/* Reads rr, which is an OPT record. */
+void dns_edns_read(struct dns_edns *e, const struct dns_msg *m, const struct dns_rr *rr);
 
 /* Names of numbers; NULL if IANA has none. */
 const char *dns_type_name(uint16_t type);

@@ -34,6 +34,8 @@
 #define SEC  (1000 * MSEC)
 
 #define MAX_NAMESPACES 1024
+#define NETNS_SLOTS    (2 * MAX_NAMESPACES)
+#define SERVER_BUCKETS 256
 #define MAX_SERVERS    256
 #define MAX_ATTEMPTS   256
 #define MAX_HELD       64
@@ -58,11 +60,13 @@ enum timer_kind { TIMER_TRANS, TIMER_ATTEMPT, TIMER_HELD };
 
 struct netns_state {
 	uint64_t netns;
+	bool used;
 	bool host_side; /* a packet was seen at the host's end */
 	int64_t lost;	/* time of the latest loss, 0 none */
 };
 
 struct server_state {
+	struct server_state *chain; /* of its bucket */
 	uint64_t netns;
 	struct ipaddr addr;
 	int64_t last_query, last_answer;
@@ -109,15 +113,17 @@ struct dns_engine {
 	struct timers timers;
 	struct table *table;
 	struct tcp_table *tcp;
-	struct netns_state *ns; /* MAX_NAMESPACES */
+	struct netns_state *ns; /* NETNS_SLOTS, by hash */
 	struct netns_state spare_ns;
 	uint32_t nr_ns;
 	int64_t lost_any;
 	struct server_state *servers[MAX_SERVERS];
+	struct server_state *server_buckets[SERVER_BUCKETS];
 	uint32_t nr_servers;
-	struct attempt *attempts; /* MAX_ATTEMPTS */
-	struct held *held;	  /* MAX_HELD */
-	struct facts_slot *facts; /* MAX_FACTS */
+	struct attempt *attempts;  /* MAX_ATTEMPTS */
+	uint32_t pending_attempts; /* whose timers run */
+	struct held *held;	   /* MAX_HELD */
+	struct facts_slot *facts;  /* MAX_FACTS */
 	struct asked asked[MAX_ASKED];
 	uint32_t next_asked;
 	struct latency latency;
@@ -133,30 +139,40 @@ struct dns_engine {
 
 static struct netns_state *netns_get(struct dns_engine *e, uint64_t netns)
 {
-	uint32_t i;
+	uint32_t i = (uint32_t)(netns * 0x9e3779b97f4a7c15ULL >> 40) % NETNS_SLOTS;
 
-	for (i = 0; i < e->nr_ns; i++)
+	for (; e->ns[i].used; i = (i + 1) % NETNS_SLOTS)
 		if (e->ns[i].netns == netns)
 			return &e->ns[i];
 	if (e->nr_ns == MAX_NAMESPACES) {
 		e->spare_ns = (struct netns_state){ .netns = netns };
 		return &e->spare_ns;
 	}
-	e->ns[e->nr_ns] = (struct netns_state){ .netns = netns };
-	return &e->ns[e->nr_ns++];
+	e->ns[i] = (struct netns_state){ .netns = netns, .used = true };
+	e->nr_ns++;
+	return &e->ns[i];
+}
+
+static struct server_state **server_bucket(struct dns_engine *e, uint64_t netns,
+					   const struct ipaddr *addr)
+{
+	uint64_t h = netns * 0x9e3779b97f4a7c15ULL, word;
+
+	memcpy(&word, addr->bytes, sizeof(word));
+	h = (h ^ word) * 0xff51afd7ed558ccdULL;
+	memcpy(&word, addr->bytes + 8, sizeof(word));
+	h = (h ^ word) * 0xc4ceb9fe1a85ec53ULL;
+	return &e->server_buckets[(h >> 32) % SERVER_BUCKETS];
 }
 
 static struct server_state *server_get(struct dns_engine *e, uint64_t netns,
 				       const struct ipaddr *addr)
 {
-	struct server_state *s;
-	uint32_t i;
+	struct server_state **bucket = server_bucket(e, netns, addr), *s;
 
-	for (i = 0; i < e->nr_servers; i++) {
-		s = e->servers[i];
+	for (s = *bucket; s; s = s->chain)
 		if (s->netns == netns && ipaddr_equal(&s->addr, addr))
 			return s;
-	}
 	if (e->nr_servers == MAX_SERVERS)
 		return NULL;
 	s = calloc(1, sizeof(*s));
@@ -164,6 +180,8 @@ static struct server_state *server_get(struct dns_engine *e, uint64_t netns,
 		return NULL;
 	s->netns = netns;
 	s->addr = *addr;
+	s->chain = *bucket;
+	*bucket = s;
 	e->servers[e->nr_servers++] = s;
 	return s;
 }
@@ -298,10 +316,13 @@ static void ask(struct dns_engine *e, const struct dns_transaction *t, uint32_t 
 static bool trouble_ahead(const struct dns_engine *e, uint64_t netns, uint32_t pid,
 			  const struct ipaddr *server)
 {
-	const struct facts_slot *s = facts_find(e, netns, pid);
+	const struct facts_slot *s;
 	uint32_t i;
 
-	if (!ipaddr_is_loopback(server) || (s && s->facts.asker.pid == pid))
+	if (!ipaddr_is_loopback(server))
+		return false;
+	s = facts_find(e, netns, pid);
+	if (s && s->facts.asker.pid == pid)
 		return false;
 	for (i = 0; s && i < s->facts.nr_servers && i < ARRAY_SIZE(s->facts.servers); i++)
 		if (ipaddr_equal(&s->facts.servers[i].addr, server))
@@ -416,8 +437,8 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 {
 	struct strbuf name;
 
-	memset(t, 0, offsetof(struct dns_transaction, answers));
-	t->answers[0] = '\0';
+	memset(t, 0, offsetof(struct dns_transaction, target));
+	t->ede_text[0] = t->answers[0] = '\0';
 	t->serial = x->serial;
 	t->state = x->failure.how ? DNS_FAILED : DNS_UNANSWERED;
 	t->time = x->first;
@@ -484,6 +505,8 @@ static void report_answers(struct dns_transaction *t, const struct dns_msg *m)
 	while (dns_walk_next(&w, &rr))
 		if (rr.section == DNS_ANSWER && !b.cut && wanted(t, &rr))
 			put_answer(&b, t, m, &rr);
+		else if (rr.section == DNS_ADDITIONAL && rr.type == DNS_T_OPT && !t->edns.present)
+			dns_edns_read(&t->edns, m, &rr);
 	t->malformed = w.status == DNS_MALFORMED;
 	t->truncated_capture = w.status == DNS_TRUNCATED;
 }
@@ -495,18 +518,17 @@ static void report_response(struct dns_transaction *t, const struct dns_msg *m)
 	memcpy(t->count, m->count, sizeof(t->count));
 	t->flags = m->flags;
 	t->response_len = m->len;
-	dns_edns_get(&t->edns, m);
+	report_answers(t, m);
 	t->rcode = (uint16_t)(m->rcode | (t->edns.present ? t->edns.ext_rcode << 4 : 0));
 	strbuf_init(&b, t->ede_text, sizeof(t->ede_text));
 	strbuf_escape(&b, m->data + t->edns.error_text, t->edns.error_text_len);
-	report_answers(t, m);
 }
 
 /* --- transactions ------------------------------------------------------------------------ */
 
 static struct server_state *trans_server(struct dns_engine *e, const struct trans *x)
 {
-	return server_get(e, x->key.netns, &x->key.server);
+	return x->server ?: server_get(e, x->key.netns, &x->key.server);
 }
 
 static void count_unanswered(struct dns_engine *e, struct trans *x)
@@ -649,17 +671,24 @@ static struct owner owner_from_attempts(struct dns_engine *e, const struct trans
 	return best ? best->a.owner : none;
 }
 
+static void attempt_settled(struct dns_engine *e, struct attempt *a)
+{
+	if (a->timer.pos)
+		e->pending_attempts--;
+	timers_cancel(&e->timers, &a->timer);
+}
+
 /* A packet to the server settles what was tried before it. */
 static void settle_attempts(struct dns_engine *e, const struct trans_key *k)
 {
 	uint32_t i;
 
-	for (i = 0; i < MAX_ATTEMPTS; i++) {
+	for (i = 0; i < MAX_ATTEMPTS && e->pending_attempts; i++) {
 		struct attempt *a = &e->attempts[i];
 
 		if (a->used && a->timer.pos && a->a.netns == k->netns &&
 		    ipaddr_equal(&a->a.dst, &k->server))
-			timers_cancel(&e->timers, &a->timer);
+			attempt_settled(e, a);
 	}
 }
 
@@ -676,6 +705,7 @@ static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
 	x->queries = 1;
 	x->tap = p->tap;
 	x->owner = p->owner.pid ? p->owner : owner_from_attempts(e, k);
+	x->server = server_get(e, k->netns, &k->server);
 	x->timer.kind = TIMER_TRANS;
 	timers_set(&e->timers, &x->timer, p->time + e->o.unanswered_after);
 	return x;
@@ -1205,7 +1235,7 @@ static struct attempt *attempt_slot(struct dns_engine *e, const struct dns_attem
 		if (oldest->used && (!a->used || a->a.time < oldest->a.time))
 			oldest = a;
 	}
-	timers_cancel(&e->timers, &oldest->timer);
+	attempt_settled(e, oldest);
 	return oldest;
 }
 
@@ -1245,6 +1275,7 @@ void dns_engine_attempt(struct dns_engine *e, const struct dns_attempt *a)
 	if (s && s->last_query >= a->time - RING_SKEW)
 		return;
 	timers_set(&e->timers, &slot->timer, a->time + e->o.attempt_wait);
+	e->pending_attempts += slot->timer.pos > 0;
 	if (trouble_ahead(e, a->netns, a->owner.pid, &slot->a.dst)) {
 		attempt_report(slot, &t);
 		ask(e, &t, a->ppid);
@@ -1316,6 +1347,7 @@ void dns_engine_tick(struct dns_engine *e, int64_t now)
 		switch (t->kind) {
 		case TIMER_TRANS: trans_timeout(e, timer_owner(t, struct trans, timer)); break;
 		case TIMER_ATTEMPT:
+			e->pending_attempts--;
 			attempt_timeout(e, timer_owner(t, struct attempt, timer));
 			break;
 		case TIMER_HELD: judge_held(e, timer_owner(t, struct held, timer)); break;
@@ -1403,7 +1435,7 @@ const struct dns_summary *dns_engine_finish(struct dns_engine *e, int64_t now)
 	finish_pending(e);
 	for (i = 0; i < MAX_ATTEMPTS; i++)
 		if (e->attempts[i].timer.pos) {
-			timers_cancel(&e->timers, &e->attempts[i].timer);
+			attempt_settled(e, &e->attempts[i]);
 			attempt_timeout(e, &e->attempts[i]);
 		}
 	for (i = 0; i < MAX_HELD; i++)
@@ -1470,7 +1502,7 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	e->now = INT64_MIN;
 	e->table = table_new(e->o.max_transactions);
 	e->tcp = tcp_table_new(e->o.max_streams, e->o.max_stream_bytes);
-	e->ns = calloc(MAX_NAMESPACES, sizeof(*e->ns));
+	e->ns = calloc(NETNS_SLOTS, sizeof(*e->ns));
 	e->attempts = calloc(MAX_ATTEMPTS, sizeof(*e->attempts));
 	e->held = calloc(MAX_HELD, sizeof(*e->held));
 	e->facts = calloc(MAX_FACTS, sizeof(*e->facts));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "dns/table.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -175,9 +176,9 @@ struct trans *table_add(struct table *t, const struct trans_key *key, const stru
 	}
 	x = t->free;
 	t->free = x->next;
-	memset(x, 0, sizeof(*x));
+	memset(x, 0, offsetof(struct trans, q));
 	x->key = *key;
-	x->q = *q;
+	memcpy(&x->q, q, offsetof(struct question, name.wire) + q->name.len);
 	x->key_hash = hash_key(t, key);
 	x->question_hash = hash_question(t, key->netns, q);
 	bucket = &t->by_key[x->key_hash & t->mask];

@@ -43,6 +43,8 @@ struct trans_failure {
 	uint64_t packet_nr;
 };
 
+struct server_state;
+
 struct trans {
 	struct timer timer;
 	struct trans *by_key, *by_question; /* hash chains */
@@ -51,7 +53,7 @@ struct trans {
 	uint32_t key_hash, question_hash;
 
 	struct trans_key key;
-	struct question q;
+	struct server_state *server; /* the engine's; NULL if there are too many */
 	enum trans_stage stage;
 	uint64_t serial;
 	int64_t first, last; /* times of the first and the latest query */
@@ -66,6 +68,7 @@ struct trans {
 	bool left, came_back;	 /* seen on the host's side */
 	struct ipaddr switch_to; /* the client went on to this server */
 	int64_t switch_time;	 /* 0: it did not */
+	struct question q;	 /* last, its name as long as it is: the rest is not filled */
 };
 
 struct table;

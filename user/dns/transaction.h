@@ -50,9 +50,7 @@ struct dns_transaction {
 
 	const struct tap *tap; /* where the query was seen; NULL if DNS_NOT_SENT */
 	uint64_t netns;
-	char target[TARGET_NAME_LEN]; /* raw; empty for a file */
-	char ifname[IFNAMSIZ];	      /* raw; empty if DNS_NOT_SENT */
-	struct owner owner;	      /* pid 0 unknown */
+	struct owner owner; /* pid 0 unknown */
 
 	struct ipaddr client, server; /* client family 0 if DNS_NOT_SENT */
 	uint16_t client_port, server_port;
@@ -62,7 +60,6 @@ struct dns_transaction {
 	bool has_question; /* false: TCP without a query, DNS_NOT_SENT, or a query without one */
 	uint16_t qtype, qclass;
 	uint8_t opcode;
-	char name[DNS_NAME_TEXT]; /* prepared */
 
 	/* The answer; only DNS_ANSWERED and DNS_LATE. */
 	uint16_t rcode; /* with EDNS's upper bits */
@@ -71,12 +68,6 @@ struct dns_transaction {
 	uint32_t response_len; /* bytes of the message */
 	uint16_t count[DNS_NR_SECTIONS];
 	struct dns_edns edns; /* of the answer */
-	char ede_text[256];   /* prepared */
-	/* Data of the answer section in order, joined by ", "; one of another type than
-	 * the question's is preceded by it: "CNAME www.example.net, 192.0.2.1". Signatures are
-	 * left out unless they were asked for. Prepared. */
-	char answers[DNS_ANSWERS_LEN];
-
 	enum dns_failure failure;
 	uint8_t icmp_version; /* 4, 6 */
 	uint8_t icmp_type, icmp_code;
@@ -86,6 +77,16 @@ struct dns_transaction {
 	bool host_side_watched;
 	bool left;	/* the query passed there */
 	bool came_back; /* an answer passed there */
+
+	/* Strings last: all before them is cleared for each transaction. */
+	char target[TARGET_NAME_LEN]; /* raw; empty for a file */
+	char ifname[IFNAMSIZ];	      /* raw; empty if DNS_NOT_SENT */
+	char name[DNS_NAME_TEXT];     /* prepared */
+	char ede_text[256];	      /* prepared; of edns.error */
+	/* Data of the answer section in order, joined by ", "; one of another type than
+	 * the question's is preceded by it: "CNAME www.example.net, 192.0.2.1". Signatures are
+	 * left out unless they were asked for. Prepared. */
+	char answers[DNS_ANSWERS_LEN];
 };
 
 enum dns_severity { DNS_INFO, DNS_WARNING, DNS_ERROR };
