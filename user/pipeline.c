@@ -29,6 +29,7 @@ struct pipeline {
 	struct text *text;
 	struct dns_engine *dns;
 	struct dns_text_style style;
+	struct dns_text_clock clock;
 	struct capfile *file;
 	uint64_t taken; /* packets that count for -c */
 	uint64_t filtered;
@@ -75,6 +76,7 @@ static int start_dns(struct pipeline *p, struct err *e)
 		.show_target = p->o->nr_targets > 1 || p->o->all,
 		.forewarn = true,
 		.width = terminal_width(),
+		.clock = &p->clock,
 	};
 	p->dns = dns_engine_new(&o, p->s.ask ? &live_ops : &file_ops, p);
 	return p->dns ? 0 : err_sys(e, -ENOMEM, "DNS engine");

@@ -31,25 +31,54 @@ struct out {
 };
 
 /* What is printed is ASCII, but for our own signs: each is one column. */
+static unsigned int columns_of(const char *s, size_t len)
+{
+	const uint64_t ones = 0x0101010101010101ULL;
+	size_t i, more = 0;
+	uint64_t v;
+
+	/* Bytes that go on with a character begin with the bits 10. */
+	for (i = 0; i + 8 <= len; i += 8) {
+		memcpy(&v, s + i, 8);
+		v = v >> 7 & ~v >> 6 & ones;
+		more += v * ones >> 56;
+	}
+	for (; i < len; i++)
+		more += ((unsigned char)s[i] & 0xc0) == 0x80;
+	return (unsigned int)(len - more);
+}
+
 static unsigned int columns(const char *s)
 {
-	unsigned int n = 0;
+	return columns_of(s, strlen(s));
+}
 
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return n;
+/* A word of `cols` columns. */
+static void put_word(struct out *o, const char *s, size_t len, unsigned int cols, enum color color)
+{
+	bool colored = o->style->color && color != PLAIN && len;
+
+	if (colored)
+		strbuf_puts(o->b, sgr[color]);
+	strbuf_put(o->b, s, len);
+	if (colored)
+		strbuf_puts(o->b, "\033[0m");
+	o->col += cols;
 }
 
 static void put(struct out *o, const char *s, enum color color)
 {
-	bool colored = o->style->color && color != PLAIN && *s;
+	size_t len = strlen(s);
 
-	if (colored)
-		strbuf_puts(o->b, sgr[color]);
-	strbuf_puts(o->b, s);
-	if (colored)
-		strbuf_puts(o->b, "\033[0m");
-	o->col += columns(s);
+	put_word(o, s, len, columns_of(s, len), color);
+}
+
+/* One that is known to be ASCII. */
+static void put_ascii(struct out *o, const char *s, enum color color)
+{
+	size_t len = strlen(s);
+
+	put_word(o, s, len, (unsigned int)len, color);
 }
 
 /* A sign with its ASCII stand-in. */
@@ -60,14 +89,23 @@ static void put_sign(struct out *o, const char *utf8, const char *ascii, enum co
 
 static void pad(struct out *o, unsigned int to)
 {
-	for (; o->col < to; o->col++)
-		strbuf_putc(o->b, ' ');
+	static const char blanks[] = "                                ";
+
+	while (o->col < to) {
+		unsigned int n = to - o->col;
+
+		if (n > sizeof(blanks) - 1)
+			n = sizeof(blanks) - 1;
+		strbuf_put(o->b, blanks, n);
+		o->col += n;
+	}
 }
 
 /* Up to the column, and a blank at least. */
 static void column(struct out *o, unsigned int to)
 {
-	put(o, " ", PLAIN);
+	strbuf_putc(o->b, ' ');
+	o->col++;
 	pad(o, to);
 }
 
@@ -144,18 +182,32 @@ struct line {
 	char latency[32];
 };
 
-static void put_time(struct out *o, int64_t ns)
+static void clock_text(char text[9], time_t second)
 {
-	time_t t = ns / SEC;
-	char text[32];
 	struct tm tm;
 
-	if (!localtime_r(&t, &tm))
+	if (!localtime_r(&second, &tm))
 		memset(&tm, 0, sizeof(tm));
-	snprintf(text, sizeof(text), "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
-	if (!is_narrow(o->style))
-		snprintf(text + 8, sizeof(text) - 8, ".%03d", (int)(ns % SEC / MSEC));
-	put(o, text, DIM);
+	snprintf(text, 9, "%02u:%02u:%02u", tm.tm_hour % 24U, tm.tm_min % 60U, tm.tm_sec % 61U);
+}
+
+static void put_time(struct out *o, int64_t ns)
+{
+	struct dns_text_clock here = { 0 }, *c = o->style->clock ?: &here;
+	time_t second = ns / SEC - (ns % SEC < 0);
+	char text[16];
+	struct strbuf b;
+
+	if (!c->text[0] || c->second != second)
+		clock_text(c->text, second);
+	c->second = second;
+	strbuf_init(&b, text, sizeof(text));
+	strbuf_put(&b, c->text, 8);
+	if (!is_narrow(o->style)) {
+		strbuf_putc(&b, '.');
+		strbuf_digits(&b, (uint32_t)((ns - second * SEC) / MSEC), 3);
+	}
+	put_ascii(o, text, DIM);
 }
 
 /* "COMM(PID)"; COMM is cut to make it fit into max columns, 0: never. */
@@ -168,13 +220,16 @@ static void put_owner(struct out *o, const struct owner *owner, unsigned int max
 		put(o, "-", DIM);
 		return;
 	}
+	strbuf_init(&b, pid, sizeof(pid));
+	strbuf_putc(&b, '(');
+	strbuf_u64(&b, owner->pid);
+	strbuf_putc(&b, ')');
 	strbuf_init(&b, comm, sizeof(comm) - MARK_ROOM);
 	strbuf_escape(&b, owner->comm, strlen(owner->comm));
-	snprintf(pid, sizeof(pid), "(%u)", owner->pid);
 	if (max)
 		shorten(comm, max - (unsigned int)strlen(pid), o->style);
 	put(o, comm, PLAIN);
-	put(o, pid, PLAIN);
+	put_ascii(o, pid, PLAIN);
 }
 
 static void client_text(struct line *l, const struct dns_transaction *t,
@@ -218,6 +273,12 @@ static void server_text(struct line *l, const struct dns_transaction *t,
 		shorten(l->server, MIN_SERVER, style);
 }
 
+/* An ASCII string, as long as it is: what it is copied into has room for the longest. */
+static void copy(char *to, const char *from)
+{
+	memcpy(to, from, strlen(from) + 1);
+}
+
 static void question_text(struct line *l, const struct dns_transaction *t)
 {
 	struct strbuf b;
@@ -232,7 +293,7 @@ static void question_text(struct line *l, const struct dns_transaction *t)
 	}
 	dns_type_put(&b, t->qtype);
 	strbuf_putc(&b, ' ');
-	snprintf(l->name, sizeof(l->name), "%s", t->name);
+	copy(l->name, t->name);
 }
 
 static const char *icmp_text(const struct dns_transaction *t)
@@ -350,36 +411,56 @@ static void result_text(struct line *l, const struct dns_transaction *t, unsigne
 		put_answers(&b, t, room);
 }
 
-static void format_duration(char *text, size_t size, int64_t ns, bool brief)
+/* v units with that many of its digits behind the point. */
+static void put_decimal(struct strbuf *b, uint64_t v, unsigned int digits)
 {
-	const char *blank = brief ? "" : " ";
-	double ms = (double)ns / 1e6;
+	static const unsigned int power[] = { 1, 10, 100 };
 
-	if (ms >= 1000)
-		snprintf(text, size, "%.1f%ss", ms / 1000, blank);
-	else if (ms >= 100 || (brief && ms >= 10))
-		snprintf(text, size, "%.0f%sms", ms, blank);
-	else if (ms >= 1)
-		snprintf(text, size, "%.1f%sms", ms, blank);
-	else if (ms >= 0.01)
-		snprintf(text, size, "%.2f%sms", ms, blank);
-	else
-		snprintf(text, size, "<0.01%sms", blank);
+	strbuf_u64(b, v / power[digits]);
+	if (!digits)
+		return;
+	strbuf_putc(b, '.');
+	strbuf_digits(b, (uint32_t)(v % power[digits]), digits);
+}
+
+/* Rounded to what a reader wants to know of it. */
+static void put_duration(struct strbuf *b, int64_t ns, bool brief)
+{
+	/* The second of each pair is for small terminals. */
+	static const struct {
+		int64_t from, unit[2]; /* ns */
+		unsigned int digits[2];
+		const char *name[2];
+	} ranges[] = {
+		{ SEC, { SEC / 10, SEC / 10 }, { 1, 1 }, { " s", "s" } },
+		{ 100 * MSEC, { MSEC, MSEC }, { 0, 0 }, { " ms", "ms" } },
+		{ 10 * MSEC, { MSEC / 10, MSEC }, { 1, 0 }, { " ms", "ms" } },
+		{ MSEC, { MSEC / 10, MSEC / 10 }, { 1, 1 }, { " ms", "ms" } },
+		{ MSEC / 100, { MSEC / 100, MSEC / 100 }, { 2, 2 }, { " ms", "ms" } },
+	};
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(ranges) && ns < ranges[i].from)
+		i++;
+	if (i == ARRAY_SIZE(ranges)) {
+		strbuf_puts(b, brief ? "<0.01ms" : "<0.01 ms");
+		return;
+	}
+	put_decimal(b, (uint64_t)((ns + ranges[i].unit[brief] / 2) / ranges[i].unit[brief]),
+		    ranges[i].digits[brief]);
+	strbuf_puts(b, ranges[i].name[brief]);
 }
 
 static void latency_text(struct line *l, const struct dns_transaction *t, bool brief)
 {
-	char d[24];
+	struct strbuf b;
 
-	l->latency[0] = '\0';
+	strbuf_init(&b, l->latency, sizeof(l->latency));
 	if (t->state == DNS_NOT_SENT)
 		return;
-	format_duration(d, sizeof(d), t->latency >= 0 ? t->latency : t->waited, brief);
-	snprintf(l->latency, sizeof(l->latency), "%s%s",
-		 t->latency >= 0 ? ""
-		 : brief	 ? ">"
-				 : "> ",
-		 d);
+	if (t->latency < 0)
+		strbuf_puts(&b, brief ? ">" : "> ");
+	put_duration(&b, t->latency >= 0 ? t->latency : t->waited, brief);
 }
 
 static void make_line(struct line *l, const struct dns_transaction *t,
@@ -466,10 +547,12 @@ static void put_question(struct out *o, const struct line *l, const struct dns_t
 static void put_result(struct out *o, const struct line *l, const struct dns_transaction *t,
 		       unsigned int at, unsigned int width)
 {
-	unsigned int need = columns(l->result) + columns(l->remarks) + latency_room(l);
+	if (width) {
+		unsigned int need = columns(l->result) + columns(l->remarks) + latency_room(l);
 
-	if (width && at + need > width)
-		at = width > need ? width - need : 0;
+		if (at + need > width)
+			at = width > need ? width - need : 0;
+	}
 	column(o, at);
 	put(o, l->result, result_color(t));
 	put(o, l->remarks, has_answer(t) ? YELLOW : RED);
@@ -792,6 +875,7 @@ static void put_server_row(struct out *o, const struct dns_server_summary *s, un
 	};
 	const int64_t latencies[] = { s->latency.p50, s->latency.p95, s->latency.p99 };
 	char text[IPADDR_STRLEN + MARK_ROOM];
+	struct strbuf b;
 	size_t i;
 
 	pad(o, 2);
@@ -803,10 +887,11 @@ static void put_server_row(struct out *o, const struct dns_server_summary *s, un
 		put_right(o, base + counts[i].end, text, counts[i].n ? counts[i].color : DIM);
 	}
 	for (i = 0; i < ARRAY_SIZE(latencies); i++) {
+		strbuf_init(&b, text, sizeof(text));
 		if (s->latency.count)
-			format_duration(text, sizeof(text), latencies[i], false);
+			put_duration(&b, latencies[i], false);
 		else
-			strcpy(text, "-");
+			strbuf_putc(&b, '-');
 		put_right(o, base + 43 + 9 * (unsigned int)i, text, PLAIN);
 	}
 	if (!is_narrow(o->style))

@@ -7,9 +7,16 @@
 #define NSWATCH_SINK_DNS_TEXT_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "dns/transaction.h"
 #include "util/strbuf.h"
+
+/* The second that was shown last, as text: most lines share it. Zeroed at first. */
+struct dns_text_clock {
+	time_t second;
+	char text[9];
+};
 
 struct dns_text_style {
 	bool color;	    /* ANSI SGR */
@@ -18,6 +25,7 @@ struct dns_text_style {
 	bool forewarn;	    /* a fault nobody has run into yet: the warning and one fix only */
 	bool after_blank;   /* the line before is blank already */
 	unsigned int width; /* columns of the terminal; 0: not a terminal, no wrapping */
+	struct dns_text_clock *clock; /* or NULL; borrowed */
 };
 
 /* Each appends whole lines, the last with its newline. A buffer of 8 KiB holds a transaction
