@@ -8,7 +8,7 @@
 #include "check.h"
 #include "interfaces.h"
 #include "list.h"
-#include "loader.h"
+#include "loader/loader.h"
 #include "options.h"
 #include "read.h"
 #include "util/log.h"

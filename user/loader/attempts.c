@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <time.h>
+
+#include "loader/internal.h"
+#include "stream/record.h"
+#include "util/log.h"
+
+/* Facts are collected for this many socket calls a second; all others are
+ * passed on bare. A process may call as often as it likes. */
+#define FACTS_PER_SECOND 50
+
+void attempts_send_facts(struct loader *l, const struct target *t, const struct owner *asker,
+			 uint32_t ppid, const struct ipaddr *server, int code)
+{
+	struct wire_msg m = { .type = WIRE_FACTS, .code = code };
+	struct err e = { 0 };
+
+	if (facts_collect(t, asker, ppid, server, &l->memory, &m.facts, &e))
+		log_debug("%s: %s", t->name, e.msg);
+	child_send(l, &m);
+}
+
+static bool may_collect_facts(struct loader *l)
+{
+	time_t now = time(NULL);
+
+	if (now != l->facts_second)
+		l->facts_used = 0;
+	l->facts_second = now;
+	return l->facts_used++ < FACTS_PER_SECOND;
+}
+
+/* An attempt, or an exec. Facts first: the caller may be gone in a millisecond,
+ * and with it the file. */
+static void take_attempt(struct loader *l, const struct nsw_attempt *a)
+{
+	struct wire_msg m = { .type = WIRE_ATTEMPT, .attempt = *a };
+	struct watched *w = watchset_find(l, a->netns);
+	struct owner owner = record_owner(&a->owner);
+	struct ipaddr server = record_addr(&a->dst);
+
+	if (!w)
+		return;
+	if (a->call == NSW_CALL_EXEC) {
+		facts_remember(&l->memory, &owner);
+		return;
+	}
+	if (may_collect_facts(l))
+		attempts_send_facts(l, &w->target, &owner, a->ppid, &server, 0);
+	child_send(l, &m);
+}
+
+/* libbpf goes on for as long as there is more, unless told otherwise; a process
+ * that calls without end must not keep the signals waiting. */
+static int on_attempt(void *ctx, void *data, size_t len)
+{
+	struct loader *l = ctx;
+
+	if (len >= sizeof(struct nsw_attempt))
+		take_attempt(l, data);
+	return --l->attempts_left ? 0 : -EAGAIN;
+}
+
+void attempts_read(struct loader *l, unsigned int most)
+{
+	l->attempts_left = most;
+	ring_buffer__consume(l->attempts);
+}
+
+/* The collector is not trusted: it gets facts of watched namespaces only. */
+void attempts_answer(struct loader *l, const struct dns_ask *a)
+{
+	struct watched *w = watchset_find(l, a->netns);
+
+	if (w)
+		attempts_send_facts(l, &w->target, &a->asker, a->ppid,
+				    a->server.family ? &a->server : NULL, 1);
+}
+
+int attempts_open(struct loader *l, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (programs_attach_processes(l->programs, &why))
+		log_warn("processes and failed sends are not shown: %s", why.msg);
+	l->attempts = ring_buffer__new(programs_attempts_fd(l->programs), on_attempt, l, NULL);
+	return l->attempts ? 0 : err_sys(e, -errno, "attempts ring");
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The loader's own parts and what they share. Each function belongs to the file
+ * that its prefix names.
+ */
+#ifndef NSWATCH_LOADER_INTERNAL_H
+#define NSWATCH_LOADER_INTERNAL_H
+
+#include <bpf/libbpf.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "attach/filter.h"
+#include "attach/programs.h"
+#include "attach/taps.h"
+#include "command/command.h"
+#include "file/series.h"
+#include "netns/facts.h"
+#include "netns/watch.h"
+#include "options.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/wire.h"
+
+#define MAX_TAPS 1024
+
+struct watched {
+	struct target target;
+	int nsid;
+	bool dirty; /* its interfaces changed */
+	bool gone;
+};
+
+struct loader {
+	const struct options *o;
+	struct watched *targets;
+	unsigned int n;
+	struct identity identity;
+	struct series series;
+	struct filter *filter;
+	char *filter_text;
+	bool filter_in_user; /* the kernel did not take it */
+	struct programs *programs;
+	struct taps *taps;
+	struct netns_watch *links;
+	struct ring_buffer *attempts;
+	struct command command;
+	bool announcing; /* interfaces found at start are named in one line */
+	pid_t collector; /* 0 once reaped */
+	int sock, files_sock, file_fd, signal_fd, timer_fd;
+	int socket_room;	    /* bytes that may wait in sock, if they are no taps */
+	bool is_falling_behind;	    /* said once */
+	unsigned int attempts_left; /* of this round */
+	unsigned int next_file;	    /* number that the collector may ask for */
+	int64_t first_signal;	    /* when; 0: none yet */
+	struct facts_memory memory;
+	time_t facts_second;
+	unsigned int facts_used;
+	bool stopping, stop_sent;
+	bool is_usage_error; /* what failed is the user's to correct */
+	int status;	     /* the collector's, once it ended */
+};
+
+/* From now on nothing new is watched; the loop detaches and lets the collector end. */
+void loader_begin_stop(struct loader *l);
+
+/* Loads the programs, with the filter in the kernel if it can be had there. */
+int load_programs(struct loader *l, struct err *e);
+
+/* The collector's process, and what is said to it. */
+int child_fork(struct loader *l, struct err *e);
+/* Sends what may be left out when the collector does not keep up. */
+void child_send(struct loader *l, const struct wire_msg *m);
+/* Its socket is readable. False: it is gone. */
+bool child_serve(struct loader *l);
+void child_reap(struct loader *l);
+/* Ends it: the watch has not begun. */
+void child_abandon(struct loader *l);
+
+/* Socket calls to name servers, and what --dns has to know about who made them. */
+int attempts_open(struct loader *l, struct err *e);
+/* Takes at most `most` of those that wait. */
+void attempts_read(struct loader *l, unsigned int most);
+/* The collector asks for facts. */
+void attempts_answer(struct loader *l, const struct dns_ask *a);
+/* server and asker may be NULL. code: 1 answers a question. */
+void attempts_send_facts(struct loader *l, const struct target *t, const struct owner *asker,
+			 uint32_t ppid, const struct ipaddr *server, int code);
+
+/* Output files: the first, and those that the collector asks for. */
+int files_open(struct loader *l, struct err *e);
+void files_serve(struct loader *l);
+
+/* What is watched. */
+int watchset_resolve(struct loader *l, struct err *e);
+int watchset_attach(struct loader *l, struct err *e);
+/* Link events are waiting. */
+void watchset_update(struct loader *l);
+struct watched *watchset_find(struct loader *l, uint64_t ino);
+
+#endif
