@@ -23,30 +23,16 @@
 #include <string.h>
 
 #include "decode/dns.h"
+#include "dns/engine_state.h"
+#include "dns/judge.h"
 #include "dns/latency.h"
-#include "dns/rules.h"
 #include "dns/table.h"
 #include "dns/tcp.h"
 #include "dns/timers.h"
 #include "util/cleanup.h"
 
-#define MSEC 1000000LL
-#define SEC  (1000 * MSEC)
-
-#define MAX_NAMESPACES 1024
-#define NETNS_SLOTS    (2 * MAX_NAMESPACES)
-#define SERVER_BUCKETS 256
-#define MAX_SERVERS    256
-#define MAX_ATTEMPTS   256
-#define MAX_HELD       64
-#define MAX_FACTS      64
-#define MAX_ASKED      64
-
 /* A query repeated after more than this is a lookup of its own. */
 #define RETRY_WINDOW (30 * SEC)
-/* A namespace's facts from before an event are no proof, give or take the time that they
- * travelled. */
-#define FACTS_SLACK (50 * MSEC)
 /* How long before its packet a socket call may have been seen. */
 #define OWNER_WINDOW (2 * SEC)
 /* How far the packets' ring may lag behind the attempts'. */
@@ -56,88 +42,9 @@
 /* How many of one question, or of the newest, are looked through. */
 #define SCAN_MAX 64
 
-enum timer_kind { TIMER_TRANS, TIMER_ATTEMPT, TIMER_HELD };
-
-struct netns_state {
-	uint64_t netns;
-	bool used;
-	bool host_side; /* a packet was seen at the host's end */
-	int64_t lost;	/* time of the latest loss, 0 none */
-};
-
-struct server_state {
-	struct server_state *chain; /* of its bucket */
-	uint64_t netns;
-	struct ipaddr addr;
-	int64_t last_query, last_answer;
-	uint64_t unanswered_row;
-	struct dns_server_summary sum;
-	struct latency latency;
-};
-
-struct attempt {
-	struct timer timer;
-	struct dns_attempt a;
-	uint32_t count;
-	bool used;
-};
-
-/* An event that waits for facts. */
-struct held {
-	struct timer timer;
-	struct rule_input in; /* without t and facts */
-	struct dns_transaction t;
-	bool used;
-};
-
-/* A question that was asked lately. */
-struct asked {
-	uint64_t netns;
-	uint32_t pid;
-	struct ipaddr server;
-	int64_t time;
-};
-
-struct facts_slot {
-	struct dns_facts facts;
-	int64_t time;
-	bool used;
-};
-
-struct dns_engine {
-	struct dns_engine_options o;
-	struct dns_engine_ops ops;
-	void *ctx;
-	int64_t now;
-	uint64_t serial;
-	struct timers timers;
-	struct table *table;
-	struct tcp_table *tcp;
-	struct netns_state *ns; /* NETNS_SLOTS, by hash */
-	struct netns_state spare_ns;
-	uint32_t nr_ns;
-	int64_t lost_any;
-	struct server_state *servers[MAX_SERVERS];
-	struct server_state *server_buckets[SERVER_BUCKETS];
-	uint32_t nr_servers;
-	struct attempt *attempts;  /* MAX_ATTEMPTS */
-	uint32_t pending_attempts; /* whose timers run */
-	struct held *held;	   /* MAX_HELD */
-	struct facts_slot *facts;  /* MAX_FACTS */
-	struct asked asked[MAX_ASKED];
-	uint32_t next_asked;
-	struct latency latency;
-	struct dns_summary *sum;
-	/* Serial of the transaction that each finding counted last. */
-	uint64_t found_serial[DNS_MAX_FINDINGS];
-	/* The packet under work, for callbacks. */
-	const struct packet *packet;
-	const struct frame *frame;
-};
-
 /* --- small tables --------------------------------------------------------------- */
 
-static struct netns_state *netns_get(struct dns_engine *e, uint64_t netns)
+struct netns_state *engine_netns(struct dns_engine *e, uint64_t netns)
 {
 	uint32_t i = (uint32_t)(netns * 0x9e3779b97f4a7c15ULL >> 40) % NETNS_SLOTS;
 
@@ -165,8 +72,7 @@ static struct server_state **server_bucket(struct dns_engine *e, uint64_t netns,
 	return &e->server_buckets[(h >> 32) % SERVER_BUCKETS];
 }
 
-static struct server_state *server_get(struct dns_engine *e, uint64_t netns,
-				       const struct ipaddr *addr)
+struct server_state *engine_server(struct dns_engine *e, uint64_t netns, const struct ipaddr *addr)
 {
 	struct server_state **bucket = server_bucket(e, netns, addr), *s;
 
@@ -186,198 +92,15 @@ static struct server_state *server_get(struct dns_engine *e, uint64_t netns,
 	return s;
 }
 
-/* The facts that fit best: of the asking process itself, else of the namespace. */
-static const struct facts_slot *facts_find(const struct dns_engine *e, uint64_t netns, uint32_t pid)
-{
-	const struct facts_slot *best = NULL;
-	uint32_t i;
-
-	for (i = 0; i < MAX_FACTS; i++) {
-		const struct facts_slot *s = &e->facts[i];
-
-		if (!s->used || s->facts.netns != netns)
-			continue;
-		if (s->facts.asker.pid == pid)
-			return s;
-		if (!s->facts.asker.pid)
-			best = s;
-	}
-	return best;
-}
-
-static struct facts_slot *facts_slot_for(struct dns_engine *e, const struct dns_facts *f)
-{
-	struct facts_slot *oldest = &e->facts[0];
-	uint32_t i;
-
-	for (i = 0; i < MAX_FACTS; i++) {
-		struct facts_slot *s = &e->facts[i];
-
-		if (s->used && s->facts.netns == f->netns && s->facts.asker.pid == f->asker.pid)
-			return s;
-		if (oldest->used && (!s->used || s->time < oldest->time))
-			oldest = s;
-	}
-	return oldest;
-}
-
-/* --- findings --------------------------------------------------------------------- */
-
-static bool same_cause(const struct dns_finding *a, const struct dns_rule *r,
-		       const struct rule_input *in, uint64_t netns)
-{
-	return !strcmp(a->code, r->code) && a->netns == netns &&
-	       (!r->per_server || ipaddr_equal(&a->server, &in->server));
-}
-
-static bool lost_near(struct dns_engine *e, uint64_t netns, int64_t when)
-{
-	const struct netns_state *ns = netns_get(e, netns);
-
-	return (ns->lost && ns->lost >= when - SEC) || (e->lost_any && e->lost_any >= when - SEC);
-}
-
-/* The finding of this cause, new or known; NULL if there are too many. */
-static struct dns_finding *finding_get(struct dns_engine *e, const struct dns_rule *r,
-				       const struct rule_input *in)
-{
-	struct dns_summary *s = e->sum;
-	uint32_t i;
-
-	for (i = 0; i < s->nr_findings; i++)
-		if (same_cause(&s->findings[i], r, in, in->t->netns))
-			return &s->findings[i];
-	if (s->nr_findings == DNS_MAX_FINDINGS) {
-		s->more_findings++;
-		return NULL;
-	}
-	rules_finding(&s->findings[i], r, in);
-	s->findings[i].first = in->t->time;
-	s->nr_findings++;
-	return &s->findings[i];
-}
-
-static void found(struct dns_engine *e, const struct dns_rule *r, const struct rule_input *in)
-{
-	struct dns_finding *f = finding_get(e, r, in);
-	size_t i;
-
-	if (!f)
-		return;
-	i = (size_t)(f - e->sum->findings);
-	if (e->found_serial[i] == in->t->serial)
-		return;
-	e->found_serial[i] = in->t->serial;
-	f->possible = lost_near(e, in->t->netns, in->t->time);
-	f->repeat = f->count > 0;
-	f->count++;
-	f->last = in->t->time;
-	if (in->t->owner.pid)
-		f->owner = in->t->owner;
-	if (e->ops.finding)
-		e->ops.finding(e->ctx, f);
-}
-
-static bool asked_lately(struct dns_engine *e, const struct dns_transaction *t)
-{
-	struct asked *a;
-	uint32_t i;
-
-	for (i = 0; i < MAX_ASKED; i++) {
-		a = &e->asked[i];
-		if (a->netns == t->netns && a->pid == t->owner.pid &&
-		    ipaddr_equal(&a->server, &t->server) && a->time &&
-		    e->now - a->time < e->o.facts_wait)
-			return true;
-	}
-	a = &e->asked[e->next_asked++ % MAX_ASKED];
-	*a = (struct asked){ t->netns, t->owner.pid, t->server, e->now };
-	return false;
-}
-
-static void ask(struct dns_engine *e, const struct dns_transaction *t, uint32_t ppid)
-{
-	struct dns_ask a = {
-		.netns = t->netns,
-		.asker = t->owner,
-		.ppid = ppid,
-		.server = t->server,
-		.proto = t->proto,
-	};
-
-	if (!e->ops.ask || asked_lately(e, t))
-		return;
-	memcpy(a.target, t->target, sizeof(a.target));
-	e->ops.ask(e->ctx, &a);
-}
-
-/* Whether the asking process's own facts may be needed, and must be asked for now because it
- * may end: it asks a loopback server that is not known to be well. */
-static bool trouble_ahead(const struct dns_engine *e, uint64_t netns, uint32_t pid,
-			  const struct ipaddr *server)
-{
-	const struct facts_slot *s;
-	uint32_t i;
-
-	if (!ipaddr_is_loopback(server))
-		return false;
-	s = facts_find(e, netns, pid);
-	if (s && s->facts.asker.pid == pid)
-		return false;
-	for (i = 0; s && i < s->facts.nr_servers && i < ARRAY_SIZE(s->facts.servers); i++)
-		if (ipaddr_equal(&s->facts.servers[i].addr, server))
-			return !s->facts.servers[i].listening;
-	return true;
-}
-
-/* What the server's record says about a transaction's end. */
-static void fill_verdict(const struct dns_engine *e, struct rule_input *in,
-			 const struct dns_transaction *t)
-{
-	const struct server_state *s = NULL;
-	uint32_t i;
-
-	for (i = 0; i < e->nr_servers && !s; i++)
-		if (e->servers[i]->netns == t->netns &&
-		    ipaddr_equal(&e->servers[i]->addr, &t->server))
-			s = e->servers[i];
-	in->server_silent = !s || s->last_answer < t->time;
-	in->server_unanswered = s ? s->unanswered_row : 0;
-}
-
-static bool facts_fresh(const struct facts_slot *s, const struct dns_transaction *t)
-{
-	return s && s->time >= t->time - FACTS_SLACK;
-}
-
-static bool judge(struct dns_engine *e, const struct rule_input *about,
-		  const struct dns_transaction *t)
-{
-	const struct facts_slot *s = facts_find(e, t->netns, t->owner.pid);
-	struct rule_input in = *about;
-	const struct dns_rule *r;
-
-	in.server = t->server;
-	in.t = t;
-	in.facts = s ? &s->facts : NULL;
-	in.facts_fresh = facts_fresh(s, t);
-	if (in.event == RULE_VERDICT)
-		fill_verdict(e, &in, t);
-	r = rules_match(&in);
-	if (r)
-		found(e, r, &in);
-	return r;
-}
-
 static void emit(struct dns_engine *e, const struct dns_transaction *t)
 {
 	if (e->ops.transaction)
 		e->ops.transaction(e->ctx, t);
 }
 
-static void show_not_sent(struct dns_engine *e, const struct dns_transaction *t)
+void engine_show_not_sent(struct dns_engine *e, const struct dns_transaction *t)
 {
-	struct server_state *s = server_get(e, t->netns, &t->server);
+	struct server_state *s = engine_server(e, t->netns, &t->server);
 
 	e->sum->transactions++;
 	e->sum->not_sent++;
@@ -386,49 +109,6 @@ static void show_not_sent(struct dns_engine *e, const struct dns_transaction *t)
 		s->sum.not_sent++;
 	}
 	emit(e, t);
-}
-
-/* A call that never became a packet is shown if a rule can say why. */
-static void judge_held(struct dns_engine *e, struct held *h)
-{
-	timers_cancel(&e->timers, &h->timer);
-	h->used = false;
-	if (judge(e, &h->in, &h->t) && h->t.state == DNS_NOT_SENT)
-		show_not_sent(e, &h->t);
-}
-
-static struct held *held_slot(struct dns_engine *e)
-{
-	struct held *oldest = &e->held[0];
-	uint32_t i;
-
-	for (i = 0; i < MAX_HELD; i++) {
-		if (!e->held[i].used)
-			return &e->held[i];
-		if (e->held[i].timer.due < oldest->timer.due)
-			oldest = &e->held[i];
-	}
-	judge_held(e, oldest);
-	return oldest;
-}
-
-/* Judges now if the asking process's facts are fresh, or if nobody can be asked. */
-static void judge_or_hold(struct dns_engine *e, const struct rule_input *about,
-			  const struct dns_transaction *t, uint32_t ppid)
-{
-	const struct facts_slot *s = facts_find(e, t->netns, t->owner.pid);
-	struct held *h = held_slot(e);
-
-	h->in = *about;
-	h->t = *t;
-	h->used = true;
-	if (!e->ops.ask || (facts_fresh(s, t) && s->facts.asker.pid == t->owner.pid)) {
-		judge_held(e, h);
-		return;
-	}
-	h->timer.kind = TIMER_HELD;
-	timers_set(&e->timers, &h->timer, e->now + e->o.facts_wait);
-	ask(e, t, ppid);
 }
 
 /* --- from a stored transaction to a reported one ------------------------------------- */
@@ -463,7 +143,7 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	t->opcode = x->opcode;
 	strbuf_init(&name, t->name, sizeof(t->name));
 	dns_name_text(&name, &x->q.name);
-	t->host_side_watched = netns_get(e, x->key.netns)->host_side;
+	t->host_side_watched = engine_netns(e, x->key.netns)->host_side;
 	t->left = x->left;
 	t->came_back = x->came_back;
 	t->failure = x->key.connect && !x->failure.how ? DNS_FAIL_NO_SYN : x->failure.how;
@@ -528,7 +208,7 @@ static void report_response(struct dns_transaction *t, const struct dns_msg *m)
 
 static struct server_state *trans_server(struct dns_engine *e, const struct trans *x)
 {
-	return x->server ?: server_get(e, x->key.netns, &x->key.server);
+	return x->server ?: engine_server(e, x->key.netns, &x->key.server);
 }
 
 static void count_unanswered(struct dns_engine *e, struct trans *x)
@@ -584,7 +264,7 @@ static void verdict(struct dns_engine *e, struct trans *x, const struct dns_tran
 	x->verdict_given = true;
 	if (x->q.name.len)
 		find_other_answer(e, x, &in);
-	judge_or_hold(e, &in, t, 0);
+	judge_event(e, &in, t, 0);
 }
 
 static void show_unanswered(struct dns_engine *e, struct trans *x)
@@ -597,9 +277,9 @@ static void show_unanswered(struct dns_engine *e, struct trans *x)
 	count_unanswered(e, x);
 	emit(e, &t);
 	if (ipaddr_is_loopback(&t.server))
-		judge_or_hold(e, &in, &t, 0);
+		judge_event(e, &in, &t, 0);
 	else
-		ask(e, &t, 0); /* for the verdict */
+		judge_ask(e, &t, 0); /* for the verdict */
 }
 
 /* When the verdict on an unanswered one is due. */
@@ -705,7 +385,7 @@ static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
 	x->queries = 1;
 	x->tap = p->tap;
 	x->owner = p->owner.pid ? p->owner : owner_from_attempts(e, k);
-	x->server = server_get(e, k->netns, &k->server);
+	x->server = engine_server(e, k->netns, &k->server);
 	x->timer.kind = TIMER_TRANS;
 	timers_set(&e->timers, &x->timer, p->time + e->o.unanswered_after);
 	return x;
@@ -724,7 +404,7 @@ static void count_query(struct dns_engine *e, const struct trans *x)
 
 static void note_query(struct dns_engine *e, const struct trans_key *k, int64_t time)
 {
-	struct server_state *s = server_get(e, k->netns, &k->server);
+	struct server_state *s = engine_server(e, k->netns, &k->server);
 
 	if (s)
 		s->last_query = time;
@@ -820,7 +500,7 @@ static void ask_for(struct dns_engine *e, const struct trans *x)
 	struct dns_transaction t;
 
 	report_init(e, x, &t);
-	ask(e, &t, 0);
+	judge_ask(e, &t, 0);
 }
 
 static void query(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
@@ -853,7 +533,7 @@ static void query(struct dns_engine *e, const struct packet *p, const struct tra
 		return;
 	x->opcode = m->opcode;
 	count_query(e, x);
-	if (trouble_ahead(e, k->netns, x->owner.pid, &k->server))
+	if (judge_trouble_ahead(e, k->netns, x->owner.pid, &k->server))
 		ask_for(e, x);
 	if (q.name.len)
 		mark_switch(e, x);
@@ -952,7 +632,7 @@ static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 		verdict(e, x, &t);
 		return;
 	}
-	ask(e, &t, 0);
+	judge_ask(e, &t, 0);
 	timers_set(&e->timers, &x->timer, verdict_time(e, x));
 }
 
@@ -1178,7 +858,7 @@ void dns_engine_packet(struct dns_engine *e, const struct packet *p, const struc
 	e->packet = p;
 	e->frame = f;
 	if (p->tap->side == SIDE_HOST)
-		netns_get(e, p->tap->netns)->host_side = true;
+		engine_netns(e, p->tap->netns)->host_side = true;
 	switch (f->l4) {
 	case L4_UDP: udp_packet(e, f); break;
 	case L4_TCP: tcp_packet(e, p, f); break;
@@ -1215,7 +895,7 @@ static void attempt_timeout(struct dns_engine *e, struct attempt *a)
 	attempt_report(a, &t);
 	t.serial = ++e->serial;
 	t.waited = e->now - a->a.time;
-	judge_or_hold(e, &in, &t, a->a.ppid);
+	judge_event(e, &in, &t, a->a.ppid);
 }
 
 static struct attempt *attempt_slot(struct dns_engine *e, const struct dns_attempt *n, bool *joined)
@@ -1271,57 +951,23 @@ void dns_engine_attempt(struct dns_engine *e, const struct dns_attempt *a)
 	slot->used = true;
 	slot->timer.kind = TIMER_ATTEMPT;
 	adopt(e, &slot->a);
-	s = server_get(e, a->netns, &slot->a.dst);
+	s = engine_server(e, a->netns, &slot->a.dst);
 	if (s && s->last_query >= a->time - RING_SKEW)
 		return;
 	timers_set(&e->timers, &slot->timer, a->time + e->o.attempt_wait);
 	e->pending_attempts += slot->timer.pos > 0;
-	if (trouble_ahead(e, a->netns, a->owner.pid, &slot->a.dst)) {
+	if (judge_trouble_ahead(e, a->netns, a->owner.pid, &slot->a.dst)) {
 		attempt_report(slot, &t);
-		ask(e, &t, a->ppid);
+		judge_ask(e, &t, a->ppid);
 	}
 }
 
 /* --- the rest of the interface ---------------------------------------------------------- */
 
-/* At the start only the stub is warned of; whatever else is wrong shows when it is used. */
-static void check_found(void *ctx, const struct dns_finding *f)
-{
-	struct dns_engine *e = ctx;
-	struct dns_summary *s = e->sum;
-	struct dns_finding *mine;
-	uint32_t i;
-
-	for (i = 0; i < s->nr_findings; i++)
-		if (s->findings[i].netns == f->netns)
-			return;
-	if (strcmp(f->code, "STUB-CONFIG") || s->nr_findings == DNS_MAX_FINDINGS)
-		return;
-	mine = &s->findings[s->nr_findings++];
-	*mine = *f;
-	mine->first = mine->last = e->now;
-	if (e->ops.finding)
-		e->ops.finding(e->ctx, mine);
-}
-
 void dns_engine_facts(struct dns_engine *e, const struct dns_facts *facts, int64_t now)
 {
-	struct facts_slot *s;
-	uint32_t i;
-
 	dns_engine_tick(e, now);
-	s = facts_slot_for(e, facts);
-	s->facts = *facts;
-	s->time = e->now;
-	s->used = true;
-	for (i = 0; i < MAX_HELD; i++) {
-		struct held *h = &e->held[i];
-
-		if (h->used && h->t.netns == facts->netns && h->t.owner.pid == facts->asker.pid)
-			judge_held(e, h);
-	}
-	if (!facts->asker.pid)
-		dns_check(facts, check_found, e);
+	judge_facts(e, facts);
 }
 
 void dns_engine_lost(struct dns_engine *e, uint64_t netns, uint64_t count, int64_t now)
@@ -1330,7 +976,7 @@ void dns_engine_lost(struct dns_engine *e, uint64_t netns, uint64_t count, int64
 		return;
 	e->sum->lost_records += count;
 	if (netns)
-		netns_get(e, netns)->lost = now;
+		engine_netns(e, netns)->lost = now;
 	else
 		e->lost_any = now;
 }
@@ -1350,7 +996,7 @@ void dns_engine_tick(struct dns_engine *e, int64_t now)
 			e->pending_attempts--;
 			attempt_timeout(e, timer_owner(t, struct attempt, timer));
 			break;
-		case TIMER_HELD: judge_held(e, timer_owner(t, struct held, timer)); break;
+		case TIMER_HELD: judge_timer(e, t); break;
 		}
 	}
 	if (now > e->now)
@@ -1438,9 +1084,7 @@ const struct dns_summary *dns_engine_finish(struct dns_engine *e, int64_t now)
 			attempt_settled(e, &e->attempts[i]);
 			attempt_timeout(e, &e->attempts[i]);
 		}
-	for (i = 0; i < MAX_HELD; i++)
-		if (e->held[i].used)
-			judge_held(e, &e->held[i]);
+	judge_finish(e);
 	merge_servers(e);
 	qsort(e->servers, e->nr_servers, sizeof(e->servers[0]), more_used_first);
 	for (i = 0; i < e->nr_servers; i++) {

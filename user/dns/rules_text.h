@@ -10,6 +10,12 @@
 #include "dns/rules.h"
 #include "util/strbuf.h"
 
+/* The rules, one file a family; each table ends with one that has no code. */
+extern const struct dns_rule rules_local[], rules_silence[];
+
+/* What became of a query; a server on the loopback is judged after the first second. */
+#define AFTER_QUERY (RULE_UNANSWERED | RULE_VERDICT)
+
 /* systemd-resolved's stub listeners, resolved.conf(5). */
 bool is_stub(const struct ipaddr *a);
 /* Docker's embedded resolver, 127.0.0.11. */
@@ -24,6 +30,14 @@ bool no_route(const struct dns_facts *f, const struct ipaddr *a);
 bool usable(const struct dns_facts *f, const struct ipaddr *a);
 /* f may be NULL. */
 bool knows_resolv(const struct dns_facts *f);
+
+/* libc has another server to go on to, in the same file. */
+bool has_other(const struct rule_input *in);
+/* The line of resolv.conf that names the server; 0 none. */
+uint32_t line_of(const struct dns_facts *f, const struct ipaddr *server);
+bool port_unreachable(const struct dns_transaction *t);
+/* The answer of a machine on which nothing listens. */
+bool refused(const struct dns_transaction *t);
 
 /* s as one word of a shell. */
 void put_shell(struct strbuf *b, const char *s);
@@ -44,5 +58,25 @@ void put_enter(struct strbuf *b, const struct rule_input *in);
 struct strbuf what_begin(struct dns_finding *f);
 struct strbuf seen_begin(struct dns_finding *f);
 struct strbuf fix_begin(struct dns_finding *f, const char *how);
+
+/* "the query for www.example.com A" */
+void put_question(struct strbuf *b, const struct dns_transaction *t);
+/* " (packet 12)"; nothing for 0. */
+void put_packet_nr(struct strbuf *b, uint64_t nr);
+const char *icmp_text(const struct dns_transaction *t);
+/* Evidence: who asked whom what, and what came of it; where the server's address comes from; that
+ * nothing listens there. */
+void seen_transaction(struct dns_finding *f, const struct rule_input *in);
+void seen_file(struct dns_finding *f, const struct rule_input *in);
+void seen_no_listener(struct dns_finding *f, const struct rule_input *in);
+
+/* "mkdir -p DIR && printf TEXT > FILE", so that it works with and without sudo. */
+void put_write_file(struct strbuf *b, const struct rule_input *in, const char *dir,
+		    const char *name, const char *file, const char *text);
+/* Fixes: nswatch --fix-dns; how to give this kind of target servers that it can reach; ip link
+ * set lo up. */
+void fix_here(struct dns_finding *f, const struct rule_input *in);
+void fix_servers(struct dns_finding *f, const struct rule_input *in);
+void fix_lo_up(struct dns_finding *f, const struct rule_input *in);
 
 #endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the engine remembers. For engine.c and judge.c only: the one follows
+ * transactions, the other brings what became of them before the rules.
+ */
+#ifndef NSWATCH_DNS_ENGINE_STATE_H
+#define NSWATCH_DNS_ENGINE_STATE_H
+
+#include "dns/engine.h"
+#include "dns/latency.h"
+#include "dns/rules.h"
+#include "dns/table.h"
+#include "dns/timers.h"
+#include "dns/transaction.h"
+
+#define MSEC 1000000LL
+#define SEC  (1000 * MSEC)
+
+#define MAX_NAMESPACES 1024
+#define NETNS_SLOTS    (2 * MAX_NAMESPACES)
+#define SERVER_BUCKETS 256
+#define MAX_SERVERS    256
+#define MAX_ATTEMPTS   256
+#define MAX_HELD       64
+#define MAX_FACTS      64
+#define MAX_ASKED      64
+
+enum timer_kind { TIMER_TRANS, TIMER_ATTEMPT, TIMER_HELD };
+
+struct netns_state {
+	uint64_t netns;
+	bool used;
+	bool host_side; /* a packet was seen at the host's end */
+	int64_t lost;	/* time of the latest loss, 0 none */
+};
+
+struct server_state {
+	struct server_state *chain; /* of its bucket */
+	uint64_t netns;
+	struct ipaddr addr;
+	int64_t last_query, last_answer;
+	uint64_t unanswered_row;
+	struct dns_server_summary sum;
+	struct latency latency;
+};
+
+struct attempt {
+	struct timer timer;
+	struct dns_attempt a;
+	uint32_t count;
+	bool used;
+};
+
+/* An event that waits for facts. */
+struct held {
+	struct timer timer;
+	struct rule_input in; /* without t and facts */
+	struct dns_transaction t;
+	bool used;
+};
+
+/* A question that was asked lately. */
+struct asked {
+	uint64_t netns;
+	uint32_t pid;
+	struct ipaddr server;
+	int64_t time;
+};
+
+struct facts_slot {
+	struct dns_facts facts;
+	int64_t time;
+	bool used;
+};
+
+struct dns_engine {
+	struct dns_engine_options o;
+	struct dns_engine_ops ops;
+	void *ctx;
+	int64_t now;
+	uint64_t serial;
+	struct timers timers;
+	struct table *table;
+	struct tcp_table *tcp;
+	struct netns_state *ns; /* NETNS_SLOTS, by hash */
+	struct netns_state spare_ns;
+	uint32_t nr_ns;
+	int64_t lost_any;
+	struct server_state *servers[MAX_SERVERS];
+	struct server_state *server_buckets[SERVER_BUCKETS];
+	uint32_t nr_servers;
+	struct attempt *attempts;  /* MAX_ATTEMPTS */
+	uint32_t pending_attempts; /* whose timers run */
+	struct held *held;	   /* MAX_HELD */
+	struct facts_slot *facts;  /* MAX_FACTS */
+	struct asked asked[MAX_ASKED];
+	uint32_t next_asked;
+	struct latency latency;
+	struct dns_summary *sum;
+	/* Serial of the transaction that each finding counted last. */
+	uint64_t found_serial[DNS_MAX_FINDINGS];
+	/* The packet under work, for callbacks. */
+	const struct packet *packet;
+	const struct frame *frame;
+};
+
+/* The state of that namespace; beyond MAX_NAMESPACES one that is forgotten at the next call. */
+struct netns_state *engine_netns(struct dns_engine *e, uint64_t netns);
+/* NULL if there are too many. */
+struct server_state *engine_server(struct dns_engine *e, uint64_t netns, const struct ipaddr *addr);
+/* Counts and shows a call that never became a packet. */
+void engine_show_not_sent(struct dns_engine *e, const struct dns_transaction *t);
+
+#endif

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "dns/judge.h"
+
+#include <string.h>
+
+#include "dns/engine_state.h"
+#include "util/cleanup.h"
+
+/* A namespace's facts from before an event are no proof, give or take the time that they
+ * travelled. */
+#define FACTS_SLACK (50 * MSEC)
+
+/* --- facts ---------------------------------------------------------------------- */
+
+/* The facts that fit best: of the asking process itself, else of the namespace. */
+static const struct facts_slot *facts_find(const struct dns_engine *e, uint64_t netns, uint32_t pid)
+{
+	const struct facts_slot *best = NULL;
+	uint32_t i;
+
+	for (i = 0; i < MAX_FACTS; i++) {
+		const struct facts_slot *s = &e->facts[i];
+
+		if (!s->used || s->facts.netns != netns)
+			continue;
+		if (s->facts.asker.pid == pid)
+			return s;
+		if (!s->facts.asker.pid)
+			best = s;
+	}
+	return best;
+}
+
+static struct facts_slot *facts_slot_for(struct dns_engine *e, const struct dns_facts *f)
+{
+	struct facts_slot *oldest = &e->facts[0];
+	uint32_t i;
+
+	for (i = 0; i < MAX_FACTS; i++) {
+		struct facts_slot *s = &e->facts[i];
+
+		if (s->used && s->facts.netns == f->netns && s->facts.asker.pid == f->asker.pid)
+			return s;
+		if (oldest->used && (!s->used || s->time < oldest->time))
+			oldest = s;
+	}
+	return oldest;
+}
+
+/* --- findings --------------------------------------------------------------------- */
+
+static bool same_cause(const struct dns_finding *a, const struct dns_rule *r,
+		       const struct rule_input *in, uint64_t netns)
+{
+	return !strcmp(a->code, r->code) && a->netns == netns &&
+	       (!r->per_server || ipaddr_equal(&a->server, &in->server));
+}
+
+static bool lost_near(struct dns_engine *e, uint64_t netns, int64_t when)
+{
+	const struct netns_state *ns = engine_netns(e, netns);
+
+	return (ns->lost && ns->lost >= when - SEC) || (e->lost_any && e->lost_any >= when - SEC);
+}
+
+/* The finding of this cause, new or known; NULL if there are too many. */
+static struct dns_finding *finding_get(struct dns_engine *e, const struct dns_rule *r,
+				       const struct rule_input *in)
+{
+	struct dns_summary *s = e->sum;
+	uint32_t i;
+
+	for (i = 0; i < s->nr_findings; i++)
+		if (same_cause(&s->findings[i], r, in, in->t->netns))
+			return &s->findings[i];
+	if (s->nr_findings == DNS_MAX_FINDINGS) {
+		s->more_findings++;
+		return NULL;
+	}
+	rules_finding(&s->findings[i], r, in);
+	s->findings[i].first = in->t->time;
+	s->nr_findings++;
+	return &s->findings[i];
+}
+
+static void found(struct dns_engine *e, const struct dns_rule *r, const struct rule_input *in)
+{
+	struct dns_finding *f = finding_get(e, r, in);
+	size_t i;
+
+	if (!f)
+		return;
+	i = (size_t)(f - e->sum->findings);
+	if (e->found_serial[i] == in->t->serial)
+		return;
+	e->found_serial[i] = in->t->serial;
+	f->possible = lost_near(e, in->t->netns, in->t->time);
+	f->repeat = f->count > 0;
+	f->count++;
+	f->last = in->t->time;
+	if (in->t->owner.pid)
+		f->owner = in->t->owner;
+	if (e->ops.finding)
+		e->ops.finding(e->ctx, f);
+}
+
+static bool asked_lately(struct dns_engine *e, const struct dns_transaction *t)
+{
+	struct asked *a;
+	uint32_t i;
+
+	for (i = 0; i < MAX_ASKED; i++) {
+		a = &e->asked[i];
+		if (a->netns == t->netns && a->pid == t->owner.pid &&
+		    ipaddr_equal(&a->server, &t->server) && a->time &&
+		    e->now - a->time < e->o.facts_wait)
+			return true;
+	}
+	a = &e->asked[e->next_asked++ % MAX_ASKED];
+	*a = (struct asked){ t->netns, t->owner.pid, t->server, e->now };
+	return false;
+}
+
+void judge_ask(struct dns_engine *e, const struct dns_transaction *t, uint32_t ppid)
+{
+	struct dns_ask a = {
+		.netns = t->netns,
+		.asker = t->owner,
+		.ppid = ppid,
+		.server = t->server,
+		.proto = t->proto,
+	};
+
+	if (!e->ops.ask || asked_lately(e, t))
+		return;
+	memcpy(a.target, t->target, sizeof(a.target));
+	e->ops.ask(e->ctx, &a);
+}
+
+bool judge_trouble_ahead(const struct dns_engine *e, uint64_t netns, uint32_t pid,
+			 const struct ipaddr *server)
+{
+	const struct facts_slot *s;
+	uint32_t i;
+
+	if (!ipaddr_is_loopback(server))
+		return false;
+	s = facts_find(e, netns, pid);
+	if (s && s->facts.asker.pid == pid)
+		return false;
+	for (i = 0; s && i < s->facts.nr_servers && i < ARRAY_SIZE(s->facts.servers); i++)
+		if (ipaddr_equal(&s->facts.servers[i].addr, server))
+			return !s->facts.servers[i].listening;
+	return true;
+}
+
+/* What the server's record says about a transaction's end. */
+static void fill_verdict(const struct dns_engine *e, struct rule_input *in,
+			 const struct dns_transaction *t)
+{
+	const struct server_state *s = NULL;
+	uint32_t i;
+
+	for (i = 0; i < e->nr_servers && !s; i++)
+		if (e->servers[i]->netns == t->netns &&
+		    ipaddr_equal(&e->servers[i]->addr, &t->server))
+			s = e->servers[i];
+	in->server_silent = !s || s->last_answer < t->time;
+	in->server_unanswered = s ? s->unanswered_row : 0;
+}
+
+static bool facts_fresh(const struct facts_slot *s, const struct dns_transaction *t)
+{
+	return s && s->time >= t->time - FACTS_SLACK;
+}
+
+static bool judge(struct dns_engine *e, const struct rule_input *about,
+		  const struct dns_transaction *t)
+{
+	const struct facts_slot *s = facts_find(e, t->netns, t->owner.pid);
+	struct rule_input in = *about;
+	const struct dns_rule *r;
+
+	in.server = t->server;
+	in.t = t;
+	in.facts = s ? &s->facts : NULL;
+	in.facts_fresh = facts_fresh(s, t);
+	if (in.event == RULE_VERDICT)
+		fill_verdict(e, &in, t);
+	r = rules_match(&in);
+	if (r)
+		found(e, r, &in);
+	return r;
+}
+
+/* A call that never became a packet is shown if a rule can say why. */
+static void judge_held(struct dns_engine *e, struct held *h)
+{
+	timers_cancel(&e->timers, &h->timer);
+	h->used = false;
+	if (judge(e, &h->in, &h->t) && h->t.state == DNS_NOT_SENT)
+		engine_show_not_sent(e, &h->t);
+}
+
+static struct held *held_slot(struct dns_engine *e)
+{
+	struct held *oldest = &e->held[0];
+	uint32_t i;
+
+	for (i = 0; i < MAX_HELD; i++) {
+		if (!e->held[i].used)
+			return &e->held[i];
+		if (e->held[i].timer.due < oldest->timer.due)
+			oldest = &e->held[i];
+	}
+	judge_held(e, oldest);
+	return oldest;
+}
+
+void judge_event(struct dns_engine *e, const struct rule_input *about,
+		 const struct dns_transaction *t, uint32_t ppid)
+{
+	const struct facts_slot *s = facts_find(e, t->netns, t->owner.pid);
+	struct held *h = held_slot(e);
+
+	h->in = *about;
+	h->t = *t;
+	h->used = true;
+	if (!e->ops.ask || (facts_fresh(s, t) && s->facts.asker.pid == t->owner.pid)) {
+		judge_held(e, h);
+		return;
+	}
+	h->timer.kind = TIMER_HELD;
+	timers_set(&e->timers, &h->timer, e->now + e->o.facts_wait);
+	judge_ask(e, t, ppid);
+}
+
+/* At the start only the stub is warned of; whatever else is wrong shows when it is used. */
+static void check_found(void *ctx, const struct dns_finding *f)
+{
+	struct dns_engine *e = ctx;
+	struct dns_summary *s = e->sum;
+	struct dns_finding *mine;
+	uint32_t i;
+
+	for (i = 0; i < s->nr_findings; i++)
+		if (s->findings[i].netns == f->netns)
+			return;
+	if (strcmp(f->code, "STUB-CONFIG") || s->nr_findings == DNS_MAX_FINDINGS)
+		return;
+	mine = &s->findings[s->nr_findings++];
+	*mine = *f;
+	mine->first = mine->last = e->now;
+	if (e->ops.finding)
+		e->ops.finding(e->ctx, mine);
+}
+
+void judge_facts(struct dns_engine *e, const struct dns_facts *facts)
+{
+	struct facts_slot *s;
+	uint32_t i;
+
+	s = facts_slot_for(e, facts);
+	s->facts = *facts;
+	s->time = e->now;
+	s->used = true;
+	for (i = 0; i < MAX_HELD; i++) {
+		struct held *h = &e->held[i];
+
+		if (h->used && h->t.netns == facts->netns && h->t.owner.pid == facts->asker.pid)
+			judge_held(e, h);
+	}
+	if (!facts->asker.pid)
+		dns_check(facts, check_found, e);
+}
+
+void judge_timer(struct dns_engine *e, struct timer *t)
+{
+	judge_held(e, timer_owner(t, struct held, timer));
+}
+
+void judge_finish(struct dns_engine *e)
+{
+	uint32_t i;
+
+	for (i = 0; i < MAX_HELD; i++)
+		if (e->held[i].used)
+			judge_held(e, &e->held[i]);
+}

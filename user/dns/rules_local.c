@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Servers that cannot be there: on this namespace's own loopback, or beyond its routes. */
+#include <string.h>
+
+#include "dns/rules_text.h"
+#include "util/strbuf.h"
+
+static bool lo_down_fires(const struct rule_input *in)
+{
+	return ipaddr_is_loopback(&in->server) && in->facts && in->facts_fresh && !in->facts->lo_up;
+}
+
+static void lo_down_text(struct dns_finding *f, const struct rule_input *in)
+{
+	struct strbuf b = what_begin(f);
+
+	strbuf_puts(&b, "The name server is ");
+	ipaddr_put(&b, &in->server);
+	strbuf_puts(&b, ", a loopback address, and lo is down in this network namespace. ");
+	/* One that was up before keeps its address: then a packet is made, and dropped. */
+	strbuf_puts(&b, in->event & AFTER_QUERY
+				? "What is sent there is dropped."
+				: "The query fails in the socket call; no packet ever exists.");
+	if (!listening(in->facts, &in->server))
+		strbuf_puts(&b,
+			    " With lo up it would still fail: nothing in this namespace listens "
+			    "on that address.");
+	seen_transaction(f, in);
+	b = seen_begin(f);
+	strbuf_puts(&b, "lo is down in this namespace.");
+	seen_file(f, in);
+	seen_no_listener(f, in);
+	fix_lo_up(f, in);
+	if (!listening(in->facts, &in->server))
+		fix_servers(f, in);
+}
+
+/* Nothing listens on the loopback server: proven by a refusal, or by silence where the
+ * namespace's sockets are known. */
+static bool loopback_dead(const struct rule_input *in)
+{
+	bool known = in->facts && in->facts_fresh;
+
+	if (!ipaddr_is_loopback(&in->server) || (known && listening(in->facts, &in->server)))
+		return false;
+	if (in->t && refused(in->t))
+		return true;
+	return known && in->facts->lo_up;
+}
+
+static bool stub_dead_fires(const struct rule_input *in)
+{
+	return is_stub(&in->server) && loopback_dead(in);
+}
+
+static bool other_dead_fires(const struct rule_input *in)
+{
+	return !is_stub(&in->server) && !is_docker(&in->server) && loopback_dead(in);
+}
+
+static void put_file_name(struct strbuf *b, const struct rule_input *in)
+{
+	if (in->facts && knows_resolv(in->facts) && line_of(in->facts, &in->server))
+		put_raw(b, in->facts->resolv.path[0] ? in->facts->resolv.path : "/etc/resolv.conf");
+	else
+		strbuf_puts(b, in->t ? "The process" : "/etc/resolv.conf");
+}
+
+static void put_consequence(struct strbuf *b, const struct rule_input *in)
+{
+	if (has_other(in))
+		strbuf_puts(b,
+			    " Each lookup is refused there first and goes on to the next server.");
+	else if (in->event == RULE_CHECK)
+		strbuf_puts(b, " Lookups will fail with \"Temporary failure in name resolution\".");
+	else
+		strbuf_puts(b, " The program reads \"Temporary failure in name resolution\".");
+}
+
+static void stub_dead_text(struct dns_finding *f, const struct rule_input *in)
+{
+	struct strbuf b = what_begin(f);
+	bool host = in->facts && in->facts->is_host_netns;
+
+	put_file_name(&b, in);
+	strbuf_puts(&b, " names ");
+	ipaddr_put(&b, &in->server);
+	if (host)
+		strbuf_puts(
+			&b,
+			", the stub of this host's systemd-resolved, and nothing listens there: "
+			"it is not running, or its stub listener is off.");
+	else
+		strbuf_puts(&b,
+			    ", the stub of the host's systemd-resolved. Each network namespace has "
+			    "its own loopback, and in this one nothing listens there.");
+	put_consequence(&b, in);
+	seen_transaction(f, in);
+	seen_file(f, in);
+	seen_no_listener(f, in);
+	if (host) {
+		b = fix_begin(f, "Start it:");
+		strbuf_printf(&b, "%ssystemctl restart systemd-resolved", sudo(in));
+		return;
+	}
+	fix_servers(f, in);
+}
+
+static void loopback_dead_text(struct dns_finding *f, const struct rule_input *in)
+{
+	struct strbuf b = what_begin(f);
+
+	put_file_name(&b, in);
+	strbuf_puts(&b, " names ");
+	ipaddr_put(&b, &in->server);
+	strbuf_puts(&b,
+		    ", an address of this namespace's own loopback, and nothing listens there. ");
+	if (!in->facts || !in->facts->is_host_netns)
+		strbuf_puts(&b, "It may be right on the host (dnsmasq, unbound), whose loopback is "
+				"another one.");
+	put_consequence(&b, in);
+	seen_transaction(f, in);
+	seen_file(f, in);
+	seen_no_listener(f, in);
+	fix_servers(f, in);
+}
+
+/* An unreachable server beside a reachable one does no harm: libc goes on at once. An IPv6
+ * server copied into a namespace without IPv6 is the common case. */
+static bool unreachable_fires(const struct rule_input *in)
+{
+	return !ipaddr_is_loopback(&in->server) && in->facts && in->facts_fresh &&
+	       no_route(in->facts, &in->server) && !has_other(in);
+}
+
+static void unreachable_text(struct dns_finding *f, const struct rule_input *in)
+{
+	struct strbuf b = what_begin(f);
+
+	strbuf_puts(&b, "There is no route from this network namespace to the name server ");
+	ipaddr_put(&b, &in->server);
+	strbuf_puts(&b, ". The query fails in the socket call; no packet leaves.");
+	seen_transaction(f, in);
+	b = seen_begin(f);
+	strbuf_puts(&b, "Route lookup for ");
+	ipaddr_put(&b, &in->server);
+	strbuf_printf(&b, " in this namespace: %s; %s.",
+		      strerror(server_facts(in->facts, &in->server)->route_errno),
+		      in->facts->has_default_route ? "there is a default route, but not for it"
+						   : "there is no default route");
+	seen_file(f, in);
+	b = fix_begin(f, "See which addresses and routes it has, then add what is missing:");
+	if (in->facts->kind == TARGET_NETNS) {
+		strbuf_printf(&b, "%sip -n ", sudo(in));
+		put_shell(&b, bare_target(in->facts));
+		strbuf_puts(&b, " route show table all");
+	} else {
+		put_enter(&b, in);
+		strbuf_puts(&b, "ip route show table all");
+	}
+	fix_begin(f, "On an internal network: name a server that is on that network.");
+}
+
+const struct dns_rule rules_local[] = {
+	{ "LO-DOWN", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT | AFTER_QUERY, false, lo_down_fires,
+	  lo_down_text },
+	{ "STUB-DEAD", DNS_ERROR, AFTER_QUERY, false, stub_dead_fires, stub_dead_text },
+	{ "STUB-CONFIG", DNS_WARNING, RULE_CHECK, false, stub_dead_fires, stub_dead_text },
+	{ "LOOPBACK-DEAD", DNS_ERROR, AFTER_QUERY | RULE_CHECK, true, other_dead_fires,
+	  loopback_dead_text },
+	{ "UNREACHABLE", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT, true, unreachable_fires,
+	  unreachable_text },
+	{ 0 },
+};
