@@ -1175,9 +1175,14 @@ static const struct {
 } sections[] = {
 	[S_TARGET] = { "Target: whose network",
 		       "  NAME, docker:NAME         a Docker container, by name or by start of its id\n"
+		       "  NAME, podman:NAME         a Podman container or pod; USER/NAME is a user's\n"
+		       "  NAME, cri:NAME            of Kubernetes or containerd: NAMESPACE/POD/CONTAINER\n"
+		       "                            or an end of that, or the id\n"
+		       "  NAME, machine:NAME        a machine of systemd-nspawn\n"
 		       "  NAME, netns:NAME          a namespace of `ip netns`\n"
 		       "  N, pid:N                  the namespace of a process\n"
 		       "  /FILE, path:FILE          a namespace file, such as /proc/N/ns/net\n"
+		       "  net:[N], inode:N          a namespace by its number\n"
 		       "  host                      the host's own namespace\n"
 		       "  new                       a fresh one, as `unshare -n` makes\n"
 		       "\n" },

@@ -373,7 +373,7 @@ static void test_running(void **state)
 static void test_plain_kinds(void **state)
 {
 	struct err e = { 0 };
-	struct target t;
+	struct target t, by_inode;
 	char word[40];
 	int fd;
 
@@ -389,6 +389,10 @@ static void test_plain_kinds(void **state)
 	assert_int_equal(target_resolve("/proc/self/ns/net", &t, &e), 0);
 	assert_int_equal(t.kind, TARGET_PATH);
 	assert_true(t.is_host);
+	snprintf(word, sizeof(word), "net:[%llu]", (unsigned long long)t.ns.ino);
+	assert_int_equal(target_resolve(word, &by_inode, &e), 0);
+	assert_int_equal(by_inode.kind, TARGET_HOST);
+	assert_true(netns_same(&by_inode.ns, &t.ns));
 	fd = target_open(&t, &e);
 	assert_true(fd >= 0);
 	close(fd);
@@ -415,8 +419,20 @@ static void test_wrong_words(void **state)
 		{ "/nonexistent/ns", -ENOENT },
 		{ "host:other", -EINVAL },
 		{ "lxc:box", -EINVAL },
-		{ "podman:web", -ENOTSUP },
-		{ "cri:web", -ENOTSUP },
+		{ "podman:nobody-has-this-name", -ENOENT },
+		{ "cri:nobody/has/this", -ENOENT },
+		{ "cri:", -ENOENT },
+		{ "containerd:nobody-has-this-name", -ENOENT },
+		{ "machine:nobody-has-this-name", -ENOENT },
+		{ "nobody/has/this", -ENOENT },
+		{ "./nothing-here", -ENOENT },
+		{ "net:", -EINVAL },
+		{ "net:[", -EINVAL },
+		{ "net:[12", -EINVAL },
+		{ "net:12]", -EINVAL },
+		{ "net:[-1]", -EINVAL },
+		{ "inode:99999999999999999999", -EINVAL },
+		{ "inode:1", -ENOENT },
 		{ "netns:", -ENOENT },
 		{ "netns:..", -ENOENT },
 		{ "netns:a/b", -ENOENT },

@@ -89,6 +89,7 @@ enum target_kind {
 	TARGET_PATH,
 	TARGET_HOST,
 	TARGET_NEW,
+	TARGET_MACHINE,
 };
 
 /* All that the rules need to know about one namespace and one asking process. */

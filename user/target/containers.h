@@ -16,10 +16,13 @@
 
 struct container {
 	enum target_kind kind;
-	/* What to type after the kind: "php", "default/web-0/nginx". Untrusted bytes. */
+	/* What to type after the kind: "php", "alice/php" (a user's), "default/web-0/nginx"
+	 * (Kubernetes: namespace, pod, container). Untrusted bytes. */
 	char name[TARGET_NAME_LEN];
-	char id[TARGET_ID_LEN]; /* full; empty where the runtime has none */
-	bool running;		/* paused counts */
+	char alias[TARGET_NAME_LEN]; /* another name that it answers to, or empty */
+	char id[TARGET_ID_LEN];	     /* full; empty where the runtime has none */
+	bool sandbox;		     /* holds the namespaces of a pod and does nothing else */
+	bool running;		     /* paused counts */
 	pid_t pid; /* main process; 0 unless running, or if it was not found out in time */
 };
 

@@ -11,8 +11,10 @@
 #include "target/proof.h"
 #include "target/resolvers.h"
 #include "target/statefile.h"
+#include "target/survey.h"
 #include "target/unix_http.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 
 #define DEFAULT_SOCKET "/var/run/docker.sock"
 #define MAX_CONTAINERS 8192
@@ -181,10 +183,7 @@ int docker_each(void (*fn)(void *ctx, const struct docker_container *c), void *c
  */
 static pid_t task_pid(const char *id)
 {
-	static const char *const folders[] = {
-		"/run/containerd/io.containerd.runtime.v2.task/moby",
-		"/run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby",
-	};
+	static const char *const folders[] = { DOCKER_TASK_FOLDERS };
 	char path[192];
 	size_t i;
 
@@ -212,16 +211,23 @@ static pid_t find_pid(const struct docker_container *c, int64_t deadline)
 	return inspect(c->id, deadline, &full, NULL) ? 0 : full.pid;
 }
 
-int docker_containers(containers_fn fn, void *ctx, int64_t deadline, struct err *e)
+/* An engine that does not answer has containers all the same. */
+static int without_engine(struct survey *s, containers_fn fn, void *ctx, int failed)
+{
+	docker_state_containers(s, fn, ctx, NULL);
+	return failed == -ECONNREFUSED ? 0 : failed;
+}
+
+int docker_containers(struct survey *s, containers_fn fn, void *ctx, struct err *e)
 {
 	_cleanup_(json_decrefp) json_t *j = NULL;
 	struct docker_container d;
 	size_t i;
 	int r;
 
-	r = get_list(deadline, &j, e);
+	r = get_list(s->deadline, &j, e);
 	if (r)
-		return r == -ECONNREFUSED ? 0 : r;
+		return without_engine(s, fn, ctx, r);
 	for (i = 0; i < json_array_size(j) && i < MAX_CONTAINERS; i++) {
 		struct container c = { .kind = TARGET_DOCKER };
 
@@ -229,10 +235,26 @@ int docker_containers(containers_fn fn, void *ctx, int64_t deadline, struct err 
 		memcpy(c.name, d.name, sizeof(c.name));
 		memcpy(c.id, d.id, sizeof(c.id));
 		c.running = d.running;
-		c.pid = find_pid(&d, deadline);
+		c.pid = find_pid(&d, s->deadline);
 		fn(ctx, &c);
 	}
 	return 0;
+}
+
+/* From the state files, because the engine failed; the message says so. */
+static int target_without_engine(const char *name, int failed, struct target *out, struct err *e)
+{
+	struct err why = { 0 };
+	int r;
+
+	r = containers_resolve(docker_state_containers, "docker", name, 0, out, &why);
+	if (r == -ENOENT) /* what the engine's failure means is the caller's to say */
+		return failed == -ECONNREFUSED ? -ENOENT : failed;
+	if (failed != -ECONNREFUSED)
+		log_warn("%s; its state files are read instead", e ? e->msg : "no Docker engine");
+	if (r && e)
+		*e = why;
+	return r;
 }
 
 /* No engine means no such container, for a bare name; with the kind spelled out
@@ -243,8 +265,10 @@ int target_docker(const char *name, struct target *out, struct err *e)
 	int r;
 
 	r = docker_inspect(name, &c, e);
+	if (r == -ECONNREFUSED || r == -ETIMEDOUT)
+		return target_without_engine(name, r, out, e);
 	if (r)
-		return r == -ECONNREFUSED ? -ENOENT : r;
+		return r;
 	if (!c.running) {
 		err_set(e, -ESRCH, "docker:%s: the container is not running (%s)", c.name,
 			c.status);
@@ -255,14 +279,4 @@ int target_docker(const char *name, struct target *out, struct err *e)
 	memcpy(out->name, c.name, sizeof(out->name));
 	memcpy(out->container, c.id, sizeof(out->container));
 	return 0;
-}
-
-static void offer(void *ctx, const struct docker_container *c)
-{
-	target_guess_offer(ctx, c->name);
-}
-
-void target_docker_guess(struct target_guess *g)
-{
-	docker_each(offer, g, NULL);
 }

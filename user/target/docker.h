@@ -9,6 +9,12 @@
 
 #include "target/target.h"
 
+/* Where containerd keeps the tasks that Docker gave it: the machine's own, or the
+ * one that dockerd starts for itself. */
+#define DOCKER_TASK_FOLDERS                                   \
+	"/run/containerd/io.containerd.runtime.v2.task/moby", \
+		"/run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby"
+
 struct docker_container {
 	char id[TARGET_ID_LEN];	    /* full */
 	char name[TARGET_NAME_LEN]; /* without the slash; untrusted bytes */

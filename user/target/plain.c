@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "netns/scan.h"
 #include "target/resolvers.h"
+#include "util/cleanup.h"
 
 int target_pid(const char *name, struct target *out, struct err *e)
 {
@@ -63,6 +65,66 @@ int target_path(const char *name, struct target *out, struct err *e)
 	}
 	snprintf(out->name, sizeof(out->name), "%s", name);
 	return 0;
+}
+
+/* [4026532281], as readlink shows it, or the number alone. */
+static int parse_inode(const char *name, uint64_t *ino)
+{
+	char *end;
+	bool brackets = *name == '[';
+
+	name += brackets;
+	if (!strchr("0123456789", *name) || !*name)
+		return -EINVAL;
+	errno = 0;
+	*ino = strtoull(name, &end, 10);
+	return errno || strcmp(end, brackets ? "]" : "") != 0 ? -EINVAL : 0;
+}
+
+/* What is known about a namespace says what to call it: there is no other way in
+ * than by a name or a process. */
+static int target_seen(const struct netns_seen *seen, struct target *out, struct err *e)
+{
+	char pid[16];
+
+	if (seen->home) {
+		out->kind = TARGET_HOST;
+		return target_host("host", out, e);
+	}
+	if (seen->name[0]) {
+		out->kind = TARGET_NETNS;
+		return target_netns(seen->name, out, e);
+	}
+	if (!seen->nr_procs)
+		return target_path(seen->path, out, e);
+	out->kind = TARGET_PID;
+	snprintf(pid, sizeof(pid), "%d", (int)seen->procs[0].pid);
+	return target_pid(pid, out, e);
+}
+
+int target_inode(const char *name, struct target *out, struct err *e)
+{
+	_cleanup_free_ struct netns_seen *all = NULL;
+	uint64_t ino = 0;
+	size_t i, n;
+	int r;
+
+	r = parse_inode(name, &ino);
+	if (r) {
+		err_set(e, r, "net:%s: not the number of a namespace", name);
+		err_hint(
+			e,
+			"net:[4026532281] or inode:4026532281, as `readlink /proc/PID/ns/net` has it");
+		return r;
+	}
+	r = netns_scan(&all, &n, e);
+	for (i = 0; !r && i < n; i++)
+		if (all[i].id.ino == ino)
+			return target_seen(&all[i], out, e);
+	if (r)
+		return r;
+	return err_set(e, -ENOENT, "net:[%llu]: no name and no process leads to such a namespace",
+		       (unsigned long long)ino);
 }
 
 int target_host(const char *name, struct target *out, struct err *e)

@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/nsfs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/ioctl.h>
 
 #include "target/statefile.h"
 #include "util/cleanup.h"
@@ -32,7 +33,7 @@ int proof_parse(const char *stat, struct proof_proc *out)
 	return state == 'Z' || state == 'X' ? -ESRCH : 0;
 }
 
-static ssize_t read_proc(pid_t pid, const char *name, char *out, size_t size)
+ssize_t proof_read(pid_t pid, const char *name, char *out, size_t size)
 {
 	_cleanup_fd_ int fd = -1;
 	char path[48];
@@ -50,7 +51,7 @@ static ssize_t read_proc(pid_t pid, const char *name, char *out, size_t size)
 int proof_look(pid_t pid, struct proof_proc *out)
 {
 	char text[1024];
-	ssize_t n = pid > 0 ? read_proc(pid, "stat", text, sizeof(text)) : -ESRCH;
+	ssize_t n = pid > 0 ? proof_read(pid, "stat", text, sizeof(text)) : -ESRCH;
 
 	return n < 0 ? (int)n : proof_parse(text, out);
 }
@@ -68,18 +69,54 @@ bool proof_in_cgroup(const char *text, const char *id)
 	return false;
 }
 
-ssize_t proof_cmdline(pid_t pid, char *out, size_t size)
-{
-	return read_proc(pid, "cmdline", out, size);
-}
-
+/* Not from the owner of /proc/PID: that is root for every process that is not
+ * dumpable, which each user can make. */
 uid_t proof_uid(pid_t pid)
 {
-	struct stat st;
-	char path[32];
+	unsigned int real, effective, saved;
+	char text[2048];
+	const char *p;
 
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-	return stat(path, &st) < 0 ? (uid_t)-1 : st.st_uid;
+	if (proof_read(pid, "status", text, sizeof(text)) < 0)
+		return (uid_t)-1;
+	p = strstr(text, "\nUid:\t");
+	if (!p || sscanf(p, "\nUid:\t%u %u %u", &real, &effective, &saved) != 3)
+		return (uid_t)-1;
+	return real == effective && real == saved ? real : (uid_t)-1;
+}
+
+bool proof_in_userns_of(pid_t pid, uid_t uid)
+{
+	_cleanup_fd_ int fd = -1;
+	char path[48];
+	int level;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (level = 0; fd >= 0 && level < 32; level++) { /* the kernel nests 32 deep */
+		uid_t owner;
+		int parent;
+
+		if (ioctl(fd, NS_GET_OWNER_UID, &owner) < 0)
+			return false;
+		if (owner == uid)
+			return true;
+		parent = ioctl(fd, NS_GET_PARENT);
+		close(fd);
+		fd = parent;
+	}
+	return false;
+}
+
+pid_t proof_child(pid_t pid)
+{
+	char name[48], text[64];
+	int child;
+
+	snprintf(name, sizeof(name), "task/%d/children", (int)pid);
+	if (proof_read(pid, name, text, sizeof(text)) <= 0 || sscanf(text, "%d", &child) != 1)
+		return 0;
+	return child;
 }
 
 static bool has_argument(const char *args, size_t len, const char *word)
@@ -101,10 +138,10 @@ static bool is_monitor(pid_t pid, const char *id, uid_t owner)
 
 	if (pid <= 1 || (uid && uid != owner))
 		return false;
-	if (read_proc(pid, "comm", comm, sizeof(comm)) < 0 ||
+	if (proof_read(pid, "comm", comm, sizeof(comm)) < 0 ||
 	    (strcmp(comm, "conmon\n") != 0 && strncmp(comm, "containerd-shim", 15) != 0))
 		return false;
-	len = proof_cmdline(pid, args, sizeof(args));
+	len = proof_read(pid, "cmdline", args, sizeof(args));
 	return len > 0 && has_argument(args, (size_t)len, id);
 }
 
@@ -117,7 +154,7 @@ bool proof_container(pid_t pid, const char *id, uint64_t start, uid_t owner)
 		return false;
 	if (start)
 		return proc.start == start;
-	if (read_proc(pid, "cgroup", groups, sizeof(groups)) > 0 && proof_in_cgroup(groups, id))
+	if (proof_read(pid, "cgroup", groups, sizeof(groups)) > 0 && proof_in_cgroup(groups, id))
 		return true;
 	return id[0] && is_monitor(proc.ppid, id, owner);
 }

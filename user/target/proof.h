@@ -38,10 +38,21 @@ bool proof_container(pid_t pid, const char *id, uint64_t start, uid_t owner);
  * to letters and digits it is part of another. */
 bool proof_in_cgroup(const char *text, const char *id);
 
-/* The arguments of pid, NUL-separated and NUL-terminated. Length or -errno. */
-ssize_t proof_cmdline(pid_t pid, char *out, size_t size);
+/* The text of /proc/PID/name (comm, cmdline: NUL-separated, ...), cut to size and
+ * NUL-terminated. Length or -errno. */
+ssize_t proof_read(pid_t pid, const char *name, char *out, size_t size);
 
-/* The owner of pid as root sees it, (uid_t)-1 if it is gone. */
+/*
+ * The user that pid runs as, (uid_t)-1 if it is gone or changed its user: who
+ * starts a set-user-ID program chooses its name and arguments.
+ */
 uid_t proof_uid(pid_t pid);
+
+/* Whether the user namespace of pid, or one that it lies in, belongs to uid. What
+ * a user's container runs in does; root's own does not belong to any user. */
+bool proof_in_userns_of(pid_t pid, uid_t uid);
+
+/* The oldest child of pid, or 0. */
+pid_t proof_child(pid_t pid);
 
 #endif

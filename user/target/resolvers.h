@@ -3,8 +3,12 @@
 #ifndef NSWATCH_TARGET_RESOLVERS_H
 #define NSWATCH_TARGET_RESOLVERS_H
 
+#include <jansson.h>
+
 #include "target/containers.h"
 #include "target/target.h"
+
+struct survey;
 
 /*
  * Each fills kind, name, path and what it knows of pid, files_root and
@@ -16,12 +20,39 @@ int target_docker(const char *name, struct target *out, struct err *e);
 int target_netns(const char *name, struct target *out, struct err *e);
 int target_pid(const char *name, struct target *out, struct err *e);
 int target_path(const char *name, struct target *out, struct err *e);
+int target_inode(const char *name, struct target *out, struct err *e);
 int target_host(const char *name, struct target *out, struct err *e);
 int target_new(const char *name, struct target *out, struct err *e);
 
 /* One per runtime: what containers_each() is put together from, with the same
  * contract. */
-int docker_containers(containers_fn fn, void *ctx, int64_t deadline, struct err *e);
+typedef int (*containers_lister)(struct survey *s, containers_fn fn, void *ctx, struct err *e);
+
+int docker_containers(struct survey *s, containers_fn fn, void *ctx, struct err *e);
+int docker_state_containers(struct survey *s, containers_fn fn, void *ctx, struct err *e);
+int podman_containers(struct survey *s, containers_fn fn, void *ctx, struct err *e);
+int podman_api_containers(struct survey *s, containers_fn fn, void *ctx, struct err *e);
+int cri_containers(struct survey *s, containers_fn fn, void *ctx, struct err *e);
+int machine_containers(struct survey *s, containers_fn fn, void *ctx, struct err *e);
+
+/* Finds name among those that list gives, as a whole, a tail of its parts or the
+ * start of an id: fills *out or explains. */
+int containers_resolve(containers_lister list, const char *kind, const char *name, int64_t deadline,
+		       struct target *out, struct err *e);
+
+enum container_fit { CONTAINER_FITS_NOT, CONTAINER_FITS_PART, CONTAINER_FITS_WHOLE };
+enum container_fit container_fits(const struct container *c, const char *name);
+
+/* Parsers of what the runtimes wrote, separate for the tests. 0 or -errno. */
+#define MACHINE_UNIT_LEN 256
+int machine_parse(const char *text, struct container *c, char unit[MACHINE_UNIT_LEN]);
+bool machine_name_of_args(const char *args, size_t len, char *out, size_t size);
+int docker_state_parse(const json_t *config, const char *id, struct container *c);
+int podman_parse_conmon(const char *args, size_t len, struct container *c, uid_t uid);
+int podman_parse_item(const json_t *item, struct container *c, uid_t owner);
+bool podman_is_infra(const char *name);
+bool podman_toml_string(const char *text, const char *key, char *out, size_t size);
+bool cri_name(const json_t *config, struct container *c);
 
 /* Points out at a process: pid, path and files_root. */
 void target_set_pid(struct target *out, pid_t pid);
@@ -39,8 +70,7 @@ struct target_guess {
 void target_guess_init(struct target_guess *g, const char *typed);
 void target_guess_offer(struct target_guess *g, const char *name);
 
-/* Offers every name that docker or `ip netns` knows. */
-void target_docker_guess(struct target_guess *g);
+/* Offers the names that `ip netns` knows. */
 void target_netns_guess(struct target_guess *g);
 
 #endif

@@ -10,25 +10,37 @@
 
 #include "util/cleanup.h"
 
-/* A regular file of at most max bytes. Its size is 0 where the kernel makes it up. */
-static int open_regular(int dirfd, const char *path, size_t max)
+/*
+ * A regular file of at most max bytes. It is looked at before it is opened: on
+ * a path that somebody else can bend, opening alone may do harm (a device).
+ * Its size is 0 where the kernel makes it up.
+ */
+static int open_regular(int dirfd, const char *path, size_t max, const uid_t *owner)
 {
-	_cleanup_fd_ int fd = -1;
+	_cleanup_fd_ int look = -1;
+	char self[32];
 	struct stat st;
+	int fd;
 
-	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	look = openat(dirfd, path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	if (look < 0 || fstat(look, &st) < 0)
 		return -errno;
+	if (S_ISLNK(st.st_mode))
+		return -ELOOP;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
+	if (owner && st.st_uid != *owner)
+		return -EPERM;
 	if ((size_t)st.st_size > max)
 		return -EFBIG;
-	return steal_fd(&fd);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
+	fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
 }
 
-ssize_t statefile_read(int dirfd, const char *path, size_t max, char **out)
+static ssize_t read_whole(int dirfd, const char *path, size_t max, const uid_t *owner, char **out)
 {
-	_cleanup_fd_ int fd = open_regular(dirfd, path, max);
+	_cleanup_fd_ int fd = open_regular(dirfd, path, max, owner);
 	_cleanup_free_ char *buf = NULL;
 	size_t len = 0, room = 0;
 	ssize_t n;
@@ -57,12 +69,27 @@ ssize_t statefile_read(int dirfd, const char *path, size_t max, char **out)
 	return (ssize_t)len;
 }
 
-json_t *statefile_json(int dirfd, const char *path)
+ssize_t statefile_read(int dirfd, const char *path, size_t max, char **out)
+{
+	return read_whole(dirfd, path, max, NULL, out);
+}
+
+static json_t *read_json(int dirfd, const char *path, const uid_t *owner)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t len = statefile_read(dirfd, path, STATEFILE_MAX, &text);
+	ssize_t len = read_whole(dirfd, path, STATEFILE_MAX, owner, &text);
 
 	return len < 0 ? NULL : json_loadb(text, (size_t)len, JSON_REJECT_DUPLICATES, NULL);
+}
+
+json_t *statefile_json(int dirfd, const char *path)
+{
+	return read_json(dirfd, path, NULL);
+}
+
+json_t *statefile_json_of(const char *path, uid_t owner)
+{
+	return read_json(AT_FDCWD, path, &owner);
 }
 
 pid_t statefile_pid(int dirfd, const char *path)

@@ -25,6 +25,10 @@ ssize_t statefile_read(int dirfd, const char *path, size_t max, char **out);
 /* The JSON in it, or NULL. The caller drops the reference. */
 json_t *statefile_json(int dirfd, const char *path);
 
+/* As statefile_json(), but only if the file belongs to owner, who may have chosen
+ * the path, too. */
+json_t *statefile_json_of(const char *path, uid_t owner);
+
 /* The process id that is all of the file, or 0. */
 pid_t statefile_pid(int dirfd, const char *path);
 

@@ -2,33 +2,38 @@
 #include "target/target.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "target/resolvers.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 
 /*
  * One line per kind. `bare`: tried, in this order, for a name without a kind.
- * A kind without a resolver is known as a word only, and `instead` says how to
- * reach such a target.
+ * A kind has a resolver, or a list of containers in which to look the name up;
+ * `late` is a list that is asked only if nobody else knows the name, since
+ * asking is dear.
  */
 static const struct kind {
 	const char *word;
 	int (*resolve)(const char *name, struct target *out, struct err *e);
-	void (*guess)(struct target_guess *g);
-	const char *instead;
+	containers_lister list, late;
 	enum target_kind kind;
 	bool bare;
 } kinds[] = {
-	{ "docker", target_docker, target_docker_guess, NULL, TARGET_DOCKER, true },
-	{ "podman", NULL, NULL, "pid:$(podman inspect --format '{{.State.Pid}}' NAME)",
-	  TARGET_PODMAN, false },
-	{ "cri", NULL, NULL, "pid:$(crictl inspect -o go-template --template '{{.info.pid}}' ID)",
-	  TARGET_CRI, false },
-	{ "netns", target_netns, target_netns_guess, NULL, TARGET_NETNS, true },
+	{ "docker", target_docker, NULL, NULL, TARGET_DOCKER, true },
+	{ "podman", NULL, podman_containers, podman_api_containers, TARGET_PODMAN, true },
+	{ "cri", NULL, cri_containers, NULL, TARGET_CRI, true },
+	{ "containerd", NULL, cri_containers, NULL, TARGET_CRI, false },
+	{ "machine", NULL, machine_containers, NULL, TARGET_MACHINE, true },
+	{ "netns", target_netns, NULL, NULL, TARGET_NETNS, true },
 	{ "pid", target_pid, NULL, NULL, TARGET_PID, false },
 	{ "path", target_path, NULL, NULL, TARGET_PATH, false },
+	{ "net", target_inode, NULL, NULL, TARGET_PATH, false },
+	{ "inode", target_inode, NULL, NULL, TARGET_PATH, false },
 	{ "host", target_host, NULL, NULL, TARGET_HOST, false },
 	{ "new", target_new, NULL, NULL, TARGET_NEW, false },
 };
@@ -80,19 +85,16 @@ static int identify(struct target *out, struct err *e)
 	return r;
 }
 
-static int resolve_kind(const struct kind *k, const char *name, struct target *out, struct err *e)
+static int resolve_kind(const struct kind *k, const char *name, containers_lister list,
+			struct target *out, struct err *e)
 {
 	int r;
 
 	memset(out, 0, sizeof(*out));
 	out->kind = k->kind;
-	if (!k->resolve) {
-		err_set(e, -ENOTSUP, "%s:%s: this version cannot look up %s containers by name",
-			k->word, name, k->word);
-		err_hint(e, "%s", k->instead);
-		return -ENOTSUP;
-	}
-	r = k->resolve(name, out, e);
+	r = list ? containers_resolve(list, k->word, name,
+				      containers_deadline(CONTAINERS_TIMEOUT_MS), out, e)
+		 : k->resolve(name, out, e);
 	if (r || k->kind == TARGET_NEW)
 		return r;
 	r = identify(out, e);
@@ -105,15 +107,22 @@ static int resolve_kind(const struct kind *k, const char *name, struct target *o
 	return r;
 }
 
+static void offer(void *ctx, const struct container *c)
+{
+	const char *slash = strrchr(c->name, '/');
+
+	target_guess_offer(ctx, c->name);
+	if (slash)
+		target_guess_offer(ctx, slash + 1);
+}
+
 static void hint_unknown(const char *name, struct err *e)
 {
 	struct target_guess g;
-	size_t i;
 
 	target_guess_init(&g, name);
-	for (i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (kinds[i].guess)
-			kinds[i].guess(&g);
+	containers_each(offer, &g, containers_deadline(CONTAINERS_TIMEOUT_MS), NULL);
+	target_netns_guess(&g);
 	if (g.best[0])
 		err_hint(e, "did you mean %s? `nswatch list` shows all", g.best);
 	else
@@ -127,49 +136,95 @@ static int ambiguous(const char *name, const char *places, struct err *e)
 	return -EEXIST;
 }
 
+/* What the places that were tried have said. */
+struct places {
+	const char *name;
+	char list[256]; /* where it was found */
+	unsigned int found;
+	bool differ;
+	struct err failure; /* the first that is more than "not here" */
+};
+
+static void try_place(struct places *p, const struct kind *k, containers_lister list,
+		      struct target *out)
+{
+	size_t len = strlen(p->list);
+	struct err here = { 0 };
+	struct target t;
+	int r;
+
+	r = resolve_kind(k, p->name, list, &t, &here);
+	if (r && r != -ENOENT && !p->failure.code)
+		p->failure = here;
+	if (r)
+		return;
+	snprintf(p->list + len, sizeof(p->list) - len, "%s%s:%s", len ? " and " : "", k->word,
+		 t.name);
+	p->differ |= p->found && !netns_same(&t.ns, &out->ns);
+	if (!p->found++)
+		*out = t;
+}
+
+static void try_late(struct places *p, struct target *out)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (kinds[i].bare && kinds[i].late)
+			try_place(p, &kinds[i], kinds[i].late, out);
+}
+
 /*
  * Tries each place. Two that lead to one namespace (a container and the name
  * that was linked to it) are no conflict: the first wins. A place that cannot
- * be asked is reported only if no other place has the name.
+ * be asked is an error only if no other place has the name, and a line of
+ * warning if one has.
  */
 static int resolve_bare(const char *name, struct target *out, struct err *e)
 {
-	struct err failure = { 0 }, here = { 0 };
-	char places[256] = "";
-	struct target t;
-	unsigned int found = 0;
-	bool differ = false;
+	struct places p = { .name = name };
 	size_t i;
-	int r;
 
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		size_t len = strlen(places);
-
-		if (!kinds[i].bare)
-			continue;
-		r = resolve_kind(&kinds[i], name, &t, &here);
-		if (r && r != -ENOENT && !failure.code)
-			failure = here;
-		if (r)
-			continue;
-		snprintf(places + len, sizeof(places) - len, "%s%s:%s", len ? " and " : "",
-			 kinds[i].word, name);
-		differ |= found && !netns_same(&t.ns, &out->ns);
-		if (!found++)
-			*out = t;
-	}
-	if (differ)
-		return ambiguous(name, places, e);
-	if (found)
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (kinds[i].bare)
+			try_place(&p, &kinds[i], kinds[i].list, out);
+	if (!p.found && !p.failure.code)
+		try_late(&p, out);
+	if (p.differ)
+		return ambiguous(name, p.list, e);
+	if (p.found && p.failure.code == -ETIMEDOUT)
+		log_warn("%s", p.failure.msg);
+	if (p.found)
 		return 0;
-	if (failure.code) {
+	if (p.failure.code) {
 		if (e)
-			*e = failure;
-		return failure.code;
+			*e = p.failure;
+		return p.failure.code;
 	}
-	err_set(e, -ENOENT, "%s: no container, namespace or process of that name", name);
+	err_set(e, -ENOENT, "%s: no container, namespace or %s of that name", name,
+		strchr(name, '/') ? "file" : "process");
 	hint_unknown(name, e);
 	return -ENOENT;
+}
+
+static int resolve_spelled_out(const struct kind *k, const char *name, struct target *out,
+			       struct err *e)
+{
+	int r = resolve_kind(k, name, k->list, out, e);
+
+	if (r == -ENOENT && k->late)
+		r = resolve_kind(k, name, k->late, out, e);
+	if (r == -ENOENT && e && !e->hint[0])
+		hint_unknown(name, e);
+	return r;
+}
+
+/* A slash makes a path, unless there is no such file and it does not look like
+ * one either: then it may be namespace/pod/container. */
+static bool is_path(const char *spec)
+{
+	return *spec == '/' || *spec == '.' ||
+	       (strchr(spec, '/') && faccessat(AT_FDCWD, spec, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
 static bool all_digits(const char *s)
@@ -179,9 +234,8 @@ static bool all_digits(const char *s)
 
 int target_resolve(const char *spec, struct target *out, struct err *e)
 {
-	const char *colon = strchr(spec, ':'), *slash = strchr(spec, '/');
+	const char *colon = strchr(spec, ':');
 	const struct kind *k = NULL;
-	int r;
 
 	if (!*spec) {
 		err_set(e, -EINVAL, "empty target");
@@ -190,21 +244,17 @@ int target_resolve(const char *spec, struct target *out, struct err *e)
 	}
 	if (colon)
 		k = kind_of_word(spec, (size_t)(colon - spec));
-	if (k) {
-		r = resolve_kind(k, colon + 1, out, e);
-		if (r == -ENOENT && k->guess && e && !e->hint[0])
-			hint_unknown(colon + 1, e);
-		return r;
-	}
-	if (slash)
-		return resolve_kind(kind_of(TARGET_PATH), spec, out, e);
+	if (k)
+		return resolve_spelled_out(k, colon + 1, out, e);
+	if (is_path(spec))
+		return resolve_kind(kind_of(TARGET_PATH), spec, NULL, out, e);
 	if (all_digits(spec))
-		return resolve_kind(kind_of(TARGET_PID), spec, out, e);
+		return resolve_kind(kind_of(TARGET_PID), spec, NULL, out, e);
 	if (!strcmp(spec, "host") || !strcmp(spec, "new"))
-		return resolve_kind(kind_of_word(spec, strlen(spec)), spec, out, e);
+		return resolve_kind(kind_of_word(spec, strlen(spec)), spec, NULL, out, e);
 	if (colon) {
 		err_set(e, -EINVAL, "%s: unknown kind of target", spec);
-		err_hint(e, "one of docker, podman, cri, netns, pid, path, host");
+		err_hint(e, "one of docker, podman, cri, machine, netns, pid, path, inode, host");
 		return -EINVAL;
 	}
 	return resolve_bare(spec, out, e);

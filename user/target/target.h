@@ -31,10 +31,11 @@ struct target {
 
 /*
  * Resolves a word of the command line. A bare name is "host" or "new", a path
- * if it has a slash, a pid if numeric, else what docker, podman, cri and netns
- * know by it. 0, or -errno with a message of one line and a hint:
+ * if it starts like one or there is such a file, a pid if numeric, else what
+ * docker, podman, cri, machine and netns know by it. A runtime that hangs costs
+ * 500 ms. 0, or -errno with a message of one line and a hint:
  *   -EINVAL  not a target word     -ENOENT  unknown     -ESRCH  not running
- *   -EEXIST  fits in several places -ENOTSUP kind not supported
+ *   -EEXIST  fits in several places
  */
 int target_resolve(const char *spec, struct target *out, struct err *e);
 
