@@ -17,7 +17,9 @@ import pytest
 
 NSWATCH = os.path.abspath(os.environ.get("NSWATCH", "./nswatch"))
 PREFIX = f"nsw-inv{os.getpid()}-"
-HOST, C1, C2, BARE = (PREFIX + n for n in ("host", "c1", "c2", "bare"))
+HOST, C1, C2, BARE, NET = (PREFIX + n for n in ("host", "c1", "c2", "bare", "net"))
+
+OUTSIDE = "198.51.100.1"
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
@@ -33,9 +35,13 @@ def ip(ns, *args):
     return sh("ip", "-n", ns, *args).stdout
 
 
+def on_host(*cmd, **kw):
+    """Runs a command in the namespace that plays the host, with this one's files."""
+    return sh("nsenter", f"--net=/run/netns/{HOST}", *cmd, **kw)
+
+
 def nswatch(*args):
-    """Runs nswatch in the namespace that plays the host, with this one's files."""
-    return sh("nsenter", f"--net=/run/netns/{HOST}", NSWATCH, *args, check=False)
+    return on_host(NSWATCH, *args, check=False)
 
 
 def namespaces():
@@ -51,7 +57,7 @@ def inode(ns):
 
 @pytest.fixture(scope="module", autouse=True)
 def lab():
-    names = (HOST, C1, C2, BARE)
+    names = (HOST, C1, C2, BARE, NET)
     try:
         for ns in names:
             sh("ip", "netns", "add", ns)
@@ -66,6 +72,17 @@ def lab():
             ip(ns, "addr", "add", f"10.77.0.{i}/24", "dev", "eth0")
             ip(ns, "link", "set", "eth0", "up")
             ip(ns, "route", "add", "default", "via", "10.77.0.1")
+        # What lies behind the host, and is not to be reached from anywhere else.
+        ip(HOST, "link", "add", "up0", "type", "veth", "peer", "name", "eth0", "netns", NET)
+        ip(HOST, "addr", "add", "10.78.0.2/24", "dev", "up0")
+        ip(HOST, "link", "set", "up0", "up")
+        ip(HOST, "route", "add", "default", "via", "10.78.0.1")
+        ip(NET, "addr", "add", "10.78.0.1/24", "dev", "eth0")
+        ip(NET, "link", "set", "eth0", "up")
+        ip(NET, "addr", "add", OUTSIDE, "dev", "eth0")
+        ip(NET, "route", "add", "10.77.0.0/24", "via", "10.78.0.2")
+        for ns in (HOST, NET):
+            sh("ip", "netns", "exec", ns, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
         yield
     finally:
         for ns in names:
@@ -118,11 +135,212 @@ def test_list_ties_both_ends():
         assert outside["master"] == "br0"
 
 
+def block(label, out=None):
+    """The lines of one namespace."""
+    out = out or nswatch("list").stdout
+    (found,) = [b for b in out.split("\n\n") if re.match(rf"{label}\b", b)]
+    return found.splitlines()
+
+
 def test_list_as_text():
-    out = nswatch("list").stdout
-    assert re.search(rf"^host = netns:{HOST}  net:\[{inode(HOST)}\]", out, re.M)
-    assert re.search(rf"^  v2 +up +- +veth, on br0, peer eth0 in netns:{C1}$", out, re.M)
-    assert re.search(r"^  eth0 +up +10\.77\.0\.2/24 +veth, peer v2 in host on br0$", out, re.M)
+    head, *rows = block("host")
+    assert head.startswith(f"host = netns:{HOST}  net:[{inode(HOST)}]")
+    assert any(re.match(rf"├─ v2 +up +- +\S+ packets +on br0 ⇄ eth0 in netns:{C1}$", r)
+               for r in rows)
+    assert any(re.match(r"├─ br0 +up +10\.77\.0\.1/24 +\S+ packets +bridge of 2$", r)
+               for r in rows)
+    _, *rows = block(f"netns:{C1}")
+    assert any(re.match(r"├─ eth0 +up +10\.77\.0\.2/24 +\S+ packets +⇄ v2 in host on br0$", r)
+               for r in rows)
+    assert rows[-1].startswith("└─ ")
+
+
+def test_list_counts_packets():
+    sh("ip", "netns", "exec", C1, "ping", "-c", "2", "-i", "0.2", "10.77.0.1")
+    oracle = {l["ifname"]: l["stats64"] for l in json.loads(ip(C1, "-j", "-s", "link"))}
+    seen = namespaces()
+    for l in seen[inode(C1)]["interfaces"]:
+        # Neighbour discovery goes on meanwhile.
+        assert 0 <= l["rx_packets"] - oracle[l["name"]]["rx"]["packets"] < 20
+        assert 0 <= l["tx_packets"] - oracle[l["name"]]["tx"]["packets"] < 20
+    assert oracle["eth0"]["tx"]["packets"] >= 2
+    assert seen[inode(C1)]["activity"] == "active"
+    assert seen[inode(BARE)]["activity"] == "down"
+    assert block(f"netns:{BARE}")[0].endswith("no interface is up")
+
+
+def way_out(ns):
+    way = namespaces()[inode(ns)]["way_out"]
+    return way["end"], [h.get("nat", "-") for h in way["hops"]], [h["interface"] for h in way["hops"]]
+
+
+MIRROR = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("%s", 53))
+print("up", flush=True)
+while True:
+    _, who = s.recvfrom(100)
+    s.sendto(who[0].encode(), who)
+""" % OUTSIDE
+LOOK = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(b"?", ("%s", 53))
+print(s.recv(100).decode())
+""" % OUTSIDE
+
+
+@pytest.fixture(scope="module")
+def mirror():
+    """The kernel's own verdict: which source a query of C1 has out there."""
+    server = subprocess.Popen(["nsenter", f"--net=/run/netns/{NET}", "/usr/bin/python3", "-c",
+                               MIRROR], stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "up\n"
+    yield lambda: sh("nsenter", f"--net=/run/netns/{C1}", "/usr/bin/python3", "-c",
+                     LOOK).stdout.strip() != "10.77.0.2"
+    server.kill()
+    server.wait()
+
+
+NFT = "table ip t {{ chain c {{ type nat hook postrouting priority srcnat; {}; }}; }}"
+
+
+@pytest.mark.parametrize("rules,nat", [
+    ("", False),
+    (NFT.format("masquerade"), True),
+    (NFT.format("oifname up0 ip saddr 10.77.0.0/24 masquerade"), True),
+    (NFT.format("ip saddr 10.99.0.0/16 masquerade"), False),
+    (NFT.format("oifname != br0 ip daddr != 10.0.0.0/8 counter snat to 10.78.0.2"), True),
+    (NFT.format("oifname br0 masquerade"), False),
+    (NFT.format("ip saddr 10.77.0.0/28 accept; masquerade"), False),
+    (NFT.format("tcp dport 80 masquerade"), False),
+    # What cannot be known is not guessed.
+    (NFT.format("meta mark 7 masquerade"), None),
+    (NFT.format("meta mark 7 return; masquerade"), None),
+    (NFT.format("ip saddr { 10.77.0.2, 10.88.0.0-10.88.0.9 } masquerade"), None),
+    # Both ways end in a translation.
+    (NFT.format("meta mark 7 masquerade; ip saddr 10.77.0.0/16 masquerade"), True),
+    ("table ip t { chain d { ip daddr 10.77.0.0/24 return; masquerade; }; "
+     "chain c { type nat hook postrouting priority srcnat; ip saddr 10.77.0.0/24 jump d; }; }", True),
+    ("table ip t { chain d { ip daddr != 10.77.0.0/24 return; masquerade; }; "
+     "chain c { type nat hook postrouting priority srcnat; jump d; }; }", False),
+    ("table inet t { chain c { type nat hook postrouting priority srcnat; "
+     "meta nfproto ipv4 masquerade; }; }", True),
+    ("table ip6 t { chain c { type nat hook postrouting priority srcnat; masquerade; }; }", False),
+    ("table ip t { chain c { type filter hook postrouting priority 0; accept; }; }", False),
+])
+def test_nat_on_the_way(rules, nat, mirror):
+    on_host("nft", "flush", "ruleset")
+    if rules:
+        on_host("nft", rules)
+    try:
+        assert way_out(C1) == ("dead-end", [nat, False], ["eth0", "up0"])
+        assert nat in (mirror(), None)
+    finally:
+        on_host("nft", "flush", "ruleset")
+
+
+@pytest.mark.parametrize("rule,nat", [
+    ("-s 10.77.0.0/24 ! -o br0 -j MASQUERADE", True),
+    ("-s 10.77.0.2 -d 10.77.0.2 -p tcp --dport 80 -j MASQUERADE", False),
+    ("-s 10.77.0.0/17 -m comment --comment x -j SNAT --to-source 10.78.0.2", True),
+    ("! -s 10.77.0.0/24 -j MASQUERADE", False),
+    ("-p udp --dport 53 -j MASQUERADE", True),
+    ("-p udp ! --dport 1:1000 -j MASQUERADE", False),
+    ("-m mark --mark 1 -j MASQUERADE", None),
+])
+def test_nat_by_iptables(rule, nat, mirror):
+    on_host("iptables-nft", "-t", "nat", "-A", "POSTROUTING", *rule.split())
+    try:
+        assert way_out(C1)[1] == [nat, False]
+        assert nat in (mirror(), None)
+    finally:
+        on_host("nft", "flush", "ruleset")
+
+
+def test_ways_that_end():
+    assert way_out(BARE) == ("none", [], [])
+    assert "none: no default route" in "".join(block(f"netns:{BARE}"))
+    on_host("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
+    try:
+        assert way_out(C1)[0] == "no-forwarding"
+        assert any("way out" in r and r.endswith("none: host does not forward")
+                   for r in block(f"netns:{C1}"))
+    finally:
+        on_host("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+    route = ip(HOST, "route", "show", "default").split()
+    ip(HOST, "route", "del", "default")
+    try:
+        assert way_out(C1)[0] == "dead-end"
+        assert any(r.endswith("eth0 → br0 → no NAT → none: host has no default route")
+                   for r in block(f"netns:{C1}"))
+    finally:
+        ip(HOST, "route", "add", *route)
+
+
+def test_macvlan_names_its_parent():
+    try:
+        ip(HOST, "link", "add", "mv0", "link", "up0", "netns", BARE, "type", "macvlan")
+    except subprocess.CalledProcessError:
+        pytest.skip("this kernel has no macvlan")
+    try:
+        ip(BARE, "link", "set", "mv0", "up")
+        ip(BARE, "addr", "add", "10.78.0.9/24", "dev", "mv0")
+        ip(BARE, "route", "add", "default", "via", "10.78.0.1")
+        (mv,) = [l for l in namespaces()[inode(BARE)]["interfaces"] if l["name"] == "mv0"]
+        assert mv["parent"]["netns"] == inode(HOST) and mv["parent"]["name"] == "up0"
+        assert way_out(BARE)[0] == "device"
+        rows = block(f"netns:{BARE}")
+        assert any(r.endswith("mv0 → up0 → 10.78.0.1") for r in rows)
+        assert any(r.endswith("macvlan of up0 in host") for r in rows)
+    finally:
+        ip(BARE, "link", "del", "mv0")
+
+
+def test_list_fits_the_terminal():
+    """80 columns, whatever is in them; no color and no UTF-8 where they are not wanted."""
+    def in_terminal(columns, **env):
+        out = sh("nsenter", f"--net=/run/netns/{HOST}", "env", *(f"{k}={v}" for k, v in env.items()),
+                 "script", "-qec", f"stty cols {columns}; {NSWATCH} list", "/dev/null").stdout
+        return out.replace("\r", "")
+
+    for columns in (80, 132):
+        out = in_terminal(columns, LC_ALL="C.UTF-8", TERM="xterm")
+        assert "\x1b[1mhost\x1b[0m" in out and "├─" in out
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", out)
+        assert max(map(len, plain.splitlines())) <= columns
+    out = in_terminal(80, LC_ALL="C", TERM="xterm", NO_COLOR="1")
+    assert out.isascii() and "\x1b" not in out and "|- " in out and "<-> eth0" in out
+    assert "\x1b" not in nswatch("list").stdout
+    assert "\x1b[1mhost" in nswatch("list", "--color", "always").stdout
+
+
+def syscalls(n, tmp_path):
+    """How many it takes nswatch to list n more namespaces, each with a veth to the next."""
+    names = [f"{PREFIX}n{i}" for i in range(n)]
+    lines = [f"netns add {name}" for name in names]
+    lines += [f"link add p{i} netns {a} type veth peer name p{i} netns {b}"
+              for i, (a, b) in enumerate(zip(names, names[1:]))]
+    trace = tmp_path / f"strace{n}"
+    try:
+        subprocess.run(["ip", "-b", "-"], input="\n".join(lines), text=True, check=True)
+        on_host("strace", "-f", "-c", "-o", str(trace), NSWATCH, "list", "--json")
+        found = namespaces()
+        links = [l for name in names for l in found[inode(name)]["interfaces"]
+                 if l["kind"] == "veth"]
+        assert len(links) == 2 * (n - 1) and all("peer" in l for l in links)
+    finally:
+        subprocess.run(["ip", "-b", "-"], input="\n".join(f"netns del {n}" for n in names),
+                       text=True, check=True)
+    total = [line.split() for line in trace.read_text().splitlines() if line.endswith(" total")]
+    return int(total[0][3] if len(total[0]) > 4 else total[0][2])
+
+
+def test_cost_grows_with_the_number_and_no_faster(tmp_path):
+    few, some, more = (syscalls(n, tmp_path) for n in (2, 22, 42))
+    assert more - some < 1.5 * (some - few), (few, some, more)
 
 
 def test_list_leaves_no_trace():
@@ -198,6 +416,12 @@ def test_check_sees_the_listener(etc_netns):
         assert facts["nameservers"][0]["listening"]
         assert facts["listeners"] == [
             {"protocol": "udp", "port": 53, "address": "127.0.0.53"}]
+        oracle = sh("ip", "netns", "exec", C2, "ss", "-lunpH").stdout
+        (listener,) = namespaces()[inode(C2)]["listeners"]
+        assert listener["address"] == "127.0.0.53" and listener["port"] == 53
+        assert f'("{listener["process"]["comm"]}",pid={listener["process"]["pid"]},' in oracle
+        assert any(re.search(rf"python3\S*\({server.pid}\) udp 127\.0\.0\.53:53$", r)
+                   for r in block(f"netns:{C2}"))
         assert any(p["comm"].startswith("python3")
                    for p in namespaces()[inode(C2)]["first_processes"])
     finally:

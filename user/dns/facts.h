@@ -67,9 +67,13 @@ struct resolv_file {
 struct listener {
 	struct ipaddr addr; /* may be 0.0.0.0 or :: */
 	uint16_t port;
-	uint8_t proto; /* IPPROTO_UDP, IPPROTO_TCP */
-	bool v6only;   /* a :: socket that does not take IPv4 */
+	uint8_t proto;	/* IPPROTO_UDP, IPPROTO_TCP */
+	bool v6only;	/* a :: socket that does not take IPv4 */
+	uint32_t inode; /* of the socket; 0 unknown */
 };
+
+/* Whether a packet's address is translated. */
+enum nat_answer { NAT_UNKNOWN, NAT_NO, NAT_YES };
 
 /* How one name server looks from the namespace. */
 struct server_facts {

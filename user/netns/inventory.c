@@ -53,6 +53,19 @@ static void get_mac(struct link *l, const struct nlattr *attr)
 		memcpy(l->mac, mnl_attr_get_payload(attr), sizeof(l->mac));
 }
 
+/* struct rtnl_link_stats64 begins with these two; it is not aligned in the message, and longer in
+ * newer kernels. */
+static void get_stats(struct link *l, const struct nlattr *attr)
+{
+	uint64_t packets[2];
+
+	if (mnl_attr_get_payload_len(attr) < sizeof(packets))
+		return;
+	memcpy(packets, mnl_attr_get_payload(attr), sizeof(packets));
+	l->rx_packets = packets[0];
+	l->tx_packets = packets[1];
+}
+
 static void get_link_attr(struct link *l, const struct nlattr *attr)
 {
 	switch (mnl_attr_get_type(attr)) {
@@ -63,6 +76,7 @@ static void get_link_attr(struct link *l, const struct nlattr *attr)
 	case IFLA_MTU: l->mtu = get_u32(attr); break;
 	case IFLA_LINKINFO: get_kind(l, attr); break;
 	case IFLA_ADDRESS: get_mac(l, attr); break;
+	case IFLA_STATS64: get_stats(l, attr); break;
 	default: break;
 	}
 }
@@ -140,6 +154,13 @@ static int on_addr(const struct nlmsghdr *nlh, void *ctx)
 	return MNL_CB_OK;
 }
 
+static int by_ifindex(const void *a, const void *b)
+{
+	const struct link *x = a, *y = b;
+
+	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
+}
+
 static int dump_links(struct links *all)
 {
 	char buf[RTNL_REQ_LEN] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -153,20 +174,14 @@ static int dump_links(struct links *all)
 		return r;
 	req = rtnl_request(buf, RTM_GETLINK, NLM_F_DUMP);
 	mnl_nlmsg_put_extra_header(req, sizeof(struct ifinfomsg));
-	mnl_attr_put_u32(req, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	r = rtnl_talk(nl, req, on_link, all);
 	if (r)
 		return r;
+	if (all->n)
+		qsort(all->v, all->n, sizeof(*all->v), by_ifindex);
 	req = rtnl_request(buf, RTM_GETADDR, NLM_F_DUMP);
 	mnl_nlmsg_put_extra_header(req, sizeof(struct ifaddrmsg));
 	return rtnl_talk(nl, req, on_addr, all);
-}
-
-static int by_ifindex(const void *a, const void *b)
-{
-	const struct link *x = a, *y = b;
-
-	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
 }
 
 int inventory_links_here(struct link **links, size_t *n, struct err *e)
@@ -181,8 +196,6 @@ int inventory_links_here(struct link **links, size_t *n, struct err *e)
 		free(all.v);
 		return err_sys(e, r, "list of interfaces");
 	}
-	if (all.n)
-		qsort(all.v, all.n, sizeof(*all.v), by_ifindex);
 	*links = all.v;
 	*n = all.n;
 	return 0;
@@ -210,12 +223,9 @@ int inventory_links(int nsfd, struct link **links, size_t *n, struct err *e)
 
 const struct link *inventory_find(const struct link *links, size_t n, uint32_t ifindex)
 {
-	size_t i;
+	const struct link key = { .ifindex = ifindex };
 
-	for (i = 0; i < n; i++)
-		if (links[i].ifindex == ifindex)
-			return &links[i];
-	return NULL;
+	return n ? bsearch(&key, links, n, sizeof(*links), by_ifindex) : NULL;
 }
 
 const struct link *inventory_find_name(const struct link *links, size_t n, const char *name)

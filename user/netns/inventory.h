@@ -34,14 +34,16 @@ struct link {
 	uint32_t mtu;	       /* bytes */
 	uint8_t mac[6];	       /* only if mac_len is 6 */
 	uint8_t mac_len;
-	uint32_t nr_addrs; /* all of them, more than LINK_MAX_ADDRS perhaps */
+	uint64_t rx_packets, tx_packets; /* since the interface was made */
+	uint32_t nr_addrs;		 /* all of them, more than LINK_MAX_ADDRS perhaps */
 	struct link_addr addrs[LINK_MAX_ADDRS];
 };
 
 /* Lists the interfaces by rising ifindex. The caller frees *links with free(). */
 int inventory_links(int nsfd, struct link **links, size_t *n, struct err *e);
 
-/* The interface with that ifindex or name, or NULL. */
+/* The interface with that ifindex or name, or NULL. The links are sorted as inventory_links()
+ * sorts them. */
 const struct link *inventory_find(const struct link *links, size_t n, uint32_t ifindex);
 const struct link *inventory_find_name(const struct link *links, size_t n, const char *name);
 
@@ -56,6 +58,13 @@ int netns_route(int nsfd, const struct ipaddr *addr, int *route_errno, struct er
  * The default route of lowest metric in the main table, IPv4 before IPv6.
  * *found tells whether there is one; gateway has family 0 if it has no next hop.
  */
+struct default_route {
+	bool found;
+	struct ipaddr gateway; /* family 0 if it has no next hop */
+	uint8_t family;	       /* 4, 6 */
+	uint32_t ifindex;      /* of the interface it leaves by */
+};
+
 int netns_gateway(int nsfd, bool *found, struct ipaddr *gateway, struct err *e);
 
 /*
@@ -75,6 +84,7 @@ bool netns_listens(const struct listener *l, uint32_t n, const struct ipaddr *ad
  */
 int inventory_links_here(struct link **links, size_t *n, struct err *e);
 int netns_route_here(const struct ipaddr *addr, int *route_errno, struct err *e);
+int netns_default_here(struct default_route *out, struct err *e);
 int netns_gateway_here(bool *found, struct ipaddr *gateway, struct err *e);
 int netns_listeners_here(struct listener *out, uint32_t max, uint32_t *n, struct err *e);
 

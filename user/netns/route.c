@@ -60,8 +60,7 @@ int netns_route_here(const struct ipaddr *addr, int *route_errno, struct err *e)
 }
 
 struct gateway {
-	bool found;
-	struct ipaddr addr;
+	struct default_route route;
 	uint32_t metric;
 };
 
@@ -76,7 +75,7 @@ static void get_gateway(struct ipaddr *out, uint8_t family, const struct nlattr 
 }
 
 /* The first of several next hops stands for all of them. */
-static void get_nexthop(struct ipaddr *out, uint8_t family, const struct nlattr *multipath)
+static void get_nexthop(struct default_route *out, const struct nlattr *multipath)
 {
 	const struct rtnexthop *nh = mnl_attr_get_payload(multipath);
 	size_t len = mnl_attr_get_payload_len(multipath);
@@ -86,29 +85,32 @@ static void get_nexthop(struct ipaddr *out, uint8_t family, const struct nlattr 
 		return;
 	mnl_attr_for_each_payload((void *)(nh + 1), nh->rtnh_len - sizeof(*nh)) {
 		if (mnl_attr_get_type(attr) == RTA_GATEWAY)
-			get_gateway(out, family, attr);
+			get_gateway(&out->gateway, out->family == 4 ? AF_INET : AF_INET6, attr);
 	}
+	out->ifindex = (uint32_t)nh->rtnh_ifindex;
 }
 
 static int on_default(const struct nlmsghdr *nlh, void *ctx)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
-	struct gateway this = { .found = true }, *best = ctx;
+	struct gateway this = { .route.found = true }, *best = ctx;
 	const struct nlattr *attr;
 	uint32_t table = rtm->rtm_table;
 
 	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_dst_len || rtm->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
+	this.route.family = rtm->rtm_family == AF_INET ? 4 : 6;
 	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
 		switch (mnl_attr_get_type(attr)) {
 		case RTA_TABLE: table = mnl_attr_get_u32(attr); break;
 		case RTA_PRIORITY: this.metric = mnl_attr_get_u32(attr); break;
-		case RTA_GATEWAY: get_gateway(&this.addr, rtm->rtm_family, attr); break;
-		case RTA_MULTIPATH: get_nexthop(&this.addr, rtm->rtm_family, attr); break;
+		case RTA_OIF: this.route.ifindex = mnl_attr_get_u32(attr); break;
+		case RTA_GATEWAY: get_gateway(&this.route.gateway, rtm->rtm_family, attr); break;
+		case RTA_MULTIPATH: get_nexthop(&this.route, attr); break;
 		default: break;
 		}
 	}
-	if (table == RT_TABLE_MAIN && (!best->found || this.metric < best->metric))
+	if (table == RT_TABLE_MAIN && (!best->route.found || this.metric < best->metric))
 		*best = this;
 	return MNL_CB_OK;
 }
@@ -131,17 +133,26 @@ static int dump_default(int family, struct gateway *best)
 	return r == -EINTR ? 0 : r;
 }
 
-int netns_gateway_here(bool *found, struct ipaddr *gateway, struct err *e)
+int netns_default_here(struct default_route *out, struct err *e)
 {
 	struct gateway best = { 0 };
 	int r;
 
 	r = dump_default(AF_INET, &best);
-	if (!r && !best.found)
+	if (!r && !best.route.found)
 		r = dump_default(AF_INET6, &best);
-	*found = best.found;
-	*gateway = best.addr;
+	*out = best.route;
 	return r ? err_sys(e, r, "list of routes") : 0;
+}
+
+int netns_gateway_here(bool *found, struct ipaddr *gateway, struct err *e)
+{
+	struct default_route route;
+	int r = netns_default_here(&route, e);
+
+	*found = route.found;
+	*gateway = route.gateway;
+	return r;
 }
 
 struct route_visit {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "util/cleanup.h"
+#include "util/u64map.h"
 
 /* Where runtimes bind-mount namespaces. Names in the first two are for people. */
 static const struct {
@@ -25,6 +26,7 @@ static const struct {
 struct scan {
 	struct netns_seen *v;
 	size_t n, room;
+	struct u64map by_ino; /* to the place in v */
 };
 
 static void closedirp(DIR **d)
@@ -33,14 +35,12 @@ static void closedirp(DIR **d)
 		closedir(*d);
 }
 
+/* There is one nsfs, so inode numbers are enough. */
 static struct netns_seen *find(struct scan *s, const struct netns_id *id)
 {
-	size_t i;
+	const uint32_t *at = u64map_get(&s->by_ino, id->ino);
 
-	for (i = 0; i < s->n; i++)
-		if (netns_same(&s->v[i].id, id))
-			return &s->v[i];
-	return NULL;
+	return at ? &s->v[*at] : NULL;
 }
 
 /* The entry of id, made if missing; NULL without memory. */
@@ -59,6 +59,8 @@ static struct netns_seen *put(struct scan *s, const struct netns_id *id, const c
 		s->v = seen;
 		s->room = room;
 	}
+	if (u64map_put(&s->by_ino, id->ino, (uint32_t)s->n))
+		return NULL;
 	seen = &s->v[s->n++];
 	memset(seen, 0, sizeof(*seen));
 	seen->id = *id;
@@ -158,9 +160,15 @@ static int scan_procs(struct scan *s)
 	return 0;
 }
 
+static void scan_fini(struct scan *s)
+{
+	free(s->v);
+	u64map_fini(&s->by_ino);
+}
+
 int netns_scan(struct netns_seen **out, size_t *n, struct err *e)
 {
-	struct scan s = { 0 };
+	_cleanup_(scan_fini) struct scan s = { 0 };
 	struct netns_id home;
 	size_t i;
 	int r;
@@ -175,11 +183,9 @@ int netns_scan(struct netns_seen **out, size_t *n, struct err *e)
 		r = scan_folder(&s, folders[i].path, folders[i].named);
 	if (!r)
 		r = scan_procs(&s);
-	if (r) {
-		free(s.v);
+	if (r)
 		return err_sys(e, r, "list of namespaces");
-	}
-	*out = s.v;
 	*n = s.n;
+	*out = steal_ptr(s.v);
 	return 0;
 }

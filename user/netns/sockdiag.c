@@ -46,6 +46,7 @@ static int on_socket(const struct nlmsghdr *nlh, void *ctx)
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg))
 		return MNL_CB_OK;
 	l.proto = f->proto;
+	l.inode = msg->idiag_inode;
 	l.port = ntohs(msg->id.idiag_sport);
 	l.addr = msg->idiag_family == AF_INET ? ipaddr_v4(msg->id.idiag_src)
 					      : ipaddr_v6(msg->id.idiag_src);
@@ -88,7 +89,7 @@ static bool parse_hex_addr(struct ipaddr *out, const char *hex, uint8_t family)
 int sockdiag_read_proc(const struct sockdiag_table *t, struct sockdiag_found *f)
 {
 	_cleanup_fclose_ FILE *file = fopen(t->proc, "re");
-	unsigned int port, state;
+	unsigned int port, state, inode;
 	char line[512], addr[33];
 	struct listener l;
 	int n;
@@ -96,10 +97,12 @@ int sockdiag_read_proc(const struct sockdiag_table *t, struct sockdiag_found *f)
 	if (!file)
 		return errno == ENOENT && t->family == AF_INET6 ? 0 : -errno;
 	while (fgets(line, sizeof(line), file)) {
-		n = sscanf(line, " %*u: %32[0-9A-F]:%x %*[0-9A-F]:%*x %x", addr, &port, &state);
-		if (n != 3 || state != t->state)
+		n = sscanf(line,
+			   " %*u: %32[0-9A-F]:%x %*[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %u",
+			   addr, &port, &state, &inode);
+		if (n != 4 || state != t->state)
 			continue;
-		l = (struct listener){ .port = (uint16_t)port, .proto = t->proto };
+		l = (struct listener){ .port = (uint16_t)port, .proto = t->proto, .inode = inode };
 		if (parse_hex_addr(&l.addr, addr, t->family))
 			consider(f, &l);
 	}

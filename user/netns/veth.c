@@ -23,8 +23,7 @@ static int on_nsid(const struct nlmsghdr *nlh, void *ctx)
 	return MNL_CB_OK;
 }
 
-/* What the namespace behind fd is called where nl was opened; -1 if nothing. */
-static int32_t nsid_of(struct mnl_socket *nl, int fd)
+int32_t veth_nsid_here(struct mnl_socket *nl, int fd)
 {
 	char buf[RTNL_REQ_LEN] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct nlmsghdr *req = rtnl_request(buf, RTM_GETNSID, 0);
@@ -57,7 +56,7 @@ static int visit_nsids(void *arg)
 	for (i = 0; i < v->n; i++) {
 		_cleanup_fd_ int fd = netns_open(v->all[i].path, &v->all[i].id, NULL);
 
-		v->nsids[i] = fd < 0 ? -1 : nsid_of(nl, fd);
+		v->nsids[i] = fd < 0 ? -1 : veth_nsid_here(nl, fd);
 	}
 	return 0;
 }
@@ -80,23 +79,14 @@ static struct ipaddr first_addr(const struct link *l)
 	return n ? l->addrs[0].addr : (struct ipaddr){ 0 };
 }
 
-/* The peer of a veth names it back; anything else was made since we asked. */
-static int describe(const struct netns_seen *in, const struct link *l, struct veth_peer *out,
-		    struct err *e)
+/* The peer of a veth is one that names it back; anything else was made since we asked. */
+int veth_describe(const struct netns_seen *in, const struct link *links, size_t n,
+		  const struct link *l, struct veth_peer *out, struct err *e)
 {
-	_cleanup_fd_ int fd = netns_open(in->path, &in->id, e);
-	_cleanup_free_ struct link *links = NULL;
-	const struct link *peer, *bridge;
-	size_t n = 0;
-	int r;
+	const struct link *peer = inventory_find(links, n, l->peer_ifindex), *bridge;
 
-	if (fd < 0)
-		return fd;
-	r = inventory_links(in->home ? -1 : fd, &links, &n, e);
-	if (r)
-		return r;
-	peer = inventory_find(links, n, l->peer_ifindex);
-	if (!peer || strcmp(peer->kind, "veth") != 0 || peer->peer_ifindex != l->ifindex)
+	if (!peer || (!strcmp(l->kind, "veth") &&
+		      (strcmp(peer->kind, "veth") != 0 || peer->peer_ifindex != l->ifindex)))
 		return err_set(e, -ENOENT, "the peer of %s is gone", l->name);
 	*out = (struct veth_peer){ .ns = in->id, .home = in->home, .ifindex = peer->ifindex };
 	memcpy(out->path, in->path, sizeof(out->path));
@@ -108,6 +98,20 @@ static int describe(const struct netns_seen *in, const struct link *l, struct ve
 		out->bridge_addr = first_addr(bridge);
 	}
 	return 0;
+}
+
+static int describe(const struct netns_seen *in, const struct link *l, struct veth_peer *out,
+		    struct err *e)
+{
+	_cleanup_fd_ int fd = netns_open(in->path, &in->id, e);
+	_cleanup_free_ struct link *links = NULL;
+	size_t n = 0;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = inventory_links(in->home ? -1 : fd, &links, &n, e);
+	return r ? r : veth_describe(in, links, n, l, out, e);
 }
 
 static int check_veth(const struct link *l, struct err *e)

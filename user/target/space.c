@@ -8,84 +8,42 @@
 #include <sys/stat.h>
 
 #include "netns/facts.h"
-#include "target/docker.h"
+#include "netns/nat.h"
+#include "netns/peers.h"
 #include "target/resolvers.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
-struct containers {
-	struct docker_container *v;
-	size_t n, room;
-};
-
-static void keep_running(void *ctx, const struct docker_container *c)
-{
-	struct containers *all = ctx;
-	struct docker_container *grown;
-
-	if (!c->running)
-		return;
-	if (all->n == all->room) {
-		size_t room = all->room ? 2 * all->room : 16;
-
-		grown = reallocarray(all->v, room, sizeof(*grown));
-		if (!grown)
-			return;
-		all->v = grown;
-		all->room = room;
-	}
-	all->v[all->n++] = *c;
-}
-
-static struct space *space_of_pid(struct space *spaces, size_t n, pid_t pid)
+static struct space *space_of_pid(const struct spaces *spaces, pid_t pid)
 {
 	char path[40];
 	struct stat st;
-	size_t i;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
 	if (stat(path, &st) < 0)
 		return NULL;
-	for (i = 0; i < n; i++)
-		if (spaces[i].seen.id.ino == st.st_ino && spaces[i].seen.id.dev == st.st_dev)
-			return &spaces[i];
-	return NULL;
+	return space_of_ns(spaces, &(struct netns_id){ st.st_dev, st.st_ino });
 }
 
-static int add_container(struct space *spaces, size_t n, const struct docker_container *c,
-			 struct err *e)
+static void add_container(void *ctx, const struct container *c)
 {
-	struct docker_container full;
-	struct space *s;
-	int r;
+	struct space *s = c->running && c->pid ? space_of_pid(ctx, c->pid) : NULL;
 
-	r = docker_inspect(c->id, &full, e);
-	if (r == -ETIMEDOUT)
-		return r;
-	s = r || !full.running ? NULL : space_of_pid(spaces, n, full.pid);
 	if (!s)
-		return 0;
+		return;
 	if (s->nr_containers < SPACE_MAX_CONTAINERS)
-		memcpy(s->containers[s->nr_containers], full.name, sizeof(full.name));
+		s->containers[s->nr_containers] = *c;
 	s->nr_containers++;
-	return 0;
 }
 
-/* The list does not tell pids, so each container is asked for; an engine that
- * stopped to answer is not asked again. */
-static void name_containers(struct space *spaces, size_t n)
+static void name_containers(struct spaces *spaces)
 {
-	struct containers all = { 0 };
 	struct err e = { 0 };
-	size_t i;
-	int r;
+	int r = containers_each(add_container, spaces, containers_deadline(CONTAINERS_TIMEOUT_MS),
+				&e);
 
-	r = docker_each(keep_running, &all, &e);
-	for (i = 0; i < all.n && !r; i++)
-		r = add_container(spaces, n, &all.v[i], &e);
 	if (r && r != -ECONNREFUSED)
 		log_warn("container names are missing: %s", e.msg);
-	free(all.v);
 }
 
 struct look {
@@ -102,21 +60,53 @@ static int look_inside(void *arg)
 	r = inventory_links_here(&s->links, &s->nr_links, l->e);
 	if (r)
 		return r;
+	r = netns_default_here(&s->route, l->e);
+	if (r)
+		return r;
 	return netns_listeners_here(s->listeners, FACTS_MAX_LISTENERS, &s->nr_listeners, l->e);
 }
 
-static void find_peers(struct space *s, int fd, const struct netns_seen *all, size_t n)
+static int find_peers(const struct spaces *all)
 {
-	int32_t *nsids = calloc(n, sizeof(*nsids));
+	struct peers_ns *v = calloc(all->n + 1, sizeof(*v));
 	size_t i;
+	int r;
 
-	s->peers = calloc(s->nr_links + 1, sizeof(*s->peers));
-	if (nsids && s->peers && !veth_nsids(s->seen.home ? -1 : fd, all, n, nsids, NULL))
-		for (i = 0; i < s->nr_links; i++)
-			if (veth_peer_among(all, n, nsids, &s->seen, &s->links[i], &s->peers[i],
-					    NULL))
-				s->peers[i].ifindex = 0;
-	free(nsids);
+	if (!v)
+		return -ENOMEM;
+	for (i = 0; i < all->n; i++)
+		v[i] = (struct peers_ns){ .seen = &all->v[i].seen,
+					  .links = all->v[i].links,
+					  .nr_links = all->v[i].nr_links };
+	r = peers_find(v, all->n);
+	for (i = 0; i < all->n; i++)
+		all->v[i].peers = v[i].peers;
+	free(v);
+	return r;
+}
+
+/* One look at all processes for the sockets of all namespaces. */
+static void find_holders(const struct spaces *all)
+{
+	struct holder *v, *next;
+	size_t i, n = 0;
+	uint32_t k;
+
+	for (i = 0; i < all->n; i++)
+		n += all->v[i].nr_listeners;
+	next = v = n ? calloc(n, sizeof(*v)) : NULL;
+	for (i = 0; v && i < all->n; i++)
+		for (k = 0; k < all->v[i].nr_listeners; k++, next++)
+			next->inode = all->v[i].listeners[k].inode;
+	if (!v || holders_find(v, n)) {
+		free(v);
+		return;
+	}
+	for (next = v, i = 0; i < all->n; i++) {
+		memcpy(all->v[i].holders, next, all->v[i].nr_listeners * sizeof(*next));
+		next += all->v[i].nr_listeners;
+	}
+	free(v);
 }
 
 static void read_resolv(struct space *s)
@@ -133,7 +123,7 @@ static void read_resolv(struct space *s)
 	facts_read_resolv(&t, NULL, 0, NULL, &s->resolv);
 }
 
-static void fill(struct space *s, const struct netns_seen *all, size_t n)
+static void fill(struct space *s)
 {
 	_cleanup_fd_ int fd = netns_open(s->seen.path, &s->seen.id, NULL);
 	struct look l = { s, NULL };
@@ -141,53 +131,70 @@ static void fill(struct space *s, const struct netns_seen *all, size_t n)
 
 	r = fd < 0 ? fd : netns_call(s->seen.home ? -1 : fd, look_inside, &l, NULL);
 	s->error = -r;
-	if (r)
-		return;
-	find_peers(s, fd, all, n);
-	read_resolv(s);
+	if (!r)
+		read_resolv(s);
 }
 
-int spaces_collect(struct space **out, size_t *n, struct err *e)
+static int make_spaces(struct spaces *out, struct err *e)
 {
 	_cleanup_free_ struct netns_seen *all = NULL;
-	struct space *spaces;
-	size_t i;
+	size_t i, n = 0;
 	int r;
 
-	r = netns_scan(&all, n, e);
+	r = netns_scan(&all, &n, e);
 	if (r)
 		return r;
-	spaces = calloc(*n, sizeof(*spaces));
-	if (!spaces)
+	out->v = calloc(n, sizeof(*out->v));
+	if (!out->v)
 		return err_sys(e, -ENOMEM, "list of namespaces");
-	for (i = 0; i < *n; i++)
-		spaces[i].seen = all[i];
-	name_containers(spaces, *n);
-	for (i = 0; i < *n; i++)
-		fill(&spaces[i], all, *n);
-	*out = spaces;
+	for (i = 0; i < n; i++) {
+		out->v[i].seen = all[i];
+		r = u64map_put(&out->by_ino, all[i].id.ino, (uint32_t)i);
+		if (r)
+			return err_sys(e, r, "list of namespaces");
+	}
+	out->n = n;
 	return 0;
 }
 
-void spaces_free(struct space *spaces, size_t n)
+int spaces_collect(struct spaces *out, struct err *e)
+{
+	size_t i;
+	int r;
+
+	*out = (struct spaces){ 0 };
+	r = make_spaces(out, e);
+	if (r)
+		return r;
+	name_containers(out);
+	for (i = 0; i < out->n; i++)
+		fill(&out->v[i]);
+	r = find_peers(out);
+	find_holders(out);
+	return r ? err_sys(e, r, "list of namespaces") : 0;
+}
+
+void spaces_fini(struct spaces *s)
 {
 	size_t i;
 
-	for (i = 0; spaces && i < n; i++) {
-		free(spaces[i].links);
-		free(spaces[i].peers);
+	for (i = 0; i < s->n; i++) {
+		free(s->v[i].links);
+		free(s->v[i].peers);
+		nat_free(s->v[i].nat);
 	}
-	free(spaces);
+	free(s->v);
+	u64map_fini(&s->by_ino);
 }
 
-void space_label(const struct space *s, char out[TARGET_NAME_LEN + 16])
+void space_label(const struct space *s, char out[CONTAINER_LABEL_LEN])
 {
-	const size_t size = TARGET_NAME_LEN + 16;
+	const size_t size = CONTAINER_LABEL_LEN;
 
 	if (s->seen.home)
 		snprintf(out, size, "host");
 	else if (s->nr_containers)
-		snprintf(out, size, "docker:%s", s->containers[0]);
+		container_label(&s->containers[0], out);
 	else if (s->seen.name[0])
 		snprintf(out, size, "netns:%s", s->seen.name);
 	else if (s->seen.nr_procs)
@@ -196,12 +203,9 @@ void space_label(const struct space *s, char out[TARGET_NAME_LEN + 16])
 		snprintf(out, size, "%.140s", s->seen.path);
 }
 
-const struct space *spaces_find(const struct space *spaces, size_t n, const struct netns_id *id)
+struct space *space_of_ns(const struct spaces *s, const struct netns_id *id)
 {
-	size_t i;
+	const uint32_t *at = u64map_get(&s->by_ino, id->ino);
 
-	for (i = 0; i < n; i++)
-		if (netns_same(&spaces[i].seen.id, id))
-			return &spaces[i];
-	return NULL;
+	return at ? &s->v[*at] : NULL;
 }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "netns/nat.h"
+
+#include <linux/netfilter.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "netns/nft.h"
+#include "util/cleanup.h"
+
+struct nat_rules {
+	struct nft_rules nft;
+	bool unknown; /* there are rules that cannot be read */
+};
+
+/* Has the name in its first column. */
+static bool file_names(const char *path, const char *name)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, " \n")] = '\0';
+		if (!strcmp(line, name))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * To ask for rules loads the module that would have them. Where it is a module
+ * that is not loaded there are no rules, and nothing is asked.
+ */
+static bool nft_is_loaded(void)
+{
+	struct utsname u;
+	char path[256];
+
+	if (access("/sys/module/nf_tables", F_OK) == 0 || uname(&u) < 0)
+		return true;
+	snprintf(path, sizeof(path), "/lib/modules/%s/modules.dep", u.release);
+	return access(path, F_OK) < 0 || file_names("/proc/modules", "nf_tables");
+}
+
+struct nat_rules *nat_read_here(void)
+{
+	struct nat_rules *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	if (nft_is_loaded() && nft_read_here(&r->nft))
+		r->unknown = true;
+	if (file_names("/proc/thread-self/net/ip_tables_names", "nat") ||
+	    file_names("/proc/thread-self/net/ip6_tables_names", "nat"))
+		r->unknown = true;
+	return r;
+}
+
+void nat_free(struct nat_rules *r)
+{
+	if (r)
+		nft_fini(&r->nft);
+	free(r);
+}
+
+static enum nat_answer follow(const struct nat_rules *r, uint32_t hook, const struct nat_packet *p)
+{
+	unsigned int may;
+
+	if (!r || p->src.family != p->dst.family || !p->src.family)
+		return NAT_UNKNOWN;
+	may = nft_follow(&r->nft, hook, p);
+	if (may == MAY_NAT)
+		return NAT_YES;
+	return may & MAY_NAT || r->unknown ? NAT_UNKNOWN : NAT_NO;
+}
+
+enum nat_answer nat_source(const struct nat_rules *r, const struct nat_packet *p)
+{
+	return follow(r, NF_INET_POST_ROUTING, p);
+}
+
+enum nat_answer nat_redirect(const struct nat_rules *r, const struct nat_packet *p)
+{
+	return follow(r, NF_INET_LOCAL_OUT, p);
+}
