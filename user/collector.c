@@ -70,6 +70,7 @@ static void sum_counts(const struct collector *c, uint32_t id, struct tap_stats 
 	const struct nsw_count *n = programs_counts(c->s->programs) + (size_t)id * ncpus;
 
 	*out = (struct tap_stats){ .delivered = c->seats[id].delivered };
+	pipeline_count(c->pipeline, &c->seats[id].tap, out);
 	for (cpu = 0; cpu < ncpus; cpu++) {
 		out->seen += n[cpu].seen;
 		out->matched += n[cpu].matched;
@@ -84,6 +85,7 @@ static void sum_counts(const struct collector *c, uint32_t id, struct tap_stats 
 static void tap_stats(void *ctx, const struct tap *tap, struct tap_stats *s)
 {
 	sum_counts(ctx, tap->id, s);
+	s->matched -= s->filtered; /* the file speaks of one filter, wherever it ran */
 }
 
 static void add(struct tap_stats *sum, const struct tap_stats *s)
@@ -96,24 +98,53 @@ static void add(struct tap_stats *sum, const struct tap_stats *s)
 	sum->truncated += s->truncated;
 	sum->bytes += s->bytes;
 	sum->delivered += s->delivered;
+	sum->filtered += s->filtered;
+	sum->hidden += s->hidden;
+	sum->beyond += s->beyond;
 	sum->written += s->written;
 	sum->write_lost += s->write_lost;
 }
 
-static void total(const struct collector *c, struct tap_stats *sum)
+static bool is_same_interface(const struct tap *a, const struct tap *b)
 {
+	return a->netns == b->netns && a->side == b->side && !strcmp(a->ifname, b->ifname) &&
+	       !strncmp(a->target, b->target, sizeof(a->target));
+}
+
+/* One row for all attachments to an interface. */
+static struct books_row *row_of(const struct collector *c, struct books_row *rows, size_t *nr,
+				const struct tap *tap)
+{
+	size_t i;
+
+	for (i = 0; i < *nr; i++)
+		if (is_same_interface(rows[i].tap, tap))
+			return &rows[i];
+	rows[*nr] = (struct books_row){
+		.tap = tap,
+		.is_aside = !pipeline_shows(c->pipeline, tap),
+	};
+	return &rows[(*nr)++];
+}
+
+/* The rows are the caller's to free; without memory there are none. */
+static struct books draw_up(const struct collector *c)
+{
+	struct books_row *rows = calloc(c->highest + 1, sizeof(*rows));
+	struct books b = { .rows = rows, .has_file = c->s->file_fd >= 0 };
 	uint32_t id;
 
-	memset(sum, 0, sizeof(*sum));
 	for (id = 1; id <= c->highest; id++) {
 		struct tap_stats s;
 
 		if (!c->seats[id].taken)
 			continue;
 		sum_counts(c, id, &s);
-		pipeline_written(c->pipeline, &c->seats[id].tap, &s.written, &s.write_lost);
-		add(sum, &s);
+		add(&b.total, &s);
+		if (rows)
+			add(&row_of(c, rows, &b.nr, &c->seats[id].tap)->s, &s);
 	}
+	return b;
 }
 
 static uint64_t lost_in_kernel(const struct tap_stats *s)
@@ -121,23 +152,25 @@ static uint64_t lost_in_kernel(const struct tap_stats *s)
 	return s->ring_full + s->load_failed;
 }
 
-static void print_books(const struct collector *c, const struct tap_stats *s)
+/* Returns -errno if a program waits for them on stdout and cannot be told. */
+static int print_books(const struct collector *c, const struct books *b, bool is_final)
 {
-	char written[96] = "", filtered[64] = "";
-	uint64_t out = pipeline_filtered(c->pipeline);
+	struct err e = { 0 };
+	char mem[512];
+	struct strbuf line;
+	size_t i;
 
-	if (out)
-		snprintf(filtered, sizeof(filtered), ", %llu not matching",
-			 (unsigned long long)out);
-	if (c->s->file_fd >= 0)
-		snprintf(written, sizeof(written), ", %llu written, %llu lost in writing",
-			 (unsigned long long)s->written, (unsigned long long)s->write_lost);
-	log_info("%llu seen, %llu matched, %llu captured, %llu lost "
-		 "(%llu ring full, %llu load failed)%s%s",
-		 (unsigned long long)s->seen, (unsigned long long)s->matched,
-		 (unsigned long long)s->captured, (unsigned long long)lost_in_kernel(s),
-		 (unsigned long long)s->ring_full, (unsigned long long)s->load_failed, filtered,
-		 written);
+	strbuf_init(&line, mem, sizeof(mem));
+	books_text_total(&line, b);
+	log_info("%s", mem);
+	strbuf_reset(&line);
+	for (i = 0; books_has_table(b) && books_text_line(&line, b, i); i++) {
+		log_info("%s", mem);
+		strbuf_reset(&line);
+	}
+	if (pipeline_books(c->pipeline, b, is_final, &e))
+		log_err(&e);
+	return e.code;
 }
 
 /* Loss since last time goes to the sinks at once, and as a warning to the
@@ -206,10 +239,16 @@ static void on_tap(struct collector *c, const struct tap *tap)
 	pipeline_tap(c->pipeline, &c->seats[tap->id].tap);
 }
 
+static void report_books(const struct collector *c)
+{
+	struct books b = draw_up(c);
+
+	print_books(c, &b, false);
+	free((void *)b.rows);
+}
+
 static void on_message(struct collector *c, const struct wire_msg *m)
 {
-	struct tap_stats s;
-
 	switch (m->type) {
 	case WIRE_TAP: on_tap(c, &m->tap); break;
 	case WIRE_ATTEMPT: on_attempt(c, &m->attempt); break;
@@ -218,10 +257,7 @@ static void on_message(struct collector *c, const struct wire_msg *m)
 			c->questions--;
 		pipeline_facts(c->pipeline, &m->facts, stream_now(c->stream));
 		break;
-	case WIRE_STATS:
-		total(c, &s);
-		print_books(c, &s);
-		break;
+	case WIRE_STATS: report_books(c); break;
 	case WIRE_STOP:
 		c->abandoned = m->code != 0;
 		c->stopping = 1;
@@ -425,11 +461,14 @@ static void await_answers(struct collector *c)
 	}
 }
 
-/* matched == captured + lost, and every captured record came through. */
+/* matched == captured + lost, every captured record came through, and it is known
+ * what became of each. */
 static bool books_balance(const struct collector *c, const struct tap_stats *s)
 {
+	uint64_t to_file = s->delivered - s->filtered - s->hidden - s->beyond;
 	bool kernel = s->matched == s->captured + lost_in_kernel(s);
 	bool user = s->captured == s->delivered && !stream_strays(c->stream);
+	bool file = c->s->file_fd < 0 || to_file == s->written + s->write_lost;
 
 	if (!kernel)
 		log_error("the books do not balance: %llu matched, %llu captured, %llu lost",
@@ -440,13 +479,17 @@ static bool books_balance(const struct collector *c, const struct tap_stats *s)
 			  "%llu unreadable",
 			  (unsigned long long)s->captured, (unsigned long long)s->delivered,
 			  (unsigned long long)stream_strays(c->stream));
-	return kernel && user;
+	if (!file)
+		log_error("the books do not balance: %llu for the file, %llu written, %llu lost",
+			  (unsigned long long)to_file, (unsigned long long)s->written,
+			  (unsigned long long)s->write_lost);
+	return kernel && user && file;
 }
 
 static int finish(struct collector *c)
 {
 	struct err e = { 0 };
-	struct tap_stats s;
+	struct books b;
 	bool failed;
 
 	read_messages(c);
@@ -457,12 +500,13 @@ static int finish(struct collector *c)
 	failed = pipeline_finish(c->pipeline, stream_now(c->stream), &e) != 0;
 	if (failed)
 		log_err(&e);
-	total(c, &s);
-	print_books(c, &s);
+	b = draw_up(c);
+	failed |= print_books(c, &b, true) != 0;
 	if (c->orphaned)
 		log_error("the loader is gone; what was captured until then is kept");
-	failed |= c->orphaned || s.write_lost || !books_balance(c, &s);
-	failed |= c->s->o->strict && lost_in_kernel(&s);
+	failed |= c->orphaned || b.total.write_lost || !books_balance(c, &b.total);
+	failed |= c->s->o->strict && lost_in_kernel(&b.total);
+	free((void *)b.rows);
 	return failed;
 }
 

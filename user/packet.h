@@ -63,6 +63,9 @@ struct tap_stats {
 	uint64_t truncated;
 	uint64_t bytes;
 	uint64_t delivered;  /* records that the collector read from the ring */
+	uint64_t filtered;   /* of these, kept back by a filter in user space */
+	uint64_t hidden;     /* of these, of the side that is evidence, not output */
+	uint64_t beyond;     /* of these, come after the last one wanted (-c, a broken output) */
 	uint64_t written;    /* of these, given whole to the output file */
 	uint64_t write_lost; /* of these, lost on the way to the output file */
 };

@@ -10,6 +10,7 @@
 #include "decode/frame.h"
 #include "file/output.h"
 #include "file/series.h"
+#include "nswatch/record.h"
 #include "sink/capfile.h"
 #include "sink/dns_json.h"
 #include "sink/dns_text.h"
@@ -21,6 +22,13 @@
 #define LINE_ROOM    16384
 #define SUMMARY_ROOM (512 * 1024 - 1)
 
+/* Packets of a tap that go to no output. */
+struct unused {
+	uint64_t filtered;
+	uint64_t hidden;
+	uint64_t beyond;
+};
+
 struct pipeline {
 	struct pipeline_setup s;
 	const struct options *o;
@@ -31,8 +39,8 @@ struct pipeline {
 	struct dns_text_style style;
 	struct dns_text_clock clock;
 	struct capfile *file;
-	uint64_t taken; /* packets that count for -c */
-	uint64_t filtered;
+	uint64_t taken;	       /* packets that count for -c */
+	struct unused *unused; /* by tap id */
 	int64_t first_time;
 	bool done;
 };
@@ -131,6 +139,11 @@ int pipeline_new(struct pipeline **out, const struct pipeline_setup *s, struct e
 	}
 	p->s = *s;
 	p->o = o;
+	p->unused = calloc(NSW_MAX_TAPS, sizeof(*p->unused));
+	if (!p->unused) {
+		err_sys(e, -ENOMEM, "output");
+		goto fail;
+	}
 	p->show_packets = !o->quiet && (o->print || (!o->dns && !o->write_file));
 	err = o->dns ? start_dns(p, e) : 0;
 	if (!err && p->show_packets)
@@ -154,15 +167,22 @@ void pipeline_free(struct pipeline *p)
 	dns_engine_free(p->dns);
 	text_free(p->text);
 	out_fini(&p->out);
+	free(p->unused);
 	free(p);
+}
+
+bool pipeline_shows(const struct pipeline *p, const struct tap *tap)
+{
+	switch (p->o->side) {
+	case SIDES_INSIDE: return tap->side == SIDE_INSIDE;
+	case SIDES_HOST: return tap->side == SIDE_HOST || !p->s.live;
+	default: return true;
+	}
 }
 
 void pipeline_tap(struct pipeline *p, const struct tap *tap)
 {
-	bool shown =
-		tap->side == SIDE_INSIDE ? p->o->side != SIDES_HOST : p->o->side != SIDES_INSIDE;
-
-	if (p->file && shown)
+	if (p->file && pipeline_shows(p, tap))
 		capfile_tap(p->file, tap);
 }
 
@@ -225,15 +245,6 @@ static void print_packet(struct pipeline *p, const struct packet *pkt, const str
 	out_line_end(&p->out);
 }
 
-static bool is_shown(const struct pipeline *p, const struct packet *pkt)
-{
-	switch (p->o->side) {
-	case SIDES_INSIDE: return pkt->tap->side == SIDE_INSIDE;
-	case SIDES_HOST: return pkt->tap->side == SIDE_HOST || !p->s.live;
-	default: return true;
-	}
-}
-
 static void check_outputs(struct pipeline *p)
 {
 	if (p->out.error || (p->file && (capfile_is_full(p->file) || capfile_has_failed(p->file))))
@@ -258,18 +269,21 @@ static void check_limits(struct pipeline *p, const struct packet *pkt)
 
 void pipeline_packet(struct pipeline *p, struct packet *pkt)
 {
-	bool shown = is_shown(p, pkt);
+	struct unused *unused = &p->unused[pkt->tap->id % NSW_MAX_TAPS];
+	bool shown = pipeline_shows(p, pkt->tap);
 	struct frame f;
 
 	if (p->done) {
 		/* Not a limit but a failure: what comes still is lost, and counted. */
 		if (p->file && shown && capfile_has_failed(p->file))
 			capfile_packet(p->file, pkt, NULL);
+		else
+			unused->beyond++;
 		return;
 	}
 	if (p->s.filter &&
 	    !filter_match(p->s.filter, pkt->data, pkt->caplen, pkt->wirelen, pkt->dir)) {
-		p->filtered++;
+		unused->filtered++;
 		return;
 	}
 	if (p->o->snaplen && pkt->caplen > p->o->snaplen)
@@ -280,8 +294,10 @@ void pipeline_packet(struct pipeline *p, struct packet *pkt)
 		pkt->number = p->s.live ? ++p->taken : (p->taken++, pkt->number);
 		if (p->show_packets)
 			print_packet(p, pkt, &f);
-		if (p->file)
-			capfile_packet(p->file, pkt, NULL);
+		if (p->file && !capfile_packet(p->file, pkt, NULL) && capfile_is_full(p->file))
+			unused->beyond++;
+	} else {
+		unused->hidden++;
 	}
 	if (p->dns)
 		dns_engine_packet(p->dns, pkt, &f);
@@ -304,7 +320,7 @@ void pipeline_lost(struct pipeline *p, const struct tap *tap, uint64_t n, int64_
 {
 	if (p->dns)
 		dns_engine_lost(p->dns, tap->netns, n, now);
-	if (p->file)
+	if (p->file && pipeline_shows(p, tap))
 		capfile_missed(p->file, tap, n);
 }
 
@@ -340,17 +356,15 @@ bool pipeline_is_done(const struct pipeline *p)
 	return p->done;
 }
 
-void pipeline_written(const struct pipeline *p, const struct tap *tap, uint64_t *written,
-		      uint64_t *lost)
+void pipeline_count(const struct pipeline *p, const struct tap *tap, struct tap_stats *s)
 {
-	*written = *lost = 0;
-	if (p->file)
-		capfile_stats(p->file, tap, written, lost);
-}
+	const struct unused *u = &p->unused[tap->id % NSW_MAX_TAPS];
 
-uint64_t pipeline_filtered(const struct pipeline *p)
-{
-	return p->filtered;
+	s->filtered = u->filtered;
+	s->hidden = u->hidden;
+	s->beyond = u->beyond;
+	if (p->file)
+		capfile_stats(p->file, tap, &s->written, &s->write_lost);
 }
 
 static void finish_dns(struct pipeline *p, int64_t now)
@@ -364,18 +378,35 @@ static void finish_dns(struct pipeline *p, int64_t now)
 		dns_text_summary(b, s, &p->style);
 }
 
+static int check_stdout(const struct pipeline *p, struct err *e)
+{
+	if (p->out.error == -EPIPE)
+		return err_set(e, -EPIPE,
+			       "standard output: broken pipe, its reader has closed it; stopped");
+	if (p->out.error)
+		return err_sys(e, p->out.error, "cannot write to standard output");
+	return 0;
+}
+
+int pipeline_books(struct pipeline *p, const struct books *b, bool is_final, struct err *e)
+{
+	int before = p->out.error;
+
+	if (!p->o->json)
+		return 0;
+	books_json(out_reserve(&p->out, SUMMARY_ROOM), b, is_final);
+	out_flush(&p->out);
+	return before ? 0 : check_stdout(p, e);
+}
+
 int pipeline_finish(struct pipeline *p, int64_t now, struct err *e)
 {
-	int err = 0;
+	int err;
 
 	if (p->dns)
 		finish_dns(p, now);
 	out_flush(&p->out);
-	if (p->out.error == -EPIPE)
-		err = err_set(e, -EPIPE,
-			      "standard output: broken pipe, its reader has closed it; stopped");
-	else if (p->out.error)
-		err = err_sys(e, p->out.error, "cannot write to standard output");
+	err = check_stdout(p, e);
 	if (p->file) {
 		struct err fe = { 0 };
 		int ferr = capfile_close(p->file, &fe);

@@ -8,6 +8,7 @@
 #include "dns/engine.h"
 #include "options.h"
 #include "packet.h"
+#include "sink/books.h"
 #include "util/err.h"
 
 /*
@@ -39,6 +40,8 @@ int pipeline_new(struct pipeline **out, const struct pipeline_setup *s, struct e
 void pipeline_free(struct pipeline *p);
 
 void pipeline_tap(struct pipeline *p, const struct tap *tap);
+/* Whether its packets go to the outputs; else they are evidence only (--side, --dns). */
+bool pipeline_shows(const struct pipeline *p, const struct tap *tap);
 void pipeline_packet(struct pipeline *p, struct packet *pkt);
 void pipeline_attempt(struct pipeline *p, const struct dns_attempt *a);
 void pipeline_facts(struct pipeline *p, const struct dns_facts *f, int64_t now);
@@ -58,13 +61,14 @@ void pipeline_reader_gone(struct pipeline *p);
 /* A limit of the command line is reached, or an output is broken: stop. */
 bool pipeline_is_done(const struct pipeline *p);
 
-/* Of the packets of a tap that came here: given to the file, lost on the way. */
-void pipeline_written(const struct pipeline *p, const struct tap *tap, uint64_t *written,
-		      uint64_t *lost);
-/* Packets that the filter applied here kept back. */
-uint64_t pipeline_filtered(const struct pipeline *p);
+/* What became of the packets of a tap that came here: filtered, hidden, beyond,
+ * written, write_lost. */
+void pipeline_count(const struct pipeline *p, const struct tap *tap, struct tap_stats *s);
 
 /* Ends all outputs. 0, or -errno with the first thing that went wrong. */
 int pipeline_finish(struct pipeline *p, int64_t now, struct err *e);
+
+/* The books, for programs (--json): after pipeline_finish() they are final. */
+int pipeline_books(struct pipeline *p, const struct books *b, bool is_final, struct err *e);
 
 #endif

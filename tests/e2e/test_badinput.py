@@ -94,8 +94,8 @@ def test_disk_full(lab, php, watch, out, fmt):
         assert len(result.complaints) == 1
         assert "No space left" in result.complaints[0] and path in result.complaints[0]
         books = result.books
-        assert books["unwritten"] > 0
-        assert books["written"] + books["unwritten"] == books["captured"] <= 1000
+        assert books["lost_in_writing"] > 0
+        assert books["written"] + books["lost_in_writing"] == books["captured"] <= 1000
         lab.run(["cp", path, f"{lab.tmp}/kept"])
         assert assert_opens_clean(f"{lab.tmp}/kept") == books["written"] > 0
     finally:

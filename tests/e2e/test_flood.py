@@ -83,7 +83,7 @@ def test_a_million_packets(lab, php, watch, flood, out, run):
         php.addr4, flood)
     books = result.books
     in_file = numbers(path, "pcapng")
-    assert len(in_file) + books["lost"] + books["unwritten"] == COUNT
+    assert len(in_file) + books["lost"] + books["lost_in_writing"] == COUNT
     assert books["matched"] == COUNT and books["written"] == len(in_file)
     assert len(set(in_file)) == len(in_file) and max(in_file) < COUNT
     assert in_file == sorted(in_file)

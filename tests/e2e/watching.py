@@ -22,8 +22,23 @@ BOOKS = re.compile(
     r"^nswatch: (?P<seen>\d+) seen, (?P<matched>\d+) matched, "
     r"(?P<captured>\d+) captured, (?P<lost>\d+) lost "
     r"\((?P<ring_full>\d+) ring full, (?P<load_failed>\d+) load failed\)"
-    r"(?:, (?P<written>\d+) written, (?P<unwritten>\d+) lost in writing)?$", re.M)
+    r"(?:, (?P<not_matching>\d+) not matching)?(?:, (?P<after_the_end>\d+) after the end)?"
+    r"(?:, (?P<host_end>\d+) of the host's end)?"
+    r"(?:, (?P<written>\d+) written, (?P<lost_in_writing>\d+) lost in writing)?$", re.M)
+ROW = re.compile(r"^nswatch:   (\S+/\S+(?: \(host end\))?)((?: +\d+)+)(?:  .*% lost)?$", re.M)
+HEADING = re.compile(r"^nswatch:   interface  +(.*)$", re.M)
 ATTACHED = re.compile(r"^nswatch: watching (.*)$", re.M)
+
+
+def balance(books):
+    """Nothing is lost uncounted, and it is known what became of the rest."""
+    assert books["matched"] == books["captured"] + \
+        books["ring_full"] + books["load_failed"], books
+    assert books.get("lost") in (None, books["ring_full"] + books["load_failed"])
+    if books.get("written") is not None:
+        assert books["captured"] == sum(
+            books.get(k) or 0 for k in ("not_matching", "after_the_end", "host_end",
+                                        "written", "lost_in_writing")), books
 
 
 class Result:
@@ -43,11 +58,25 @@ class Result:
         assert len(found) == 1, f"one line of books expected in:\n{self.err}"
         books = {k: int(v)
                  for k, v in BOOKS.search(self.err).groupdict().items() if v}
-        assert books["matched"] == books["captured"] + books["lost"], books
-        assert books["lost"] == books["ring_full"] + books["load_failed"], books
-        if "written" in books:
-            assert books["captured"] == books["written"] + books["unwritten"], books
+        balance(books)
         return books
+
+    @property
+    def books_by_interface(self):
+        """The table below them, {"php/eth0": {"seen": 3, ...}}, checked against the
+        total; empty if there is none."""
+        heading = HEADING.findall(self.err)
+        assert len(heading) <= 1
+        if not heading:
+            return {}
+        names = [name.replace(" ", "_") for name in re.split("  +", heading[0])]
+        table = {}
+        for name, figures in ROW.findall(self.err):
+            table[name] = dict(zip(names, map(int, figures.split()), strict=True))
+        total = self.books
+        for name in names:
+            assert sum(row[name] for row in table.values()) == total[name], (table, total)
+        return table
 
     @property
     def objects(self):
@@ -77,7 +106,8 @@ class Result:
     def complaints(self):
         """What stderr says beyond the usual: errors, without their hint."""
         usual = re.compile(r"^nswatch: (watching |\d+ seen,|  try: |\S+: \S+ appeared,"
-                           r"|\S+: its network namespace is gone)")
+                           r"|\S+: its network namespace is gone"
+                           r"|  interface  |  \S+/\S+.* \d|  and \d+ more )")
         return [line for line in self.err.splitlines() if not usual.match(line)]
 
 

@@ -24,13 +24,14 @@
 #include "sink/writer.h"
 #include "util/cleanup.h"
 
-#define QUEUE_BYTES  (8 * 1024 * 1024)
-#define MIN_BATCHES  16
-#define STALL_MS     5000
-#define MAX_NAMES    4096
-#define NAME_BUCKETS (2 * MAX_NAMES) /* a power of two */
-#define NAMES_BYTES  (256 * 1024)
-#define SMALL_BLOCK  512 /* statistics and names are no longer than this */
+#define QUEUE_BYTES	(8 * 1024 * 1024)
+#define MIN_BATCHES	16
+#define STALL_MS	5000
+#define MAX_NAMES	4096
+#define NAME_BUCKETS	(2 * MAX_NAMES) /* a power of two */
+#define NAMES_BYTES	(256 * 1024)
+#define SMALL_BLOCK	512 /* statistics and names are no longer than this */
+#define INTERFACE_BLOCK (1024 + PCAPNG_TEXT_MAX)
 _Static_assert(BATCH_SLACK >= PCAPNG_BLOCK_MAX, "any record must fit");
 
 /* What is kept per tap id. */
@@ -90,6 +91,7 @@ struct capfile {
 	uint16_t interfaces[NSW_MAX_TAPS]; /* tap ids by interface number */
 
 	struct slot slots[NSW_MAX_TAPS]; /* by tap id */
+	uint32_t highest;		 /* id in use */
 	struct names names;
 };
 
@@ -224,6 +226,12 @@ static int64_t wall_clock(void)
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
+/* A tap of which nothing came into this file, because all of it was lost. */
+static bool has_only_losses(const struct capfile *c, const struct slot *s)
+{
+	return s->tap && s->missed && s->file != c->file;
+}
+
 static void put_stats(struct capfile *c)
 {
 	int64_t now = wall_clock();
@@ -232,12 +240,17 @@ static void put_stats(struct capfile *c)
 
 	if (!c->o.stats || !c->format->has_stats)
 		return;
+	for (i = 0; i <= c->highest; i++)
+		if (has_only_losses(c, &c->slots[i]))
+			declare(c, &c->slots[i]);
 	for (i = 0; i < c->nr_interfaces && (b = current(c)); i++) {
 		const struct tap *tap = c->slots[c->interfaces[i]].tap;
 		struct tap_stats st = { 0 };
 
 		c->o.stats(c->o.ctx, tap, &st);
 		capfile_stats(c, tap, &st.written, &st.write_lost);
+		/* Up to the packet that goes into the next file. */
+		st.delivered = st.written + st.write_lost;
 		grow(c, pcapng_put_stats(end_of(b), room_in(b), i, c->started, now, &st));
 	}
 }
@@ -254,7 +267,11 @@ static void put_name(struct capfile *c, const struct name *n)
 static unsigned int batches_to_switch(const struct capfile *c)
 {
 	size_t bytes = ((size_t)c->nr_interfaces + c->names.nr) * SMALL_BLOCK;
+	uint32_t i;
 
+	for (i = 0; i <= c->highest; i++)
+		if (has_only_losses(c, &c->slots[i]))
+			bytes += INTERFACE_BLOCK + SMALL_BLOCK;
 	return 3 + (unsigned int)(bytes / BATCH_BYTES);
 }
 
@@ -349,9 +366,12 @@ void capfile_free(struct capfile *c)
 
 static struct slot *slot_of(struct capfile *c, const struct tap *tap)
 {
-	struct slot *s = &c->slots[tap->id % NSW_MAX_TAPS];
+	uint32_t id = tap->id % NSW_MAX_TAPS;
+	struct slot *s = &c->slots[id];
 
 	s->tap = tap;
+	if (id > c->highest)
+		c->highest = id;
 	return s;
 }
 
