@@ -114,9 +114,9 @@ static void durations_are_never_zero(void **state)
 	struct bench *b = looked_up();
 
 	(void)state;
-	b->t[0].latency = 4321;
+	b->t[0].latency = b->t[0].waited = 4321;
 	assert_non_null(strstr(line_of(&b->t[0], &plain), " <0.01 ms\n"));
-	b->t[0].latency = 10000;
+	b->t[0].latency = b->t[0].waited = 10000;
 	assert_non_null(strstr(line_of(&b->t[0], &plain), " 0.01 ms\n"));
 	bench_free(b);
 }

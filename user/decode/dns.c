@@ -169,6 +169,14 @@ static uint8_t lower(uint8_t c)
 	return (uint8_t)(c - 'A') < 26 ? c + 0x20 : c;
 }
 
+static void mark_upper(struct dns_name *n, unsigned int at)
+{
+	if (!n->has_upper)
+		memset(n->upper, 0, sizeof(n->upper));
+	n->has_upper = true;
+	n->upper[at / 32] |= 1U << at % 32;
+}
+
 enum dns_status dns_name_get(struct dns_name *n, const struct dns_msg *m, uint32_t off,
 			     uint32_t *end)
 {
@@ -178,11 +186,15 @@ enum dns_status dns_name_get(struct dns_name *n, const struct dns_msg *m, uint32
 	uint8_t len, i;
 
 	n->len = 0;
+	n->has_upper = false;
 	name_begin(&w, m, off);
 	while (name_label(&w, &label, &len)) {
 		n->wire[n->len++] = len;
-		for (i = 0; i < len; i++)
+		for (i = 0; i < len; i++) {
 			n->wire[n->len + i] = lower(label[i]);
+			if (n->wire[n->len + i] != label[i])
+				mark_upper(n, n->len + i);
+		}
 		n->len += len;
 	}
 	status = name_status(&w, end);
@@ -196,7 +208,14 @@ enum dns_status dns_name_get(struct dns_name *n, const struct dns_msg *m, uint32
 void dns_name_text(struct strbuf *b, const struct dns_name *n)
 {
 	struct dns_msg m = { .data = n->wire, .caplen = n->len, .len = n->len };
+	uint8_t as_sent[DNS_NAME_MAX];
+	unsigned int i;
 
+	if (n->has_upper) {
+		for (i = 0; i < n->len; i++)
+			as_sent[i] = n->wire[i] - (n->upper[i / 32] >> i % 32 & 1) * 0x20;
+		m.data = as_sent;
+	}
 	if (n->len)
 		dns_name_put(b, &m, 0, NULL);
 }

@@ -89,9 +89,12 @@ struct dns_walk {
 	enum dns_status status;
 };
 
-/* A name in uncompressed wire form, ASCII letters lowered: compares as memory. */
+/* A name in uncompressed wire form, ASCII letters lowered: len and wire compare as memory. Which
+ * letters were capitals is kept for its text. */
 struct dns_name {
 	uint8_t len; /* with the root label; 0 is no name */
+	bool has_upper;
+	uint32_t upper[8]; /* a bit for each byte of wire; only if has_upper */
 	uint8_t wire[DNS_NAME_MAX];
 };
 

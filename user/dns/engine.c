@@ -29,6 +29,7 @@
 #include "dns/table.h"
 #include "dns/tcp.h"
 #include "dns/timers.h"
+#include "track/frag.h"
 #include "util/cleanup.h"
 
 /* A query repeated after more than this is a lookup of its own. */
@@ -41,6 +42,9 @@
 #define VERDICT_GRACE (200 * MSEC)
 /* How many of one question, or of the newest, are looked through. */
 #define SCAN_MAX 64
+/* A query again after so long is answered as a new one (tshark's dns.time). */
+#define ANEW_AFTER (5 * SEC)
+#define MAX_FRAGS  64
 
 /* --- small tables --------------------------------------------------------------- */
 
@@ -125,7 +129,8 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	t->latency = -1;
 	t->waited = e->now - x->first;
 	t->queries = x->queries;
-	t->query_nr = x->query_nr;
+	t->first_query_nr = x->first_nr;
+	t->query_nr = x->asked_nr;
 	t->tap = x->tap;
 	t->netns = x->key.netns;
 	memcpy(t->target, x->tap->target, sizeof(t->target));
@@ -137,6 +142,7 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	t->server_port = x->key.server_port;
 	t->proto = x->key.proto;
 	t->id = x->key.id;
+	t->is_connection = x->key.connect;
 	t->has_question = x->q.name.len > 0;
 	t->qtype = x->q.type;
 	t->qclass = x->q.class;
@@ -153,7 +159,7 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	t->reporter = x->failure.reporter;
 	t->response_nr = x->failure.packet_nr;
 	if (x->failure.how)
-		t->latency = x->failure.time - x->first;
+		t->latency = x->failure.time - x->asked;
 }
 
 static void put_answer(struct strbuf *b, const struct dns_transaction *t, const struct dns_msg *m,
@@ -380,8 +386,8 @@ static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
 	if (!x)
 		return NULL;
 	x->serial = ++e->serial;
-	x->first = x->last = p->time;
-	x->query_nr = p->number;
+	x->first = x->last = x->asked = p->time;
+	x->first_nr = x->asked_nr = p->number;
 	x->queries = 1;
 	x->tap = p->tap;
 	x->owner = p->owner.pid ? p->owner : owner_from_attempts(e, k);
@@ -426,6 +432,10 @@ static void retry(struct dns_engine *e, struct trans *x, const struct packet *p)
 	if (p->tap != x->tap)
 		return;
 	x->last = p->time;
+	if (p->time - x->asked >= ANEW_AFTER) {
+		x->asked = p->time;
+		x->asked_nr = p->number;
+	}
 	x->queries++;
 	e->sum->retries++;
 	if (s)
@@ -596,7 +606,7 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 	report_init(e, x, &t);
 	t.state = x->stage == TRANS_SHOWN ? DNS_LATE : DNS_ANSWERED;
 	t.failure = DNS_FAIL_NONE;
-	t.latency = p->time - x->first;
+	t.latency = p->time - x->asked;
 	t.response_nr = p->number;
 	report_response(&t, m);
 	x->answered = p->time;
@@ -703,7 +713,6 @@ static void udp_packet(struct dns_engine *e, const struct frame *f)
 {
 	const struct flow *flow = &f->flow;
 
-	/* The first fragment has the header but not the message. */
 	if (f->frag_off || !flow->has_ports)
 		return;
 	if (is_dns_port(flow->dport) || is_dns_port(flow->sport) || is_docker_addr(&flow->dst) ||
@@ -852,9 +861,31 @@ static void icmp_packet(struct dns_engine *e, const struct packet *p, const stru
 		fail(e, p, x, &how);
 }
 
+/* The first fragment has the header but not the message. It is waited for, unless the capture
+ * cut the fragment itself. */
+static const struct frame *whole_datagram(struct dns_engine *e, const struct packet *p,
+					  const struct frame *f, struct frame *whole)
+{
+	const struct frame *w = f;
+
+	if (!f->is_fragment)
+		return f;
+	/* What the host's end sees marks transactions, and needs no more than the header. */
+	if (is_view(e, p->tap))
+		w = frag_track_whole(e->frag, p, f, whole);
+	if (w == f && is_view(e, p->tap) && f->l4_caplen >= f->l4_len)
+		return NULL;
+	return w;
+}
+
 void dns_engine_packet(struct dns_engine *e, const struct packet *p, const struct frame *f)
 {
+	struct frame whole;
+
 	dns_engine_tick(e, p->time);
+	f = whole_datagram(e, p, f, &whole);
+	if (!f)
+		return;
 	e->packet = p;
 	e->frame = f;
 	if (p->tap->side == SIDE_HOST)
@@ -1146,12 +1177,14 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	e->now = INT64_MIN;
 	e->table = table_new(e->o.max_transactions);
 	e->tcp = tcp_table_new(e->o.max_streams, e->o.max_stream_bytes);
+	e->frag = frag_track_new(MAX_FRAGS);
 	e->ns = calloc(NETNS_SLOTS, sizeof(*e->ns));
 	e->attempts = calloc(MAX_ATTEMPTS, sizeof(*e->attempts));
 	e->held = calloc(MAX_HELD, sizeof(*e->held));
 	e->facts = calloc(MAX_FACTS, sizeof(*e->facts));
 	e->sum = calloc(1, sizeof(*e->sum));
-	if (!e->table || !e->tcp || !e->ns || !e->attempts || !e->held || !e->facts || !e->sum) {
+	if (!e->table || !e->tcp || !e->frag || !e->ns || !e->attempts || !e->held || !e->facts ||
+	    !e->sum) {
 		dns_engine_free(e);
 		return NULL;
 	}
@@ -1169,6 +1202,7 @@ void dns_engine_free(struct dns_engine *e)
 	timers_fini(&e->timers);
 	table_free(e->table);
 	tcp_table_free(e->tcp);
+	frag_track_free(e->frag);
 	free(e->ns);
 	free(e->attempts);
 	free(e->held);

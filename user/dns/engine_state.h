@@ -82,6 +82,7 @@ struct dns_engine {
 	struct timers timers;
 	struct table *table;
 	struct tcp_table *tcp;
+	struct frag_track *frag;
 	struct netns_state *ns; /* NETNS_SLOTS, by hash */
 	struct netns_state spare_ns;
 	uint32_t nr_ns;

@@ -58,7 +58,8 @@ struct trans {
 	uint64_t serial;
 	int64_t first, last; /* times of the first and the latest query */
 	int64_t answered;    /* time of the answer, 0 none */
-	uint64_t query_nr;
+	int64_t asked;	     /* time of the query that an answer is measured from */
+	uint64_t first_nr, asked_nr;
 	uint32_t queries;
 	const struct tap *tap;
 	struct owner owner;

@@ -41,11 +41,14 @@ struct dns_transaction {
 	uint64_t serial; /* 1..; a late answer bears the serial it was unanswered under */
 	enum dns_state state;
 
-	int64_t time;	      /* ns since the epoch: the first query */
-	int64_t latency;      /* ns from the latest query to the answer or failure; -1 none */
-	int64_t waited;	      /* ns from the first query to the answer, failure or now */
-	uint32_t queries;     /* 1, and one more for each retry */
-	uint64_t query_nr;    /* packet number of the first query; 0 none */
+	int64_t time; /* ns since the epoch: the first query */
+	/* ns from query_nr to the answer or failure, tshark's dns.time; -1 none */
+	int64_t latency;
+	int64_t waited;		 /* ns from the first query to the answer, failure or now */
+	uint32_t queries;	 /* 1, and one more for each retry */
+	uint64_t first_query_nr; /* packet number of the first query; 0 none */
+	/* Of the query that was answered: the first one, or a retry 5 s or more after it. */
+	uint64_t query_nr;
 	uint64_t response_nr; /* of the answer, ICMP error or reset; 0 none */
 
 	const struct tap *tap; /* where the query was seen; NULL if DNS_NOT_SENT */
@@ -57,7 +60,8 @@ struct dns_transaction {
 	uint8_t proto; /* IPPROTO_UDP, IPPROTO_TCP */
 
 	uint16_t id;
-	bool has_question; /* false: TCP without a query, DNS_NOT_SENT, or a query without one */
+	bool is_connection; /* being opened, no query yet; TCP */
+	bool has_question;  /* false: is_connection, DNS_NOT_SENT, or none that can be read */
 	uint16_t qtype, qclass;
 	uint8_t opcode;
 

@@ -286,6 +286,7 @@ void dns_json_transaction(struct strbuf *b, const struct dns_transaction *t)
 	put_u64(b, "queries", t->queries);
 	put_ms(b, "latency_ms", t->latency);
 	put_ms(b, "waited_ms", t->waited);
+	put_number(b, "first_query_packet", t->first_query_nr);
 	put_number(b, "query_packet", t->query_nr);
 	put_number(b, "response_packet", t->response_nr);
 	put_answer(b, t);

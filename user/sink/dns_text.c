@@ -242,7 +242,8 @@ static void client_text(struct line *l, const struct dns_transaction *t,
 	strbuf_init(&b, l->client, sizeof(l->client) - MARK_ROOM);
 	if (t->client.family && (with_address || !t->ifname[0])) {
 		ipaddr_put(&b, &t->client);
-		strbuf_putc(&b, '@');
+		if (with_target || t->ifname[0])
+			strbuf_putc(&b, '@');
 	}
 	if (with_target)
 		strbuf_escape(&b, t->target, strlen(t->target));
@@ -357,6 +358,8 @@ static void put_remarks(struct strbuf *b, const struct dns_transaction *t)
 		strbuf_puts(b, " (truncated)");
 	if (t->malformed)
 		strbuf_puts(b, " (malformed)");
+	if (t->truncated_capture)
+		strbuf_puts(b, " (cut by the capture)");
 	if (t->state == DNS_LATE)
 		strbuf_puts(b, " (late)");
 	if (has_answer(t) && t->edns.has_error) {
@@ -394,6 +397,14 @@ static void put_answers(struct strbuf *b, const struct dns_transaction *t, unsig
 		strbuf_printf(b, " +%u", all - n);
 }
 
+/* Success without answers is not "no data" if there are some that could not be read, or if
+ * none were asked for. */
+static bool has_unread_answers(const struct dns_transaction *t)
+{
+	return !t->answers[0] &&
+	       (t->count[DNS_ANSWER] || t->truncated_capture || t->opcode || !t->has_question);
+}
+
 /* room: for the answers; 0: all of them. */
 static void result_text(struct line *l, const struct dns_transaction *t, unsigned int room,
 			bool brief)
@@ -403,7 +414,7 @@ static void result_text(struct line *l, const struct dns_transaction *t, unsigne
 	strbuf_init(&b, l->result, sizeof(l->result) - MARK_ROOM);
 	if (!has_answer(t))
 		put_failure(&b, t, brief);
-	else if (t->rcode)
+	else if (t->rcode || has_unread_answers(t))
 		dns_rcode_put(&b, t->rcode);
 	else if (!t->answers[0])
 		strbuf_puts(&b, "no data");
@@ -460,7 +471,7 @@ static void latency_text(struct line *l, const struct dns_transaction *t, bool b
 		return;
 	if (t->latency < 0)
 		strbuf_puts(&b, brief ? ">" : "> ");
-	put_duration(&b, t->latency >= 0 ? t->latency : t->waited, brief);
+	put_duration(&b, t->waited, brief);
 }
 
 static void make_line(struct line *l, const struct dns_transaction *t,
@@ -536,7 +547,11 @@ static void put_link(struct out *o, const struct line *l, const struct layout *c
 static void put_question(struct out *o, const struct line *l, const struct dns_transaction *t)
 {
 	if (!t->has_question) {
-		put(o, t->state == DNS_NOT_SENT ? "-" : "(connection)", DIM);
+		put(o,
+		    t->state == DNS_NOT_SENT ? "-"
+		    : t->is_connection	     ? "(connection)"
+					     : "(no question)",
+		    DIM);
 		return;
 	}
 	put(o, l->type, DIM);
@@ -561,13 +576,13 @@ static void put_result(struct out *o, const struct line *l, const struct dns_tra
 static void put_latency(struct out *o, const struct line *l, const struct dns_transaction *t,
 			unsigned int width)
 {
-	bool is_slow = t->latency < 0 || t->latency >= SEC;
+	bool is_slow = t->latency < 0 || t->waited >= SEC;
 	unsigned int len = columns(l->latency);
 
 	if (!len)
 		return;
 	column(o, width > len ? width - len : 0);
-	put(o, l->latency, is_slow ? RED : t->latency >= 100 * MSEC ? YELLOW : DIM);
+	put(o, l->latency, is_slow ? RED : t->waited >= 100 * MSEC ? YELLOW : DIM);
 }
 
 void dns_text_transaction(struct strbuf *b, const struct dns_transaction *t,

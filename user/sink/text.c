@@ -392,26 +392,10 @@ static const char *const tones[] = {
 	[TONE_TROUBLE] = "\033[31m",
 };
 
-/* The whole datagram if f is the fragment that completes it, else f. */
-static const struct frame *defragment(struct text *t, const struct packet *p, const struct frame *f,
-				      struct frame *whole)
-{
-	const uint8_t *data;
-	uint32_t len;
-
-	if (!f->is_fragment || f->layer != LAYER_PAYLOAD || f->l4_caplen < f->l4_len ||
-	    (f->ip_version == 4 && f->l4_len < f->ip_payload_len))
-		return f;
-	if (!frag_track_add(t->frag, p, f, &data, &len))
-		return f;
-	decode_frame(whole, data, len, len, DLT_RAW);
-	return whole;
-}
-
 void text_line(struct text *t, const struct packet *p, const struct frame *f, struct strbuf *out)
 {
 	struct frame assembled;
-	const struct frame *whole = defragment(t, p, f, &assembled);
+	const struct frame *whole = frag_track_whole(t->frag, p, f, &assembled);
 	struct strbuf info;
 	struct line l = {
 		.p = p,

@@ -6,6 +6,7 @@
  */
 #include "track/frag.h"
 
+#include <pcap/dlt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,4 +172,19 @@ bool frag_track_add(struct frag_track *t, const struct packet *p, const struct f
 	t->done = steal_ptr(d->buf);
 	drop(d);
 	return true;
+}
+
+const struct frame *frag_track_whole(struct frag_track *t, const struct packet *p,
+				     const struct frame *f, struct frame *whole)
+{
+	const uint8_t *data;
+	uint32_t len;
+
+	if (!f->is_fragment || f->layer != LAYER_PAYLOAD || f->l4_caplen < f->l4_len ||
+	    (f->ip_version == 4 && f->l4_len < f->ip_payload_len))
+		return f;
+	if (!frag_track_add(t, p, f, &data, &len))
+		return f;
+	decode_frame(whole, data, len, len, DLT_RAW);
+	return whole;
 }

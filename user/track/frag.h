@@ -24,4 +24,9 @@ void frag_track_free(struct frag_track *t);
 bool frag_track_add(struct frag_track *t, const struct packet *p, const struct frame *f,
 		    const uint8_t **data, uint32_t *len);
 
+/* The whole datagram, decoded into *whole, if f is the fragment that completes it; else f. The
+ * bytes that *whole refers to live until the next call. */
+const struct frame *frag_track_whole(struct frag_track *t, const struct packet *p,
+				     const struct frame *f, struct frame *whole);
+
 #endif
