@@ -267,6 +267,8 @@ static __always_inline void observe(struct __sk_buff *skb, __u8 direction)
 	if (tap.flags & NSW_TAP_INVERT)
 		e.flags ^= NSW_REC_EGRESS;
 	e.count->seen++;
+	if (cfg_dns && !dns_selects(skb, &tap))
+		return;
 	if (!filter(skb, e.flags | (tap.flags & NSW_TAP_L3)))
 		return;
 	e.count->matched++;

@@ -17,6 +17,7 @@
 #include "nswatch/record.h"
 
 #include "maps.bpf.h"
+#include "dns.bpf.h"
 #include "emit.bpf.h"
 #include "socket.bpf.h"
 

@@ -37,6 +37,7 @@ struct programs {
 	size_t counts_size; /* bytes mapped */
 	size_t ring_size;
 	uint32_t ncpus;
+	bool dns;
 	enum nsw_clock clock;
 	int socket_links[NR_SOCKET_HOOKS];
 	int exec_link;
@@ -111,6 +112,14 @@ static enum nsw_clock choose_clock(void)
 	return tai ? NSW_CLOCK_TAI : NSW_CLOCK_BOOT;
 }
 
+/* What only the selection of DNS uses takes no memory without it. */
+static int shrink_dns_maps(const struct nswatch_bpf *skel)
+{
+	return bpf_map__set_max_entries(skel->maps.fragments, 1)
+		       ?: bpf_map__set_max_entries(skel->maps.learned, 1)
+		       ?: bpf_map__set_max_entries(skel->maps.tap_netns, 1);
+}
+
 static int configure(struct programs *p, const struct programs_options *o)
 {
 	struct nswatch_bpf *skel = p->skel;
@@ -121,7 +130,11 @@ static int configure(struct programs *p, const struct programs_options *o)
 	skel->rodata->cfg_clock = p->clock;
 	skel->rodata->cfg_wake_bytes = p->ring_size / 4;
 	skel->rodata->cfg_owner = o->owners;
+	skel->rodata->cfg_dns = p->dns;
+	skel->rodata->cfg_mdns = o->mdns;
 	err = bpf_map__set_max_entries(skel->maps.packets, p->ring_size);
+	if (!err && !p->dns)
+		err = shrink_dns_maps(skel);
 	return err ?: bpf_map__set_max_entries(skel->maps.counts, o->max_taps * p->ncpus);
 }
 
@@ -220,13 +233,13 @@ static int load_instance(const struct programs *p, enum programs_hook hook, uint
 	return err;
 }
 
-/* Whether the kernel takes the program with this filter in it. */
+/* Whether the kernel takes the program with this filter, this selection in it. */
 static int try_filter(struct programs *p, struct err *e)
 {
 	int fd = load_instance(p, HOOK_EGRESS, 1);
 
 	if (fd < 0)
-		return err_sys(e, fd, "the kernel refuses the filter");
+		return err_sys(e, fd, "the kernel refuses the filter's program");
 	close(fd);
 	return 0;
 }
@@ -246,10 +259,11 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 	p->ncpus = (uint32_t)libbpf_num_possible_cpus();
 	p->ring_size = ring_size_for(o->ring_bytes);
 	p->clock = choose_clock();
+	p->dns = o->dns;
 	err = load(p, o, e);
 	if (!err)
 		err = map_counts(p, o, e);
-	if (!err && o->filter)
+	if (!err && (o->filter || o->dns))
 		err = try_filter(p, e);
 	if (err) {
 		programs_free(p);
@@ -343,11 +357,16 @@ uint32_t programs_ncpus(const struct programs *p)
 }
 
 int programs_tap_add(struct programs *p, uint32_t netns, uint32_t ifindex,
-		     const struct nsw_tap *tap)
+		     const struct nsw_tap *tap, uint32_t target)
 {
 	struct nsw_tap_key key = { .netns = netns, .ifindex = ifindex };
+	uint32_t id = tap->id;
+	int err = 0;
 
-	return bpf_map_update_elem(bpf_map__fd(p->skel->maps.taps), &key, tap, BPF_ANY);
+	if (p->dns)
+		err = bpf_map_update_elem(bpf_map__fd(p->skel->maps.tap_netns), &id, &target,
+					  BPF_ANY);
+	return err ?: bpf_map_update_elem(bpf_map__fd(p->skel->maps.taps), &key, tap, BPF_ANY);
 }
 
 void programs_tap_del(struct programs *p, uint32_t netns, uint32_t ifindex)
@@ -355,6 +374,62 @@ void programs_tap_del(struct programs *p, uint32_t netns, uint32_t ifindex)
 	struct nsw_tap_key key = { .netns = netns, .ifindex = ifindex };
 
 	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.taps), &key);
+}
+
+/* The entry first: a bit without one costs a look-up, an entry without its bit is
+ * not found. */
+int programs_learn_port(struct programs *p, uint32_t netns, uint8_t proto, uint16_t port)
+{
+	struct nsw_port key = { .netns = netns, .port = port, .proto = proto };
+	struct nsw_port_bits *b = &p->skel->data_ports->port_bits;
+	uint8_t one = 1;
+	int err;
+
+	if (!p->dns)
+		return 0;
+	err = bpf_map_update_elem(bpf_map__fd(p->skel->maps.learned), &key, &one, BPF_ANY);
+	if (err)
+		return err;
+	b->bits[port / 64] |= 1ULL << port % 64;
+	b->any = 1;
+	return 0;
+}
+
+/* All bits anew, from what is left; none that stays is ever unset in between. */
+static void rebuild_port_bits(struct programs *p)
+{
+	int map = bpf_map__fd(p->skel->maps.learned);
+	_cleanup_free_ struct nsw_port_bits *b = calloc(1, sizeof(*b));
+	struct nsw_port_bits *shared = &p->skel->data_ports->port_bits;
+	struct nsw_port key;
+	void *last = NULL;
+	size_t i;
+
+	if (!b)
+		return;
+	while (!bpf_map_get_next_key(map, last, &key)) {
+		b->bits[key.port / 64] |= 1ULL << key.port % 64;
+		b->any = 1;
+		last = &key;
+	}
+	for (i = 0; i < ARRAY_SIZE(b->bits); i++)
+		shared->bits[i] = b->bits[i];
+	shared->any = b->any;
+}
+
+void programs_forget_ports(struct programs *p, uint32_t netns)
+{
+	int map = bpf_map__fd(p->skel->maps.learned);
+	struct nsw_port key;
+	void *last = NULL;
+
+	/* After a deletion from the start: there is no way on from a key that is gone. */
+	while (!bpf_map_get_next_key(map, last, &key)) {
+		last = key.netns == netns ? NULL : &key;
+		if (!last)
+			bpf_map_delete_elem(map, &key);
+	}
+	rebuild_port_bits(p);
 }
 
 int programs_watch_netns(struct programs *p, uint32_t netns)

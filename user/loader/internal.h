@@ -39,7 +39,6 @@ struct loader {
 	struct identity identity;
 	struct series series;
 	struct filter *filter;
-	char *filter_text;
 	bool filter_in_user; /* the kernel did not take it */
 	struct programs *programs;
 	struct taps *taps;

@@ -258,7 +258,6 @@ static void tear_down(struct loader *l)
 	programs_free(l->programs);
 	series_fini(&l->series);
 	filter_free(l->filter);
-	free(l->filter_text);
 	free(l->targets);
 	closep(&l->sock);
 	closep(&l->files_sock);
