@@ -4,14 +4,17 @@ name leads to is seen by an interface that the test put there, by the pid that t
 runtime itself names."""
 
 import json
+import json
 import os
 import re
+import signal
+import time
 
 import pytest
 
-from lab import wait_for
+from lab import WEB4, end_process, wait_for
 from runtimes import UID, USER, Containerd, Nspawn, Podman
-from watching import Watch
+from watching import Watch, comm
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,13 @@ def look(lab, target, **kw):
     """What -D says: (status, interface names, stderr)."""
     result = Watch(lab, ["-D", target], attach=False, **kw).wait()
     return result.status, re.findall(r"^\d+\. (\S+)", result.out, re.M), result.err
+
+
+def parent(pid):
+    """The monitor above a container's process."""
+    monitor = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
+    assert comm(monitor) == "conmon"
+    return monitor
 
 
 def assert_leads_to(lab, target, mark, **kw):
@@ -87,9 +97,7 @@ def test_podman_without_its_monitor(lab, podman):
     """The monitor was killed, the container goes on: the state has its pid."""
     pid = podman.run("orphan", "--network", "none")
     label(lab, pid, "pm-orphan")
-    monitor = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
-    assert open(f"/proc/{monitor}/comm").read() == "conmon\n"
-    os.kill(monitor, 9)
+    os.kill(parent(pid), signal.SIGKILL)
     assert_leads_to(lab, "podman:orphan", "pm-orphan")
     # The same pid file, after the number went to another process.
     ident = podman.inspect("orphan")["Id"]
@@ -100,18 +108,33 @@ def test_podman_without_its_monitor(lab, podman):
     assert status == 1 and "not running" in err
     other.kill()
     other.wait()
-    os.kill(pid, 9)
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_podman_by_its_service(lab, podman):
-    """Containers of a storage that the state files do not lead to."""
-    podman.run("api", "--network", "none")
-    sock = "/run/lab/podman.sock"
-    podman.start_service(sock)
-    label(lab, podman.pid("api"), "pm-api")
-    assert_leads_to(lab, "podman:api", "pm-api", env={"CONTAINER_HOST": f"unix://{sock}"})
-    status, _, err = look(lab, "podman:nobody", env={"CONTAINER_HOST": f"unix://{sock}"})
-    assert status == 1 and "there is no such container" in err
+    """A storage that no configuration names, and a monitor that died: only the
+    service knows. One that hangs costs half a second and a line."""
+    hidden = podman.elsewhere("hidden")
+    pid = hidden.run("api", "--network", "none")
+    label(lab, pid, "pm-api")
+    os.kill(parent(pid), signal.SIGKILL)
+    sock = hidden.start_service("/run/lab/podman.sock")
+    there = {"CONTAINER_HOST": f"unix://{sock}"}
+    try:
+        assert look(lab, "podman:api")[0] == 1
+        for target in ("podman:api", "api"):
+            assert_leads_to(lab, target, "pm-api", env=there)
+        status, _, err = look(lab, "podman:nobody", env=there)
+        assert status == 1 and "there is no such container" in err
+        hidden.service.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        status, _, err = look(lab, "nobody", env=there)
+        assert time.monotonic() - began < 2
+        assert status == 1 and err.count("no answer in time") == 1
+    finally:
+        hidden.service.send_signal(signal.SIGCONT)
+        os.kill(pid, signal.SIGKILL)
+        hidden.close()
 
 
 def test_podman_of_a_user(lab, podman, users_podman):
@@ -142,7 +165,7 @@ def test_monitor_that_is_none(lab, podman):
     ident = "ab" * 32
     fake = lab.popen(["setpriv", "--reuid", UID, "--regid", UID, "--clear-groups",
                       "/usr/bin/python3", "-c", FAKE, "-c", ident, "-n", "decoy"])
-    wait_for("the decoy", lambda: open(f"/proc/{fake.pid}/comm").read() == "conmon\n")
+    wait_for("the decoy", lambda: comm(fake.pid) == "conmon")
     status, _, err = look(lab, "podman:decoy")
     assert status == 1 and "there is no such container" in err
     lab.run(["pkill", "-P", fake.pid], check=False)
@@ -181,11 +204,63 @@ def test_namespace_by_its_number(lab, php):
     for target in (f"net:[{number}]", f"inode:{number}"):
         assert look(lab, target)[1] == ["lo", "eth0"]
     sleeper = lab.popen(["unshare", "-n", "sleep", "100"])
-    wait_for("a namespace", lambda: os.readlink(f"/proc/{sleeper.pid}/ns/net")
-             != os.readlink(f"/proc/{lab.holder.pid}/ns/net"))
+    wait_for("a namespace", lambda: comm(sleeper.pid) == "sleep")
     word = os.readlink(f"/proc/{sleeper.pid}/ns/net")
     label(lab, sleeper.pid, "un-shared")
     assert_leads_to(lab, word, "un-shared")
     assert_leads_to(lab, str(sleeper.pid), "un-shared")
     sleeper.kill()
     sleeper.wait()
+
+
+def test_docker_without_its_engine(lab, containers, watch):
+    """The engine hangs, is stopped (containers live on), and comes back."""
+    engine = containers.docker
+    lab.write("/etc/docker/daemon.json", '{"live-restore": true}')
+    engine.daemon.send_signal(signal.SIGHUP)
+    label(lab, containers.run("php"), "dk-php")
+    containers.run("gone")
+    engine.cli("rename", "php", "php8")
+    ident = engine.inspect("php8")["Id"]
+    try:
+        engine.daemon.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        for target in ("php8", "docker:php8", ident[:12]):
+            status, names, err = look(lab, target)
+            assert status == 0 and "dk-php" in names
+            assert err.count("no answer in time") == 1
+            assert len(err.splitlines()) == 1
+        assert time.monotonic() - began < 6
+        status, _, err = look(lab, "nobody")
+        assert status == 1 and "no answer in time" in err
+        engine.daemon.send_signal(signal.SIGCONT)
+        wait_for("live-restore", lambda: engine.cli(
+            "info", "-f", "{{.LiveRestoreEnabled}}").stdout == "true\n")
+        end_process(engine.daemon)
+        for target in ("php8", "docker:php8", ident):
+            status, names, err = look(lab, target)
+            assert status == 0 and "dk-php" in names and not err
+        os.kill(state_pid(lab, "gone"), signal.SIGKILL)
+        status, _, err = look(lab, "docker:gone")
+        assert status == 1 and "docker:gone: the container is not running" in err
+        status, _, err = look(lab, "docker:php")
+        assert status == 1 and "no Docker engine answers" in err
+        w = watch("php8", "-c", "1", "icmp")
+        lab.run(["ping", "-c", "1", "-W", "1", WEB4], check=False,
+                ns=f"/proc/{state_pid(lab, 'php8')}/ns/net")
+        assert w.wait().status == 0
+    finally:
+        engine.daemon.send_signal(signal.SIGCONT)
+        end_process(engine.daemon)
+        engine.start()
+        lab.write("/etc/docker/daemon.json", '{"live-restore": false}')
+        engine.daemon.send_signal(signal.SIGHUP)
+
+
+def state_pid(lab, name):
+    """The pid of a container in the engine's own file."""
+    script = "for f in /var/lib/docker/containers/*/config.v2.json; do cat $f; echo; done"
+    for line in lab.run(["sh", "-c", script]).stdout.split("\n"):
+        if line and json.loads(line)["Name"] == f"/{name}":
+            return json.loads(line)["State"]["Pid"]
+    return None

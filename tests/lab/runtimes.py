@@ -2,9 +2,9 @@
 """Container runtimes other than Docker, the real ones, on the lab's host. All
 their folders are the lab's own, below /run."""
 
+import copy
 import json
 import os
-import time
 
 from lab import LabError, control_groups, end_process, make_rootfs, mark, \
     remove_group, wait_for
@@ -41,11 +41,6 @@ def rootfs(lab):
     return path
 
 
-def kill_all(lab, pids):
-    if pids:
-        lab.run(["kill", "-9", *map(str, pids)], check=False)
-
-
 class Podman:
     """Podman as root or, rootless, as a user who exists on the lab's host only."""
 
@@ -53,6 +48,7 @@ class Podman:
         self.lab = lab
         self.user = user
         self.service = None
+        self.where = ()
         self.home = f"/run/lab/home/{USER}" if user else "/root"
         self._set_up_user() if user else self._set_up_root()
         self.sh(f"tar -C {rootfs(lab)} -c . | podman import - lab")
@@ -90,7 +86,7 @@ class Podman:
                             cwd=self.home, **kw)
 
     def cli(self, *args, **kw):
-        return self.lab.run(self._words(["podman", *args]), env=self._env(),
+        return self.lab.run(self._words(["podman", *self.where, *args]), env=self._env(),
                             cwd=self.home, **kw)
 
     def _options(self):
@@ -115,12 +111,23 @@ class Podman:
         self.cli("pod", "create", "--name", name, "--infra-image", "lab",
                  "--infra-command", " ".join(SLEEP))
 
+    def elsewhere(self, name):
+        """The same, with a storage of its own that nothing but its commands names."""
+        other = copy.copy(self)
+        root = f"/run/lab/podman-{name}"
+        other.where = ("--root", f"{root}/storage", "--runroot", f"{root}/run",
+                       "--tmpdir", f"{root}/tmp")
+        other.sh(f"tar -C {rootfs(self.lab)} -c . | podman {' '.join(other.where)} "
+                 "import - lab")
+        return other
+
     def start_service(self, sock):
         self.service = self.lab.popen(self._words(
-            ["podman", "system", "service", "-t", "0", f"unix://{sock}"]),
+            ["podman", *self.where, "system", "service", "-t", "0", f"unix://{sock}"]),
             env=self._env())
         wait_for("podman's service", lambda: self.lab.run(
             ["test", "-S", sock], check=False).returncode == 0)
+        return sock
 
     def close(self):
         end_process(self.service)

@@ -234,7 +234,7 @@ static void test_silent_engine(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	ms = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
 	assert_in_range(ms, CONTAINERS_TIMEOUT_MS - 50, CONTAINERS_TIMEOUT_MS + 1500);
-	assert_non_null(strstr(e.msg, "no answer within 500 ms"));
+	assert_non_null(strstr(e.msg, "no answer in time"));
 }
 
 static void test_no_such_container(void **state)
@@ -339,7 +339,7 @@ static void test_list(void **state)
 	assert_string_equal(label, "docker:php");
 	assert_int_equal(list(OK_HEAD "\r\n{}", &c, &e), -EPROTO);
 	assert_int_equal(list(NULL, &c, &e), -ETIMEDOUT);
-	assert_non_null(strstr(e.msg, "no answer within 100 ms"));
+	assert_non_null(strstr(e.msg, "no answer in time"));
 	assert_int_equal(list(OK_HEAD "\r\n[7,{},{\"Id\":7,\"Names\":{}}]", &c, &e), 0);
 	assert_string_equal(c.name, "");
 }

@@ -99,7 +99,7 @@ static int look_at_task(int folder, const char *namespace, const char *id, struc
 	c->kind = TARGET_CRI;
 	if (strlen(id) >= sizeof(c->id))
 		return -ENAMETOOLONG;
-	strcpy(c->id, id);
+	snprintf(c->id, sizeof(c->id), "%s", id);
 	snprintf(path, sizeof(path), "%s/init.pid", id);
 	c->pid = statefile_pid(folder, path);
 	if (!c->pid || !proof_container(c->pid, id, 0, 0))
@@ -135,7 +135,7 @@ static int look_at_crio(int folder, const char *id, struct container *c)
 	c->kind = TARGET_CRI;
 	if (strlen(id) >= sizeof(c->id))
 		return -ENAMETOOLONG;
-	strcpy(c->id, id);
+	snprintf(c->id, sizeof(c->id), "%s", id);
 	snprintf(path, sizeof(path), "%s/userdata/config.json", id);
 	config = statefile_json(folder, path);
 	if (!config || !cri_name(config, c))

@@ -35,7 +35,7 @@ int docker_state_parse(const json_t *config, const char *id, struct container *c
 	name += *name == '/';
 	if (!*name)
 		return -EPROTO;
-	strcpy(c->id, id);
+	snprintf(c->id, sizeof(c->id), "%s", id);
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	if (json_is_true(json_object_get(state, "Running")) && n > 0 && n <= INT_MAX)
 		c->pid = (pid_t)n;
@@ -90,7 +90,7 @@ static int look_at_task(int folder, const char *id, struct container *c)
 	}
 	if (docker_state_parse(config, id, c)) {
 		/* All that is left of its name. */
-		strcpy(c->id, id);
+		snprintf(c->id, sizeof(c->id), "%s", id);
 		snprintf(c->name, sizeof(c->name), "%.12s", id);
 	}
 	c->pid = pid;

@@ -173,8 +173,8 @@ static void find_roots(struct roots *r)
 					     "/usr/share/containers/storage.conf" };
 	size_t i;
 
-	strcpy(r->graph, "/var/lib/containers/storage");
-	strcpy(r->run, "/run/containers/storage");
+	snprintf(r->graph, sizeof(r->graph), "%s", "/var/lib/containers/storage");
+	snprintf(r->run, sizeof(r->run), "%s", "/run/containers/storage");
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		_cleanup_free_ char *text = NULL;
 
