@@ -30,9 +30,11 @@ struct net_device {
 
 struct sk_buff {
 	struct net_device *dev;
+	struct sock *sk;
 };
 
 struct sock_common {
+	short unsigned int skc_family;
 	possible_net_t skc_net;
 };
 
@@ -42,6 +44,23 @@ struct sock {
 
 struct bpf_sock_addr_kern {
 	struct sock *sk;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct file {
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct mnt_namespace {
@@ -54,11 +73,17 @@ struct nsproxy {
 };
 
 struct task_struct {
+	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
 	int tgid;
 	char comm[16];
+};
+
+struct bpf_iter__task_file {
+	struct task_struct *task;
+	struct file *file;
 };
 
 #pragma clang attribute pop

@@ -14,6 +14,7 @@
 /* What a record needs to know about a packet beside its bytes. */
 struct emission {
 	struct nsw_count *count;
+	struct nsw_owner owner;
 	__u32 caplen;
 	__u16 tap;
 	__u8 flags;
@@ -94,21 +95,6 @@ static __always_inline __u32 size_class(__u32 len)
 	return NSW_MAX_SNAP;
 }
 
-static __always_inline void put_owner(struct __sk_buff *skb, struct nsw_owner *dst)
-{
-	struct bpf_sock *sk = skb->sk;
-	struct nsw_owner *owner = NULL;
-
-	if (sk)
-		sk = bpf_sk_fullsock(sk);
-	if (sk)
-		owner = bpf_sk_storage_get(&owners, sk, NULL, 0);
-	if (owner)
-		*dst = *owner;
-	else
-		__builtin_memset(dst, 0, sizeof(*dst));
-}
-
 static __always_inline void put_header(struct __sk_buff *skb, struct nsw_rec *rec,
 				       const struct emission *e)
 {
@@ -167,7 +153,7 @@ static __always_inline void emit(struct __sk_buff *skb, const struct emission *e
 	}
 	put_header(skb, rec, e);
 	if (cfg_owner)
-		put_owner(skb, (struct nsw_owner *)(rec + 1));
+		*(struct nsw_owner *)(rec + 1) = e->owner;
 	/*
 	 * The verifier wants the test as 64 bits and right before the call. Before
 	 * 6.8 it learns nothing from a comparison with zero, hence the last byte's
@@ -253,7 +239,7 @@ static __always_inline struct nsw_count *count_of(__u32 tap)
 	return bpf_map_lookup_elem(&counts, &slot);
 }
 
-static __always_inline void observe(struct __sk_buff *skb, __u8 direction)
+static __always_inline void observe(struct __sk_buff *skb, const __u8 direction)
 {
 	struct emission e = { .flags = direction };
 	struct nsw_tap tap = {};
@@ -275,8 +261,11 @@ static __always_inline void observe(struct __sk_buff *skb, __u8 direction)
 	e.count->bytes += skb->len;
 	if (tap.flags & NSW_TAP_L3)
 		e.flags |= NSW_REC_L3;
-	if (cfg_owner)
+	if (cfg_owner) {
+		/* Before the paths part at the size class: the verifier walks each. */
+		put_owner(skb, direction, e.flags & NSW_REC_EGRESS, &e.owner);
 		e.flags |= NSW_REC_OWNER;
+	}
 	e.caplen = skb->len < cfg_snaplen ? skb->len : cfg_snaplen;
 	emit(skb, &e);
 }

@@ -55,12 +55,12 @@ struct {
 	__type(value, __u8);
 } watched SEC(".maps");
 
-/* Who owns a socket; gone with the socket. */
+/* Who owns a socket; gone with the socket. An accepted one has its listener's. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
 	__type(key, int);
-	__type(value, struct nsw_owner);
+	__type(value, struct nsw_sock_owner);
 } owners SEC(".maps");
 
 /* When a process's call to a server was last reported: a process that retries

@@ -18,6 +18,7 @@
 
 #include "maps.bpf.h"
 #include "dns.bpf.h"
+#include "owner.bpf.h"
 #include "emit.bpf.h"
 #include "socket.bpf.h"
 
@@ -72,4 +73,32 @@ int sock_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	socket_call(ctx, AF_INET6, NSW_CALL_SENDMSG);
 	return 1;
+}
+
+/* ctx is the kernel's struct sock at run time. */
+SEC("cgroup/post_bind4")
+int sock_bound4(struct bpf_sock *ctx)
+{
+	if (is_watched((struct sock *)ctx))
+		set_owner(ctx, NSW_HOW_BOUND);
+	return 1;
+}
+
+SEC("cgroup/post_bind6")
+int sock_bound6(struct bpf_sock *ctx)
+{
+	if (is_watched((struct sock *)ctx))
+		set_owner(ctx, NSW_HOW_BOUND);
+	return 1;
+}
+
+SEC("iter/task_file")
+int seed_owners(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+
+	if (task && file)
+		seed(task, file);
+	return 0;
 }

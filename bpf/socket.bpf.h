@@ -6,8 +6,6 @@
 #ifndef NSWATCH_SOCKET_BPF_H
 #define NSWATCH_SOCKET_BPF_H
 
-#define AF_INET		   2
-#define AF_INET6	   10
 #define DNS_PORT	   53
 #define REPORT_INTERVAL_NS 1000000000ULL
 
@@ -17,17 +15,6 @@ static __always_inline __u32 netns_of(struct bpf_sock_addr *ctx)
 	struct bpf_sock_addr_kern *kctx = (struct bpf_sock_addr_kern *)ctx;
 
 	return BPF_CORE_READ(kctx, sk, __sk_common.skc_net.net, ns.inum);
-}
-
-/* The calling process. Its name is that of the main thread: threads of a
- * runtime have names of their own that tell a reader nothing. */
-static __always_inline void current_owner(struct nsw_owner *o)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	o->pid = bpf_get_current_pid_tgid() >> 32;
-	o->mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	BPF_CORE_READ_INTO(&o->comm, task, group_leader, comm);
 }
 
 /* family is the hook's: a program may read the address of its own family only. */
@@ -105,7 +92,7 @@ static __always_inline void report_exec(struct task_struct *task)
 	a->netns = netns;
 	a->call = NSW_CALL_EXEC;
 	a->ppid = BPF_CORE_READ(task, group_leader, real_parent, tgid);
-	current_owner(&a->owner);
+	task_owner(task, &a->owner);
 	bpf_ringbuf_submit(a, BPF_RB_FORCE_WAKEUP);
 }
 
@@ -113,7 +100,6 @@ static __always_inline void socket_call(struct bpf_sock_addr *ctx, const __u16 f
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct nsw_owner owner = {};
-	struct nsw_owner *stored;
 	__u32 netns;
 
 	if (!sk)
@@ -121,12 +107,11 @@ static __always_inline void socket_call(struct bpf_sock_addr *ctx, const __u16 f
 	netns = netns_of(ctx);
 	if (!bpf_map_lookup_elem(&watched, &netns))
 		return;
-	current_owner(&owner);
-	stored = bpf_sk_storage_get(&owners, sk, &owner, BPF_SK_STORAGE_GET_F_CREATE);
-	if (stored)
-		*stored = owner;
-	if (bpf_ntohs((__u16)ctx->user_port) == DNS_PORT)
-		report_attempt(ctx, family, netns, &owner, call);
+	set_owner(sk, NSW_HOW_CALLED);
+	if (!cfg_dns || bpf_ntohs((__u16)ctx->user_port) != DNS_PORT)
+		return;
+	task_owner((void *)bpf_get_current_task(), &owner);
+	report_attempt(ctx, family, netns, &owner, call);
 }
 
 #endif

@@ -45,6 +45,20 @@ struct nsw_owner {
 };
 _Static_assert(sizeof(struct nsw_owner) == 24, "owner");
 
+/* What the socket map keeps with each socket of a watched namespace. */
+struct nsw_sock_owner {
+	struct nsw_owner owner;
+	__u32 how; /* enum nsw_how */
+};
+_Static_assert(sizeof(struct nsw_sock_owner) == 28, "owner of a socket");
+
+/* How an owner was found; a later entry may be overruled by an earlier one. */
+enum nsw_how {
+	NSW_HOW_CALLED = 1, /* it connected the socket, or sent with it */
+	NSW_HOW_BOUND = 2,  /* it bound the socket, or the listener that this one came from */
+	NSW_HOW_HOLDS = 3,  /* it had the socket open when the watch began */
+};
+
 /* An address as the socket hooks see it. */
 struct nsw_addr {
 	__u8 bytes[16]; /* network byte order; the first 4 for AF_INET */

@@ -38,6 +38,7 @@ struct bench {
 	int64_t now;
 	uint64_t number;
 	struct owner owner; /* of the next packets that leave */
+	enum direction dir; /* of the next packets */
 	struct tap eth0, lo, host;
 	struct dns_transaction t[MAX_SAID];
 	struct dns_finding f[MAX_SAID];
@@ -155,6 +156,7 @@ static void bench_frame(struct bench *b, const struct tap *tap, const uint8_t *d
 		.caplen = len,
 		.wirelen = len,
 		.tap = tap,
+		.dir = b->dir,
 		.owner = b->owner,
 	};
 	struct frame f;

@@ -155,25 +155,59 @@ static void docker_resolver_ports_are_seen_through(void **state)
 	bench_free(b);
 }
 
+static void attempt_of(struct bench *b, uint32_t pid, uint32_t server)
+{
+	b->owner.pid = pid;
+	attempt(b, server);
+	b->owner.pid = 0;
+}
+
 static void owner_comes_from_an_attempt(void **state)
+{
+	const struct dns_engine_options o = { .from_host_side = true };
+	struct bench *b = bench_new_with(&o, true);
+
+	(void)state;
+	attempt_of(b, 99, SERVER);
+	b->now += MSEC;
+	query(b, &b->host, CLIENT, 40000, SERVER, 7, "example.com", 1);
+	answer(b, &b->host, CLIENT, 40000, SERVER, 7, "example.com", 1, 0, 1);
+	assert_int_equal(b->t[0].owner.pid, 99);
+	/* The attempt is read after its packet. */
+	query(b, &b->host, CLIENT, 40001, SECOND, 8, "example.com", 1);
+	attempt_of(b, 99, SECOND);
+	answer(b, &b->host, CLIENT, 40001, SECOND, 8, "example.com", 1, 0, 1);
+	assert_int_equal(b->t[1].owner.pid, 99);
+	/* Two processes ask the same server: which one is not known. */
+	attempt_of(b, 100, SERVER);
+	query(b, &b->host, CLIENT, 40002, SERVER, 9, "example.com", 1);
+	answer(b, &b->host, CLIENT, 40002, SERVER, 9, "example.com", 1, 0, 1);
+	assert_int_equal(b->t[2].owner.pid, 0);
+	bench_free(b);
+}
+
+/* Inside, a packet has its own owner, or it is not known: never somebody else's. */
+static void owner_is_not_guessed(void **state)
 {
 	struct bench *b = bench_new();
 
 	(void)state;
-	b->owner = (struct owner){ .pid = 99, .comm = "curl" };
-	attempt(b, SERVER);
-	b->owner.pid = 0;
-	b->now += MSEC;
+	attempt_of(b, 99, SERVER);
 	query(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1);
 	answer(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1, 0, 1);
-	assert_int_equal(b->t[0].owner.pid, 99);
-	/* The attempt is read after its packet. */
-	query(b, &b->eth0, CLIENT, 40001, SECOND, 8, "example.com", 1);
-	b->owner.pid = 99;
-	attempt(b, SECOND);
-	b->owner.pid = 0;
-	answer(b, &b->eth0, CLIENT, 40001, SECOND, 8, "example.com", 1, 0, 1);
-	assert_int_equal(b->t[1].owner.pid, 99);
+	assert_int_equal(b->t[0].owner.pid, 0);
+	/* The answer on lo is its sender's, the server's. */
+	query(b, &b->lo, LOCAL, 40000, STUB, 7, "example.com", 1);
+	b->owner.pid = 53;
+	b->dir = DIR_OUT;
+	answer(b, &b->lo, LOCAL, 40000, STUB, 7, "example.com", 1, 0, 1);
+	assert_int_equal(b->t[1].owner.pid, 0);
+	/* A query that comes in is not its receiver's. */
+	b->dir = DIR_IN;
+	query(b, &b->eth0, SERVER, 40000, CLIENT, 8, "example.com", 1);
+	b->dir = DIR_OUT;
+	answer(b, &b->eth0, SERVER, 40000, CLIENT, 8, "example.com", 1, 0, 1);
+	assert_int_equal(b->t[2].owner.pid, 0);
 	bench_free(b);
 }
 
@@ -452,6 +486,7 @@ int main(void)
 		cmocka_unit_test(one_packet_on_two_interfaces_is_no_retry),
 		cmocka_unit_test(docker_resolver_ports_are_seen_through),
 		cmocka_unit_test(owner_comes_from_an_attempt),
+		cmocka_unit_test(owner_is_not_guessed),
 		cmocka_unit_test(failures_are_shown_at_once),
 		cmocka_unit_test(memory_is_bounded),
 		cmocka_unit_test(tcp_messages_are_reassembled),

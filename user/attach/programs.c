@@ -12,13 +12,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "attach/holders.h"
 #include "attach/insns.h"
 #include "nswatch.skel.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
 #define TAI_HELPER	208 /* bpf_ktime_get_tai_ns(), kernel 6.1 */
-#define NR_SOCKET_HOOKS 4
+#define NR_SOCKET_HOOKS 6
 #define VERIFIER_LOG	(1024 * 1024)
 #define MAX_INSTANCES	64 /* taps with programs of their own */
 
@@ -39,6 +40,7 @@ struct programs {
 	uint32_t ncpus;
 	bool dns;
 	enum nsw_clock clock;
+	bool has_all; /* the optional programs are loaded */
 	int socket_links[NR_SOCKET_HOOKS];
 	int exec_link;
 };
@@ -181,6 +183,42 @@ static int register_handler(void)
 	return handler < 0 ? handler : 0;
 }
 
+/* Programs that use what 5.10 does not have: socket storage outside the
+ * packet path. Owners are found in other ways there, or less well. */
+static void leave_out_optional(struct programs *p)
+{
+	bpf_program__set_autoload(p->skel->progs.seed_owners, false);
+	bpf_program__set_autoload(p->skel->progs.sock_bound4, false);
+	bpf_program__set_autoload(p->skel->progs.sock_bound6, false);
+}
+
+static int open_and_load(struct programs *p, const struct programs_options *o, bool all)
+{
+	int err;
+
+	p->skel = nswatch_bpf__open();
+	if (!p->skel)
+		return -errno;
+	p->has_all = all && o->owners;
+	if (!p->has_all)
+		leave_out_optional(p);
+	err = configure(p, o);
+	return err ?: nswatch_bpf__load(p->skel);
+}
+
+/* The first template is of no use if the load failed after it was made. */
+static void start_over(struct programs *p)
+{
+	int i;
+
+	nswatch_bpf__destroy(p->skel);
+	p->skel = NULL;
+	for (i = HOOK_INGRESS; i <= HOOK_EGRESS; i++) {
+		free(p->templates[i].insns);
+		p->templates[i] = (struct template){ 0 };
+	}
+}
+
 static int load(struct programs *p, const struct programs_options *o, struct err *e)
 {
 	int err = register_handler();
@@ -189,13 +227,13 @@ static int load(struct programs *p, const struct programs_options *o, struct err
 		return err_sys(e, err, "libbpf");
 	under_way.p = p;
 	under_way.o = o;
-	p->skel = nswatch_bpf__open();
-	if (!p->skel)
-		err = explain(-errno, e);
-	else if ((err = configure(p, o)) || (err = nswatch_bpf__load(p->skel)))
-		err = explain(err, e);
+	err = open_and_load(p, o, true);
+	if (err && o->owners) {
+		start_over(p);
+		err = open_and_load(p, o, false);
+	}
 	under_way.p = NULL;
-	return err;
+	return err ? explain(err, e) : 0;
 }
 
 /* Has the verifier say why, for --verbose: the same once more, with a log. */
@@ -454,7 +492,7 @@ static int open_root_cgroup(void)
 	return (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, 0) ?: -errno;
 }
 
-int programs_attach_processes(struct programs *p, struct err *e)
+static int attach_socket_hooks(struct programs *p, struct err *e)
 {
 	const struct {
 		struct bpf_program *prog;
@@ -464,21 +502,63 @@ int programs_attach_processes(struct programs *p, struct err *e)
 		{ p->skel->progs.sock_connect6, BPF_CGROUP_INET6_CONNECT },
 		{ p->skel->progs.sock_sendmsg4, BPF_CGROUP_UDP4_SENDMSG },
 		{ p->skel->progs.sock_sendmsg6, BPF_CGROUP_UDP6_SENDMSG },
+		{ p->skel->progs.sock_bound4, BPF_CGROUP_INET4_POST_BIND },
+		{ p->skel->progs.sock_bound6, BPF_CGROUP_INET6_POST_BIND },
 	};
 	_cleanup_fd_ int cgroup = open_root_cgroup();
 	int i;
 
-	p->exec_link = bpf_raw_tracepoint_open("sched_process_exec",
-					       bpf_program__fd(p->skel->progs.process_exec));
-	if (p->exec_link < 0)
-		return err_sys(e, -errno, "cannot attach to the exec tracepoint");
 	if (cgroup < 0)
 		return err_sys(e, cgroup, "cannot open the root cgroup");
 	for (i = 0; i < NR_SOCKET_HOOKS; i++) {
+		if (!bpf_program__autoload(hooks[i].prog))
+			continue;
 		p->socket_links[i] = bpf_link_create(bpf_program__fd(hooks[i].prog), cgroup,
 						     hooks[i].type, NULL);
 		if (p->socket_links[i] < 0)
 			return err_sys(e, -errno, "cannot attach the socket hooks");
 	}
 	return 0;
+}
+
+int programs_attach_processes(struct programs *p, struct err *e)
+{
+	if (p->dns) {
+		p->exec_link = bpf_raw_tracepoint_open(
+			"sched_process_exec", bpf_program__fd(p->skel->progs.process_exec));
+		if (p->exec_link < 0)
+			return err_sys(e, -errno, "cannot attach to the exec tracepoint");
+	}
+	return attach_socket_hooks(p, e);
+}
+
+/* One pass over all open files of all processes; the program writes nothing. */
+static int run_iterator(int prog)
+{
+	_cleanup_fd_ int link = bpf_link_create(prog, 0, BPF_TRACE_ITER, NULL);
+	_cleanup_fd_ int iter = -1;
+	char buf[64];
+	ssize_t n;
+
+	if (link < 0)
+		return -errno;
+	iter = bpf_iter_create(link);
+	if (iter < 0)
+		return -errno;
+	do {
+		n = read(iter, buf, sizeof(buf));
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	return n < 0 ? -errno : 0;
+}
+
+int programs_seed_owners(struct programs *p, struct err *e)
+{
+	int err = -ENOTSUP;
+
+	if (p->has_all)
+		err = run_iterator(bpf_program__fd(p->skel->progs.seed_owners));
+	if (err)
+		err = holders_seed(bpf_map__fd(p->skel->maps.owners),
+				   bpf_map__fd(p->skel->maps.watched));
+	return err ? err_sys(e, err, "cannot look through the open sockets") : 0;
 }

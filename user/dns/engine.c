@@ -340,21 +340,43 @@ static void mark_switch(struct dns_engine *e, const struct trans *x)
 	}
 }
 
+/* Whose query it is when its packet does not tell, as at the host's end: the one process
+ * that called this server lately. With two of them it is nobody's. */
 static struct owner owner_from_attempts(struct dns_engine *e, const struct trans_key *k)
 {
-	const struct attempt *best = NULL;
-	struct owner none = { 0 };
+	const struct attempt *found = NULL;
+	const struct owner none = { 0 };
 	uint32_t i;
 
 	for (i = 0; i < MAX_ATTEMPTS; i++) {
 		const struct attempt *a = &e->attempts[i];
 
-		if (a->used && a->a.netns == k->netns && a->a.proto == k->proto &&
-		    ipaddr_equal(&a->a.dst, &k->server) && a->a.time <= e->now + RING_SKEW &&
-		    a->a.time >= e->now - OWNER_WINDOW && (!best || a->a.time > best->a.time))
-			best = a;
+		if (!a->used || a->a.netns != k->netns || a->a.proto != k->proto ||
+		    !ipaddr_equal(&a->a.dst, &k->server) || a->a.time > e->now + RING_SKEW ||
+		    a->a.time < e->now - OWNER_WINDOW)
+			continue;
+		if (found && found->a.owner.pid != a->a.owner.pid)
+			return none;
+		found = a;
 	}
-	return best ? best->a.owner : none;
+	return found ? found->a.owner : none;
+}
+
+/* The asking process, from a packet with a query: its sender. */
+static struct owner asker(const struct packet *p)
+{
+	const struct owner none = { 0 };
+
+	return p->dir == DIR_IN ? none : p->owner;
+}
+
+/* The asking process, from a packet with the answer: its receiver. On lo a packet has its
+ * sender, the server. */
+static struct owner asker_answered(const struct packet *p)
+{
+	const struct owner none = { 0 };
+
+	return p->dir == DIR_IN && p->tap->side == SIDE_INSIDE ? p->owner : none;
 }
 
 static void attempt_settled(struct dns_engine *e, struct attempt *a)
@@ -390,7 +412,9 @@ static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
 	x->first_nr = x->asked_nr = p->number;
 	x->queries = 1;
 	x->tap = p->tap;
-	x->owner = p->owner.pid ? p->owner : owner_from_attempts(e, k);
+	x->owner = asker(p);
+	if (!x->owner.pid && p->dir != DIR_IN && e->o.from_host_side)
+		x->owner = owner_from_attempts(e, k);
 	x->server = engine_server(e, k->netns, &k->server);
 	x->timer.kind = TIMER_TRANS;
 	timers_set(&e->timers, &x->timer, p->time + e->o.unanswered_after);
@@ -428,7 +452,7 @@ static void retry(struct dns_engine *e, struct trans *x, const struct packet *p)
 	struct server_state *s = trans_server(e, x);
 
 	if (!x->owner.pid)
-		x->owner = p->owner;
+		x->owner = asker(p);
 	if (p->tap != x->tap)
 		return;
 	x->last = p->time;
@@ -602,7 +626,7 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 		return;
 	}
 	if (!x->owner.pid)
-		x->owner = p->owner;
+		x->owner = asker_answered(p);
 	report_init(e, x, &t);
 	t.state = x->stage == TRANS_SHOWN ? DNS_LATE : DNS_ANSWERED;
 	t.failure = DNS_FAIL_NONE;
@@ -956,11 +980,13 @@ static void adopt(struct dns_engine *e, const struct dns_attempt *a)
 	struct trans *x = NULL;
 	unsigned int n = 0;
 
+	if (!e->o.from_host_side)
+		return;
 	while ((x = table_next_live(e->table, x)) && n++ < SCAN_MAX)
 		if (!x->owner.pid && x->key.netns == a->netns && x->key.proto == a->proto &&
 		    ipaddr_equal(&x->key.server, &a->dst) && x->first >= a->time - RING_SKEW &&
 		    x->first <= a->time + OWNER_WINDOW)
-			x->owner = a->owner;
+			x->owner = owner_from_attempts(e, &x->key);
 }
 
 void dns_engine_attempt(struct dns_engine *e, const struct dns_attempt *a)

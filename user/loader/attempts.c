@@ -81,10 +81,6 @@ void attempts_answer(struct loader *l, const struct dns_ask *a)
 
 int attempts_open(struct loader *l, struct err *e)
 {
-	struct err why = { 0 };
-
-	if (programs_attach_processes(l->programs, &why))
-		log_warn("processes and failed sends are not shown: %s", why.msg);
 	l->attempts = ring_buffer__new(programs_attempts_fd(l->programs), on_attempt, l, NULL);
 	return l->attempts ? 0 : err_sys(e, -errno, "attempts ring");
 }

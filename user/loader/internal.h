@@ -77,6 +77,11 @@ void child_reap(struct loader *l);
 /* Ends it: the watch has not begun. */
 void child_abandon(struct loader *l);
 
+/* The processes of packets, where these are shown: attaches the hooks; then, once
+ * namespaces are watched, finds those of sockets that are open already. */
+void owners_attach(struct loader *l);
+void owners_seed(struct loader *l);
+
 /* Socket calls to name servers, and what --dns has to know about who made them. */
 int attempts_open(struct loader *l, struct err *e);
 /* Takes at most `most` of those that wait. */

@@ -182,6 +182,8 @@ int watchset_attach(struct loader *l, struct err *e)
 	int err;
 
 	err = start_attaching(l, e);
+	if (!err)
+		owners_attach(l);
 	if (!err && l->o->dns)
 		err = attempts_open(l, e);
 	l->announcing = true;
@@ -191,6 +193,7 @@ int watchset_attach(struct loader *l, struct err *e)
 			return err;
 	}
 	l->announcing = false;
+	owners_seed(l);
 	/* Whoever waits for the first of these lines may rely on all targets. */
 	for (i = 0; i < l->n && !err; i++)
 		announce(l, &l->targets[i]);
