@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lab import WEB4, end_process, wait_for
+from lab import UPSTREAM4, WEB4, end_process, wait_for
 from runtimes import UID, USER, Containerd, Nspawn, Podman
 from watching import Watch, comm
 
@@ -185,6 +185,33 @@ def test_containerd(lab, containerd):
         assert_leads_to(lab, target, mark)
     status, _, err = look(lab, "other/redis")
     assert status == 1 and "no container" in err
+    containerd.start_daemon()
+
+
+def test_pods(lab, containerd, watch):
+    """Pods that containerd made as it does for a kubelet."""
+    label(lab, containerd.pod("default", "web-0", "nginx", "sidecar"), "pod-web")
+    label(lab, containerd.pod("prod", "web-0", "nginx"), "pod-prod")
+    label(lab, containerd.pod("prod", "db-0", "postgres"), "pod-db")
+    for target, mark in (("default/web-0/nginx", "pod-web"), ("cri:default/web-0", "pod-web"),
+                         ("sidecar", "pod-web"), ("web-0/sidecar", "pod-web"),
+                         ("prod/web-0/nginx", "pod-prod"), ("prod/web-0", "pod-prod"),
+                         ("db-0", "pod-db"), ("cri:postgres", "pod-db")):
+        assert_leads_to(lab, target, mark)
+    status, _, err = look(lab, "nginx")
+    assert status == 1 and "default/web-0/nginx" in err and "prod/web-0/nginx" in err
+    status, _, err = look(lab, "cri:postgers")
+    assert status == 1 and "did you mean postgres?" in err
+    # The pod's own resolv.conf, and a fix in Kubernetes' words.
+    w = watch("sidecar", "--dns", "-l", "--json")
+    sandbox = containerd.pods[0]
+    lab.run(["busybox", "nslookup", "x.example.test", "127.0.0.1"], check=False,
+            ns=f"/proc/{containerd.pid('k8s.io', sandbox)}/ns/net")
+    w.wait_out("x.example.test")
+    result = w.stop()
+    assert {f["target"] for f in result.of_type("finding")} == {"default/web-0/sidecar"}
+    check = Watch(lab, ["check", "db-0", "--json"], attach=False).wait()
+    assert UPSTREAM4 in check.out, check.err
 
 
 def test_machine(lab):

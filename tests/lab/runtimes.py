@@ -3,13 +3,20 @@
 their folders are the lab's own, below /run."""
 
 import copy
+import hashlib
+import io
 import json
 import os
+import platform
+import subprocess
+import tarfile
 
+from cri import Cri
 from lab import LabError, control_groups, end_process, make_rootfs, mark, \
     remove_group, wait_for
 
 USER, UID = "alice", 54321
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 SLEEP = ("/bin/sleep", "1000000")
 
 # Ulimits and the runtime are those of a machine that may not raise limits and
@@ -27,6 +34,23 @@ STORAGE_CONF = """
 driver = "overlay"
 graphroot = "/run/lab/podman/storage"
 runroot = "/run/containers/storage"
+"""
+# The folders are Debian's; nobody here may lower an OOM score.
+CONTAINERD_CONF = """
+version = 2
+[plugins."io.containerd.internal.v1.opt"]
+path = "/run/lab/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "localhost/lab:latest"
+restrict_oom_score_adj = true
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "/usr/lib/cni"
+conf_dir = "/etc/cni/lab"
+"""
+CNI_CONF = """{"cniVersion": "0.4.0", "name": "pods", "plugins": [
+{"type": "bridge", "bridge": "br-pods", "isGateway": true, "ipam": {"type": "host-local",
+"ranges": [[{"subnet": "10.90.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}],
+"dataDir": "/run/lab/cni"}}]}
 """
 USERS_STORAGE_CONF = """
 [storage]
@@ -140,18 +164,53 @@ class Podman:
                 remove_group(group)
 
 
+def write_image(lab):
+    """An archive in the OCI image layout: the root file system and a command."""
+    layer, path = os.path.join(lab.tmp, "layer.tar"), os.path.join(lab.tmp, "image.tar")
+    subprocess.run(["tar", "-C", rootfs(lab), "--owner=0", "--group=0", "-cf", layer, "."],
+                   check=True)
+    blobs, kind = {}, "application/vnd.oci.image"
+
+    def blob(data, media_type, **more):
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = data
+        return {"mediaType": f"{kind}.{media_type}", "digest": f"sha256:{digest}",
+                "size": len(data), **more}
+
+    def text(value):
+        return json.dumps(value).encode()
+
+    with open(layer, "rb") as f:
+        top = blob(f.read(), "layer.v1.tar")
+    config = blob(text({
+        "architecture": ARCH[platform.machine()], "os": "linux",
+        "config": {"Cmd": list(SLEEP)},
+        "rootfs": {"type": "layers", "diff_ids": [top["digest"]]}}), "config.v1+json")
+    manifest = blob(text({"schemaVersion": 2, "config": config, "layers": [top]}),
+                    "manifest.v1+json", annotations={
+                        "io.containerd.image.name": "localhost/lab:latest"})
+    blobs["index.json"] = text({"schemaVersion": 2, "manifests": [manifest]})
+    blobs["oci-layout"] = text({"imageLayoutVersion": "1.0.0"})
+    with tarfile.open(path, "w") as tar:
+        for name, data in blobs.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
 class Containerd:
-    """containerd with its default configuration, `ctr` its client."""
+    """containerd; `ctr` its client, and what a kubelet would ask it for."""
 
     def __init__(self, lab):
         self.lab = lab
         self.tasks = []
+        self.pods = []
         self.log = os.path.join(lab.tmp, "containerd.log")
         lab.run(["mkdir", "-p", "/etc/containerd"])
-        lab.write("/etc/containerd/config.toml", "version = 2\n")
-        with open(self.log, "ab") as out:
-            self.daemon = lab.popen(["containerd"], stdout=out, stderr=out)
-        wait_for("containerd", self._is_up, timeout=30, step=0.05)
+        lab.write("/etc/containerd/config.toml", CONTAINERD_CONF)
+        lab.write("/etc/cni/lab/pods.conflist", CNI_CONF)
+        self.start_daemon()
 
     def _is_up(self):
         if self.daemon.poll() is not None:
@@ -176,14 +235,28 @@ class Containerd:
                 return int(words[1])
         raise LabError(f"{namespace}/{name} has no task")
 
+    def pod(self, namespace, name, *containers):
+        """A pod by the Container Runtime Interface; its sandbox's pid."""
+        if not self.pods:
+            self.ctr("k8s.io", "image", "import", write_image(self.lab))
+        cri = Cri(self.lab)
+        config, sandbox = cri.run_pod(namespace, name, f"/nswatch-lab-{mark()}")
+        self.pods.append(sandbox)
+        for each in containers:
+            cri.run_container(sandbox, config, each, "localhost/lab:latest", SLEEP)
+        return self.pid("k8s.io", sandbox)
+
+    def start_daemon(self):
+        with open(self.log, "ab") as out:
+            self.daemon = self.lab.popen(["containerd"], stdout=out, stderr=out)
+        wait_for("containerd", self._is_up, timeout=30, step=0.05)
+
     def stop_daemon(self):
         end_process(self.daemon)
 
     def close(self):
-        if self.daemon.poll() is not None:
-            with open(self.log, "ab") as out:
-                self.daemon = self.lab.popen(["containerd"], stdout=out, stderr=out)
-            wait_for("containerd", self._is_up, timeout=30, step=0.05)
+        for sandbox in self.pods:
+            Cri(self.lab).remove_pod(sandbox)
         for namespace, name in self.tasks:
             self.ctr(namespace, "task", "rm", "-f", name, check=False)
             self.ctr(namespace, "container", "rm", name, check=False)
