@@ -4,7 +4,8 @@
  * flood sink PORT                   binds PORT, never reads, until killed
  *
  * Each payload starts with its number (little endian, 64 bits), so that a
- * capture shows which ones are missing. A send that fails is tried again:
+ * capture shows which ones are missing; the rest is noise, the same in every
+ * BATCH packets: longer ones cannot be compressed. A send that fails is tried again:
  * what it prints at the end was really handed to the network.
  */
 #include <arpa/inet.h>
@@ -55,10 +56,26 @@ static void sink(const char *port)
 		pause();
 }
 
+static unsigned char payload[BATCH][MAX_SIZE];
+
+/* xorshift64, Marsaglia 2003 */
+static void make_noise(void)
+{
+	unsigned char *p = &payload[0][0];
+	uint64_t x = 88172645463325252ull;
+	size_t i;
+
+	for (i = 0; i < sizeof(payload); i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		p[i] = (unsigned char)(x >> 32);
+	}
+}
+
 /* Sends packets [first, first + n); n <= BATCH. Returns how many went. */
 static int send_batch(int fd, uint64_t first, int n, size_t size)
 {
-	static unsigned char payload[BATCH][MAX_SIZE];
 	struct iovec iov[BATCH];
 	struct mmsghdr msgs[BATCH];
 	int i;
@@ -95,6 +112,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "flood: SIZE is between 8 and %d\n", MAX_SIZE);
 		return 2;
 	}
+	make_noise();
 	fd = udp_socket(argv[1], argv[2], 0);
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	while (sent < count) {
