@@ -789,7 +789,8 @@ static const struct {
 	layer_fn walk;
 } links[] = {
 	{ DLT_EN10MB, walk_ether },    { DLT_RAW, walk_ip },	    { DLT_NULL, walk_null },
-	{ DLT_LINUX_SLL2, walk_sll2 }, { DLT_LINUX_SLL, walk_sll },
+	{ DLT_LINUX_SLL2, walk_sll2 }, { DLT_LINUX_SLL, walk_sll }, { DLT_LOOP, walk_null },
+	{ DLT_IPV4, walk_ip },	       { DLT_IPV6, walk_ip },
 };
 
 int decode_frame(struct frame *f, const uint8_t *data, uint32_t caplen, uint32_t wirelen, int dlt)

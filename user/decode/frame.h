@@ -131,8 +131,8 @@ struct frame {
 
 /*
  * Decodes the frame's headers. dlt is libpcap's DLT_ value (DLT_EN10MB,
- * DLT_RAW, DLT_NULL, DLT_LINUX_SLL, DLT_LINUX_SLL2). Always fills *f; what could not be read is
- * zero. Returns 0, or -ENOTSUP for another link type.
+ * DLT_RAW, DLT_NULL, DLT_LOOP, DLT_IPV4, DLT_IPV6, DLT_LINUX_SLL, DLT_LINUX_SLL2). Always fills *f;
+ * what could not be read is zero. Returns 0, or -ENOTSUP for another link type.
  */
 int decode_frame(struct frame *f, const uint8_t *data, uint32_t caplen, uint32_t wirelen, int dlt);
 

@@ -23,7 +23,8 @@ struct reader {
 };
 
 /* Those that decode_frame() knows. */
-static const int decodable[] = { DLT_EN10MB, DLT_RAW, DLT_NULL, DLT_LINUX_SLL, DLT_LINUX_SLL2 };
+static const int decodable[] = { DLT_EN10MB, DLT_RAW,  DLT_NULL,      DLT_LOOP,
+				 DLT_IPV4,   DLT_IPV6, DLT_LINUX_SLL, DLT_LINUX_SLL2 };
 
 /* libpcap's words for the commonest mistakes are for programmers. */
 static void explain_open(struct reader *r, const char *why, struct err *e)
