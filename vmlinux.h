@@ -31,6 +31,7 @@ struct net_device {
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
+	unsigned char ip_summed : 2;
 };
 
 struct sock_common {

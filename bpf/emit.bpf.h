@@ -15,10 +15,16 @@
 struct emission {
 	struct nsw_count *count;
 	struct nsw_owner owner;
+	__u32 wirelen;
 	__u32 caplen;
 	__u16 tap;
 	__u8 flags;
+	bool tagged; /* the kernel has stripped a VLAN tag */
 };
+
+#define MACS_LEN	 12 /* what stands before a VLAN tag */
+#define VLAN_TAG_LEN	 4
+#define CHECKSUM_PARTIAL 3 /* include/linux/skbuff.h */
 
 /*
  * The smallest class that holds len bytes, as a constant on every path: the
@@ -95,22 +101,74 @@ static __always_inline __u32 size_class(__u32 len)
 	return NSW_MAX_SNAP;
 }
 
+/*
+ * The kernel's own view of the packet, for plain loads from it (Linux 6.2, commit
+ * fd264ca02094), or NULL where the loader found no such function: it replaces the
+ * call then (user/attach/insns.c).
+ */
+extern void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
+
+static __always_inline struct sk_buff *kernel_skb(struct __sk_buff *skb)
+{
+	return bpf_cast_to_kern_ctx(skb);
+}
+
+/* Whether the transport checksum is still to be computed, by a device that the
+ * packet may never reach. */
+static __always_inline bool has_partial_checksum(struct __sk_buff *skb)
+{
+	struct sk_buff *kskb = kernel_skb(skb);
+
+	if (kskb)
+		return BPF_CORE_READ_BITFIELD(kskb, ip_summed) == CHECKSUM_PARTIAL;
+	return skb->gso_size;
+}
+
 static __always_inline void put_header(struct __sk_buff *skb, struct nsw_rec *rec,
 				       const struct emission *e)
 {
 	rec->time = now();
-	rec->wirelen = skb->len;
-	rec->caplen = e->caplen;
+	rec->wirelen = e->wirelen;
 	rec->tap = e->tap;
-	rec->flags = e->flags;
+	rec->flags = e->flags | (has_partial_checksum(skb) ? NSW_REC_CSUM_PARTIAL : 0);
 	rec->pad = 0;
-	rec->vlan_proto = 0;
-	rec->vlan_tci = 0;
-	if (skb->vlan_present) {
-		rec->flags |= NSW_REC_VLAN;
-		rec->vlan_proto = skb->vlan_proto;
-		rec->vlan_tci = skb->vlan_tci;
-	}
+}
+
+/*
+ * The verifier wants the test as 64 bits and right before the call. Before 6.8 it
+ * learns nothing from a comparison with zero, hence the last byte's index: at
+ * most room - 1, and out of all bounds for an empty frame.
+ */
+static __always_inline bool load(struct __sk_buff *skb, __u32 from, void *to, __u64 last,
+				 __u32 room)
+{
+	asm volatile("" : "+r"(last));
+	return last < room && !bpf_skb_load_bytes(skb, from, to, last + 1);
+}
+
+/* The frame with the tag that the kernel has stripped from it. */
+static __always_inline bool put_tagged(struct __sk_buff *skb, char *to, const struct emission *e,
+				       __u32 room)
+{
+	const __u16 tag[2] = { (__u16)skb->vlan_proto, bpf_htons((__u16)skb->vlan_tci) };
+
+	if (room < MACS_LEN + VLAN_TAG_LEN)
+		return false;
+	if (bpf_skb_load_bytes(skb, 0, to, MACS_LEN))
+		return false;
+	__builtin_memcpy(to + MACS_LEN, tag, VLAN_TAG_LEN);
+	if (e->caplen <= MACS_LEN + VLAN_TAG_LEN)
+		return true;
+	return load(skb, MACS_LEN, to + MACS_LEN + VLAN_TAG_LEN,
+		    (__u64)e->caplen - MACS_LEN - VLAN_TAG_LEN - 1, room - MACS_LEN - VLAN_TAG_LEN);
+}
+
+static __always_inline bool put_frame(struct __sk_buff *skb, char *to, const struct emission *e,
+				      __u32 room)
+{
+	if (e->tagged && e->caplen > MACS_LEN)
+		return put_tagged(skb, to, e, room);
+	return load(skb, 0, to, (__u64)e->caplen - 1, room);
 }
 
 /* Looked at now and then only, and for each large frame. */
@@ -145,7 +203,6 @@ static __always_inline void emit(struct __sk_buff *skb, const struct emission *e
 	const __u32 head = sizeof(struct nsw_rec) + (cfg_owner ? sizeof(struct nsw_owner) : 0);
 	__u32 room = size_class(e->caplen);
 	struct nsw_rec *rec = bpf_ringbuf_reserve(&packets, head + room, 0);
-	__u64 last = (__u64)e->caplen - 1;
 
 	if (!rec) {
 		e->count->ring_full++;
@@ -154,19 +211,13 @@ static __always_inline void emit(struct __sk_buff *skb, const struct emission *e
 	put_header(skb, rec, e);
 	if (cfg_owner)
 		*(struct nsw_owner *)(rec + 1) = e->owner;
-	/*
-	 * The verifier wants the test as 64 bits and right before the call. Before
-	 * 6.8 it learns nothing from a comparison with zero, hence the last byte's
-	 * index: at most room - 1, and out of all bounds for an empty frame.
-	 */
-	asm volatile("" : "+r"(last));
-	if (last >= room || bpf_skb_load_bytes(skb, 0, (char *)rec + head, last + 1)) {
+	if (!put_frame(skb, (char *)rec + head, e, room)) {
 		e->count->load_failed++;
 		bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
 		return;
 	}
 	e->count->captured++;
-	if (e->caplen < skb->len)
+	if (e->caplen < e->wirelen)
 		e->count->truncated++;
 	submit(rec, e);
 }
@@ -205,16 +256,17 @@ static __always_inline __u32 own_tap(void)
 
 static __always_inline bool look_tap_up(struct __sk_buff *skb, struct nsw_tap *tap)
 {
-	struct sk_buff *kskb = (struct sk_buff *)skb;
+	struct sk_buff *kskb = kernel_skb(skb);
 	struct nsw_tap_key key = { .ifindex = skb->ifindex };
-	struct net_device *dev = NULL;
-	struct net *net = NULL;
 	struct nsw_tap *found;
 
-	/* __sk_buff is the kernel's sk_buff at run time; the loads are checked. */
-	bpf_core_read(&dev, sizeof(dev), &kskb->dev);
-	bpf_core_read(&net, sizeof(net), &dev->nd_net.net);
-	bpf_core_read(&key.netns, sizeof(key.netns), &net->ns.inum);
+	if (kskb) {
+		key.netns = kskb->dev->nd_net.net->ns.inum;
+	} else {
+		/* __sk_buff is the kernel's sk_buff at run time; the loads are checked. */
+		kskb = (struct sk_buff *)skb;
+		key.netns = BPF_CORE_READ(kskb, dev, nd_net.net, ns.inum);
+	}
 	found = bpf_map_lookup_elem(&taps, &key);
 	if (found)
 		*tap = *found;
@@ -258,7 +310,6 @@ static __always_inline void observe(struct __sk_buff *skb, const __u8 direction)
 	if (!filter(skb, e.flags | (tap.flags & NSW_TAP_L3)))
 		return;
 	e.count->matched++;
-	e.count->bytes += skb->len;
 	if (tap.flags & NSW_TAP_L3)
 		e.flags |= NSW_REC_L3;
 	if (cfg_owner) {
@@ -266,7 +317,11 @@ static __always_inline void observe(struct __sk_buff *skb, const __u8 direction)
 		put_owner(skb, direction, e.flags & NSW_REC_EGRESS, &e.owner);
 		e.flags |= NSW_REC_OWNER;
 	}
-	e.caplen = skb->len < cfg_snaplen ? skb->len : cfg_snaplen;
+	e.wirelen = skb->len;
+	e.tagged = skb->vlan_present && e.wirelen >= MACS_LEN;
+	if (e.tagged)
+		e.wirelen += VLAN_TAG_LEN;
+	e.caplen = e.wirelen < cfg_snaplen ? e.wirelen : cfg_snaplen;
 	emit(skb, &e);
 }
 

@@ -23,7 +23,7 @@
 
 #define NAP_FIRST_NS	 1000000L /* between two looks at the ring while awake */
 #define NAP_MIN_NS	 250000L
-#define NAP_MAX_NS	 16000000L
+#define NAP_MAX_NS	 50000000L
 #define FLUSH_NS	 200000000LL  /* at most this late, output reaches who reads along */
 #define POLLS_UNTIL_IDLE 4	      /* looks in vain before sleeping */
 #define REPORT_NS	 1000000000LL /* between two warnings about loss */
@@ -78,7 +78,6 @@ static void sum_counts(const struct collector *c, uint32_t id, struct tap_stats 
 		out->ring_full += n[cpu].ring_full;
 		out->load_failed += n[cpu].load_failed;
 		out->truncated += n[cpu].truncated;
-		out->bytes += n[cpu].bytes;
 	}
 }
 
@@ -96,7 +95,6 @@ static void add(struct tap_stats *sum, const struct tap_stats *s)
 	sum->ring_full += s->ring_full;
 	sum->load_failed += s->load_failed;
 	sum->truncated += s->truncated;
-	sum->bytes += s->bytes;
 	sum->delivered += s->delivered;
 	sum->filtered += s->filtered;
 	sum->hidden += s->hidden;
@@ -331,16 +329,36 @@ static void file_failed(void *ctx)
 		return; /* only when the counter is at its end: the event stands */
 }
 
+/* Many packets at once, where all that is done with them is writing them. */
+static bool drain_run(struct collector *c)
+{
+	struct packet_run run;
+
+	if (!pipeline_takes_runs(c->pipeline) || !stream_run(c->stream, &run))
+		return false;
+	c->seats[run.tap->id].delivered += run.n;
+	pipeline_run(c->pipeline, &run);
+	return true;
+}
+
+static bool drain_one(struct collector *c)
+{
+	struct packet pkt;
+
+	if (!stream_next(c->stream, &pkt))
+		return false;
+	c->seats[pkt.tap->id].delivered++;
+	pipeline_packet(c->pipeline, &pkt);
+	return true;
+}
+
 /* Gives what has arrived to the pipeline; returns how much it was. */
 static size_t drain(struct collector *c, bool final)
 {
 	size_t n = stream_poll(c->stream, final);
-	struct packet pkt;
 
-	while (stream_next(c->stream, &pkt)) {
-		c->seats[pkt.tap->id].delivered++;
-		pipeline_packet(c->pipeline, &pkt);
-	}
+	while (drain_run(c) || drain_one(c))
+		;
 	return n;
 }
 
@@ -380,7 +398,7 @@ static void adjust_nap(struct collector *c)
 {
 	size_t taken = stream_taken(c->stream), ring = programs_ring_size(c->s->programs);
 
-	if (taken > ring / 8 && c->nap > NAP_MIN_NS)
+	if (taken > ring / 6 && c->nap > NAP_MIN_NS)
 		c->nap /= 2;
 	else if (taken < ring / 32 && c->nap < NAP_MAX_NS)
 		c->nap *= 2;

@@ -9,7 +9,10 @@
 
 #include <net/if.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+struct nsw_rec; /* include/nswatch/record.h */
 
 #define TARGET_NAME_LEN 128
 
@@ -53,6 +56,19 @@ struct packet {
 	struct owner owner;
 };
 
+/*
+ * Packets of one tap as they lie in the kernel's ring, in order of time: for a sink
+ * that writes them as they are. None has an owner, and none lacks its link-layer
+ * header. Valid until the next call for packets.
+ */
+struct packet_run {
+	const struct tap *tap;
+	const struct nsw_rec *const *recs;
+	size_t n;
+	int64_t offset;	  /* ns, to be added to a record's time: since the Unix epoch */
+	uint32_t snaplen; /* caplen of a record is this, or its wirelen if that is less */
+};
+
 /* The books of one tap, summed over CPUs. See struct nsw_count. */
 struct tap_stats {
 	uint64_t seen;
@@ -61,7 +77,6 @@ struct tap_stats {
 	uint64_t ring_full;
 	uint64_t load_failed;
 	uint64_t truncated;
-	uint64_t bytes;
 	uint64_t delivered;  /* records that the collector read from the ring */
 	uint64_t filtered;   /* of these, kept back by a filter in user space */
 	uint64_t hidden;     /* of these, of the side that is evidence, not output */

@@ -33,6 +33,7 @@ struct pipeline {
 	struct pipeline_setup s;
 	const struct options *o;
 	bool show_packets; /* as text or JSON lines */
+	bool takes_runs;
 	struct out out;
 	struct text *text;
 	struct dns_engine *dns;
@@ -127,6 +128,15 @@ static int start_file(struct pipeline *p, struct err *e)
 	return p->file ? 0 : e->code;
 }
 
+/* Only writing, and no limit that a single packet could reach. */
+static bool only_writes(const struct pipeline *p)
+{
+	const struct options *o = p->o;
+
+	return p->s.live && p->file && !p->dns && !p->show_packets && !p->s.filter && !o->count &&
+	       !o->stop_packets && !o->stop_filesize && !series_rotates(o);
+}
+
 int pipeline_new(struct pipeline **out, const struct pipeline_setup *s, struct err *e)
 {
 	struct pipeline *p = calloc(1, sizeof(*p));
@@ -152,6 +162,7 @@ int pipeline_new(struct pipeline **out, const struct pipeline_setup *s, struct e
 		err = start_file(p, e);
 	if (err)
 		goto fail;
+	p->takes_runs = only_writes(p);
 	*out = p;
 	return 0;
 fail:
@@ -302,6 +313,26 @@ void pipeline_packet(struct pipeline *p, struct packet *pkt)
 	if (p->dns)
 		dns_engine_packet(p->dns, pkt, &f);
 	check_limits(p, pkt);
+}
+
+bool pipeline_takes_runs(const struct pipeline *p)
+{
+	return p->takes_runs;
+}
+
+void pipeline_run(struct pipeline *p, const struct packet_run *run)
+{
+	struct unused *unused = &p->unused[run->tap->id % NSW_MAX_TAPS];
+
+	if (p->done && !capfile_has_failed(p->file)) {
+		unused->beyond += run->n;
+	} else if (!pipeline_shows(p, run->tap)) {
+		unused->hidden += run->n;
+	} else {
+		p->taken += run->n;
+		capfile_run(p->file, run);
+	}
+	check_outputs(p);
 }
 
 void pipeline_attempt(struct pipeline *p, const struct dns_attempt *a)

@@ -43,6 +43,9 @@ void pipeline_tap(struct pipeline *p, const struct tap *tap);
 /* Whether its packets go to the outputs; else they are evidence only (--side, --dns). */
 bool pipeline_shows(const struct pipeline *p, const struct tap *tap);
 void pipeline_packet(struct pipeline *p, struct packet *pkt);
+/* Whether packets may come as a run: nothing is done with them but writing them. */
+bool pipeline_takes_runs(const struct pipeline *p);
+void pipeline_run(struct pipeline *p, const struct packet_run *run);
 void pipeline_attempt(struct pipeline *p, const struct dns_attempt *a);
 void pipeline_facts(struct pipeline *p, const struct dns_facts *f, int64_t now);
 /* Records of a namespace were lost before they came here. */

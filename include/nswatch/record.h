@@ -18,24 +18,25 @@
 
 /* Bits of nsw_rec.flags. */
 enum nsw_rec_flag {
-	NSW_REC_EGRESS = 1 << 0, /* leaving the observed namespace; else entering it */
-	NSW_REC_OWNER = 1 << 1,	 /* struct nsw_owner stands between header and bytes */
-	NSW_REC_VLAN = 1 << 2,	 /* the kernel had stripped a tag: vlan_proto, vlan_tci */
-	NSW_REC_L3 = 1 << 3,	 /* no link-layer header: bytes start with the IP header */
+	NSW_REC_EGRESS = 1 << 0,       /* leaving the observed namespace; else entering it */
+	NSW_REC_OWNER = 1 << 1,	       /* struct nsw_owner stands between header and bytes */
+	NSW_REC_L3 = 1 << 2,	       /* no link-layer header: bytes start with the IP header */
+	NSW_REC_CSUM_PARTIAL = 1 << 3, /* the transport checksum is not filled in yet */
 };
 
-/* One captured packet: this header, then nsw_owner if flagged, then caplen bytes. */
+/*
+ * One captured packet: this header, then nsw_owner if flagged, then the first
+ * bytes of the frame, as many as the snapshot length allows. A VLAN tag that the
+ * kernel had stripped is back in its place.
+ */
 struct nsw_rec {
-	__u64 time;    /* ns, CLOCK_TAI or CLOCK_BOOTTIME as struct nsw_shared.clock says */
-	__u32 wirelen; /* skb->len: without a stripped VLAN tag, with the link header if any */
-	__u32 caplen;  /* bytes of the frame in this record */
+	__u64 time;    /* ns, CLOCK_TAI or CLOCK_BOOTTIME: enum nsw_clock */
+	__u32 wirelen; /* of the frame, with its VLAN tags, and with the link header if any */
 	__u16 tap;
 	__u8 flags; /* enum nsw_rec_flag */
 	__u8 pad;
-	__be16 vlan_proto; /* TPID, network byte order */
-	__u16 vlan_tci;	   /* host byte order */
 };
-_Static_assert(sizeof(struct nsw_rec) == 24, "packet record header");
+_Static_assert(sizeof(struct nsw_rec) == 16, "packet record header");
 
 /* The process behind a packet or an attempt. */
 struct nsw_owner {
@@ -117,8 +118,7 @@ struct nsw_count {
 	__u64 ring_full;   /* lost: no room in the ring */
 	__u64 load_failed; /* lost: bpf_skb_load_bytes refused */
 	__u64 truncated;   /* captured, with caplen < wirelen */
-	__u64 bytes;	   /* wire bytes of matched packets */
-	__u64 pad;
+	__u64 pad[2];
 };
 _Static_assert(sizeof(struct nsw_count) == 64, "one cache line");
 

@@ -125,6 +125,28 @@ static void test_tap(void **state)
 	assert_int_equal(prog[0].dst_reg, 4);
 }
 
+static void test_kernel_functions(void **state)
+{
+	const struct bpf_insn known = { .code = BPF_JMP | BPF_CALL,
+					.src_reg = BPF_PSEUDO_KFUNC_CALL,
+					.imm = 77 };
+	const struct bpf_insn unknown = { .code = BPF_JMP | BPF_CALL,
+					  .src_reg = BPF_PSEUDO_KFUNC_CALL };
+	const struct bpf_insn helper = { .code = BPF_JMP | BPF_CALL, .imm = 0 };
+	struct bpf_insn prog[] = { wide_load[0], unknown, known, unknown, helper, EXIT };
+
+	(void)state;
+	assert_int_equal(insns_drop_kfuncs(prog, ARRAY_SIZE(prog), false), 1);
+	assert_memory_equal(&prog[1], &unknown, sizeof(unknown));
+	assert_memory_equal(&prog[2], &known, sizeof(known));
+	assert_int_equal(prog[3].code, BPF_ALU64 | BPF_MOV | BPF_K);
+	assert_int_equal(prog[3].imm, 0);
+	assert_memory_equal(&prog[4], &helper, sizeof(helper));
+	assert_int_equal(insns_drop_kfuncs(prog, ARRAY_SIZE(prog), true), 1);
+	assert_int_equal(prog[2].code, BPF_ALU64 | BPF_MOV | BPF_K);
+	assert_int_equal(insns_drop_kfuncs(prog, ARRAY_SIZE(prog), true), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +156,7 @@ int main(void)
 		cmocka_unit_test(test_stack_is_in_the_way),
 		cmocka_unit_test(test_jump_that_does_not_reach),
 		cmocka_unit_test(test_tap),
+		cmocka_unit_test(test_kernel_functions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

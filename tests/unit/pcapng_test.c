@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "oracle.h"
+#include "nswatch/record.h"
+#include "sink/pcap.h"
 #include "sink/pcapng.h"
 
 #define FILE_NAME "/tmp/nswatch-pcapng-test.pcapng"
@@ -109,6 +111,64 @@ static void fill(struct out *o)
 	assert_true(ipaddr_parse("2001:db8::1", &a));
 	o->len += pcapng_put_name(at(o), room(o), &a, "six.example.com");
 	o->len += pcapng_put_stats(at(o), room(o), 0, 1000000000, 2000000000, &stats);
+}
+
+/* A record as it lies in the ring, and the same packet for the other function. */
+struct both {
+	struct nsw_rec rec;
+	uint8_t bytes[64];
+	struct packet packet;
+};
+
+static void make_both(struct both *b, uint32_t wirelen, uint32_t snaplen)
+{
+	static const uint8_t flags[] = { 0, NSW_REC_EGRESS, NSW_REC_CSUM_PARTIAL,
+					 NSW_REC_EGRESS | NSW_REC_CSUM_PARTIAL };
+	uint8_t f = flags[wirelen % 4];
+
+	memset(b->bytes, (int)wirelen + 1, sizeof(b->bytes));
+	b->rec = (struct nsw_rec){ .time = 12345 + wirelen, .wirelen = wirelen, .flags = f };
+	b->packet = (struct packet){
+		.time = (int64_t)b->rec.time + 1000000007,
+		.data = b->bytes,
+		.caplen = wirelen < snaplen ? wirelen : snaplen,
+		.wirelen = wirelen,
+		.dir = f & NSW_REC_EGRESS ? DIR_OUT : DIR_IN,
+		.csum_partial = f & NSW_REC_CSUM_PARTIAL,
+	};
+}
+
+/* A run becomes what its packets become one by one, in both formats, also if it
+ * is taken in parts. */
+static void test_run_equals_packets(void **state)
+{
+	enum { N = 70, SNAP = 50, ROOM = 500 };
+	static struct both all[N];
+	static struct out runs[2], singles[2];
+	const struct nsw_rec *recs[N];
+	struct packet_run run = { .recs = recs, .n = N, .offset = 1000000007, .snaplen = SNAP };
+	size_t i, next;
+
+	(void)state;
+	memset(runs, 0, sizeof(runs));
+	memset(singles, 0, sizeof(singles));
+	for (i = 0; i < N; i++) {
+		make_both(&all[i], (uint32_t)i, SNAP);
+		recs[i] = &all[i].rec;
+		put_packet(&singles[0], 3, &all[i].packet, NULL, 0);
+		singles[1].len +=
+			pcap_put_record(at(&singles[1]), room(&singles[1]), SNAP, &all[i].packet);
+	}
+	for (i = 0; i < N; i = next) {
+		runs[0].len += pcapng_put_run(at(&runs[0]), ROOM, 3, &run, i, &next);
+		assert_true(next > i && (next == N || next - i < ROOM / 28));
+	}
+	for (i = 0; i < N; i = next)
+		runs[1].len += pcap_put_run(at(&runs[1]), ROOM, &run, i, &next);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(runs[i].len, singles[i].len);
+		assert_memory_equal(runs[i].bytes, singles[i].bytes, singles[i].len);
+	}
 }
 
 static int write_file(void **state)
@@ -341,6 +401,7 @@ static void test_hostnames(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_run_equals_packets),
 		cmocka_unit_test(test_tshark_reads_packets),
 		cmocka_unit_test(test_tshark_resolves_names),
 		cmocka_unit_test(test_tshark_dissects_blocks),

@@ -133,7 +133,7 @@ static void commit(struct ring *r, uint64_t pos, const struct nsw_rec *rec, cons
 /* A frame that says which one it is. */
 static void commit_numbered(struct ring *r, uint64_t pos, uint64_t time, uint32_t id, uint32_t len)
 {
-	struct nsw_rec rec = { .time = time, .wirelen = len, .caplen = len, .tap = 1 };
+	struct nsw_rec rec = { .time = time, .wirelen = len, .tap = 1 };
 	uint8_t body[2048] = { 0 };
 
 	memset(body, (int)id, len);
@@ -284,15 +284,15 @@ static void final_poll_gives_all_but_the_busy(void **state)
 static void discarded_and_strange_records_are_skipped(void **state)
 {
 	struct ring *r = ring_new(NSW_MAX_SNAP);
-	struct nsw_rec rec = { .time = now(), .wirelen = 60, .caplen = 60, .tap = 1 };
+	struct nsw_rec rec = { .time = now(), .wirelen = 60, .tap = 1 };
 	uint8_t body[64] = { 0 };
 
 	(void)state;
 	commit(r, reserve_packet(r, 60), &rec, body, 60, BPF_RINGBUF_DISCARD_BIT);
 	set_length(r, reserve(r, 8), 8); /* no room for a header */
-	rec.caplen = 65;		 /* more than there is */
+	rec.wirelen = 65;		 /* more than there is */
 	commit(r, reserve_packet(r, 60), &rec, body, 60, 0);
-	rec.caplen = 60;
+	rec.wirelen = 60;
 	rec.flags = NSW_REC_OWNER; /* no room for an owner */
 	commit(r, reserve_packet(r, 60), &rec, body, 60, 0);
 	rec.flags = 0;
@@ -375,6 +375,35 @@ static void check_frame(const struct packet *p, uint32_t nr, bool *seen)
 		assert_int_equal(p->data[i], (uint8_t)id);
 }
 
+static void count_frame(const struct packet *p, uint32_t nr, bool *seen, int64_t *last)
+{
+	check_frame(p, nr, seen);
+	assert_true(p->time >= *last);
+	*last = p->time;
+}
+
+/* One packet, or a run of them, as a coin decides. Returns how many. */
+static uint32_t take(struct ring *r, uint32_t nr, bool *seen, int64_t *last)
+{
+	struct packet_run run;
+	struct packet p;
+	size_t i;
+
+	if (rand() % 2 && stream_next(r->s, &p)) {
+		count_frame(&p, nr, seen, last);
+		return 1;
+	}
+	if (!stream_run(r->s, &run))
+		return 0;
+	for (i = 0; i < run.n; i++) {
+		p.time = (int64_t)run.recs[i]->time + run.offset;
+		p.data = (const void *)(run.recs[i] + 1);
+		p.caplen = run.recs[i]->wirelen;
+		count_frame(&p, nr, seen, last);
+	}
+	return (uint32_t)run.n;
+}
+
 /* Four producers and the consumer, interleaved at random, round and round the
  * ring: every record comes once, whole, and in order of time. */
 static void many_producers(void **state)
@@ -385,7 +414,7 @@ static void many_producers(void **state)
 	uint32_t next = 0, got = 0;
 	struct cpu cpus[4] = { 0 };
 	int64_t last = 0;
-	struct packet p;
+	uint32_t more;
 
 	(void)state;
 	srand(1);
@@ -397,11 +426,8 @@ static void many_producers(void **state)
 		if (rand() % 16 && *r->producer - *r->consumer < RING - 4096)
 			continue;
 		stream_poll(r->s, false);
-		while (stream_next(r->s, &p)) {
-			check_frame(&p, next, seen);
-			assert_true(p.time >= last);
-			last = p.time;
-			got++;
+		while ((more = take(r, next, seen, &last))) {
+			got += more;
 			if (rand() % 64 == 0)
 				break;
 		}
@@ -423,38 +449,6 @@ static void first_packet(struct ring *r, struct nsw_rec *rec, const void *body, 
 	assert_true(stream_next(r->s, p));
 }
 
-static void vlan_tag_comes_back(void **state)
-{
-	static const uint8_t frame[] = "ddddddssssss\x08\x00payload", tag[] = { 0x81, 0, 0x60, 5 };
-	const uint32_t len = sizeof(frame) - 1;
-	const uint32_t snaplens[] = { NSW_MAX_SNAP, len + 4, len, 17, 12, 11, 1 };
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < ARRAY_SIZE(snaplens); i++) {
-		struct ring *r = ring_new(snaplens[i]);
-		uint32_t caplen = len < snaplens[i] ? len : snaplens[i];
-		struct nsw_rec rec = { .wirelen = len,
-				       .caplen = caplen,
-				       .flags = NSW_REC_VLAN,
-				       .vlan_proto = htobe16(0x8100),
-				       .vlan_tci = 0x6005 };
-		/* A frame cut before the tag's place has no tag: libpcap does the same. */
-		uint32_t whole = caplen < 12 ? caplen : caplen + 4;
-		uint8_t expected[sizeof(frame) + 4];
-		struct packet p;
-
-		memcpy(expected, frame, 12);
-		memcpy(expected + 12, tag, 4);
-		memcpy(expected + 16, frame + 12, len - 12);
-		first_packet(r, &rec, frame, caplen, &p);
-		assert_int_equal(p.caplen, whole < snaplens[i] ? whole : snaplens[i]);
-		assert_int_equal(p.wirelen, caplen < 12 ? len : len + 4);
-		assert_memory_equal(p.data, expected, p.caplen);
-		ring_free(r);
-	}
-}
-
 static void ip_packet_gets_an_ethernet_header(void **state)
 {
 	static const uint8_t v4[] = { 0x45, 1, 2, 3 }, v6[] = { 0x60, 1, 2, 3 };
@@ -466,7 +460,7 @@ static void ip_packet_gets_an_ethernet_header(void **state)
 
 	(void)state;
 	for (i = 0; i < 2; i++) {
-		struct nsw_rec rec = { .wirelen = 4, .caplen = 4, .flags = NSW_REC_L3 };
+		struct nsw_rec rec = { .wirelen = 4, .flags = NSW_REC_L3 };
 
 		first_packet(r, &rec, bytes[i], 4, &p);
 		assert_int_equal(p.wirelen, 18);
@@ -477,16 +471,45 @@ static void ip_packet_gets_an_ethernet_header(void **state)
 	ring_free(r);
 }
 
+/* What is not just bytes behind a header, or of another tap, ends a run. */
+static void run_ends_before_what_is_not_alike(void **state)
+{
+	static const uint8_t flags[] = { 0, 0, NSW_REC_L3, 0, NSW_REC_OWNER };
+	struct ring *r = ring_new(NSW_MAX_SNAP);
+	const uint8_t body[64] = { 0x45 };
+	struct packet_run run;
+	struct packet p;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		struct nsw_rec rec = { .time = now(), .wirelen = 30, .tap = 1, .flags = flags[i] };
+
+		commit(r, reserve_packet(r, 60), &rec, body, 60, 0);
+	}
+	assert_int_equal(stream_poll(r->s, false), 5);
+	assert_true(stream_run(r->s, &run));
+	assert_int_equal(run.n, 2);
+	assert_ptr_equal(run.tap, &the_tap);
+	assert_false(stream_run(r->s, &run));
+	assert_true(stream_next(r->s, &p));
+	assert_int_equal(p.wirelen, 30 + 14);
+	assert_true(stream_run(r->s, &run));
+	assert_int_equal(run.n, 1);
+	assert_false(stream_run(r->s, &run));
+	assert_true(stream_next(r->s, &p));
+	assert_false(stream_run(r->s, &run));
+	ring_free(r);
+}
+
 static void owner_and_direction(void **state)
 {
-	struct ring *r = ring_new(NSW_MAX_SNAP);
+	struct ring *r = ring_new(20);
 	struct {
 		struct nsw_owner owner;
 		uint8_t frame[20];
 	} body = { .owner = { .pid = 7, .comm = "sixteen-letters!", .mntns = 9 } };
-	struct nsw_rec rec = { .wirelen = 70000,
-			       .caplen = 20,
-			       .flags = NSW_REC_OWNER | NSW_REC_EGRESS };
+	struct nsw_rec rec = { .wirelen = 70000, .flags = NSW_REC_OWNER | NSW_REC_EGRESS };
 	struct packet p;
 
 	(void)state;
@@ -515,8 +538,8 @@ int main(void)
 		cmocka_unit_test(sleep_and_wake),
 		cmocka_unit_test(clock_set_back),
 		cmocka_unit_test(many_producers),
-		cmocka_unit_test(vlan_tag_comes_back),
 		cmocka_unit_test(ip_packet_gets_an_ethernet_header),
+		cmocka_unit_test(run_ends_before_what_is_not_alike),
 		cmocka_unit_test(owner_and_direction),
 	};
 

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nswatch/record.h"
 
 #define MOV_IMM	  (BPF_ALU64 | BPF_MOV | BPF_K)
+#define CALL	  (BPF_JMP | BPF_CALL)
 #define JUMP	  (BPF_JMP | BPF_JA)
 #define LOAD_WIDE (BPF_LD | BPF_IMM | BPF_DW) /* two instructions long */
 
@@ -88,6 +88,25 @@ int insns_with_filter(const struct bpf_insn *insns, size_t n, const struct bpf_i
 	*out = copy;
 	*nout = total;
 	return 0;
+}
+
+unsigned int insns_drop_kfuncs(struct bpf_insn *insns, size_t n, bool all)
+{
+	unsigned int dropped = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (insns[i].code == LOAD_WIDE) {
+			i++;
+			continue;
+		}
+		if (insns[i].code != CALL || insns[i].src_reg != BPF_PSEUDO_KFUNC_CALL ||
+		    (insns[i].imm && !all))
+			continue;
+		insns[i] = (struct bpf_insn){ .code = MOV_IMM, .dst_reg = BPF_REG_0 };
+		dropped++;
+	}
+	return dropped;
 }
 
 int insns_set_tap(struct bpf_insn *insns, size_t n, uint32_t value)

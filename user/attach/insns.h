@@ -2,6 +2,7 @@
 #ifndef NSWATCH_ATTACH_INSNS_H
 #define NSWATCH_ATTACH_INSNS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,13 @@ struct bpf_insn;
  */
 int insns_with_filter(const struct bpf_insn *insns, size_t n, const struct bpf_insn *body,
 		      size_t nbody, struct bpf_insn **out, size_t *nout);
+
+/*
+ * Puts "r0 = 0" in the place of each call of a kernel function that this kernel
+ * does not have (libbpf leaves 0 for its id), or, if all, of each call at all: the
+ * program then takes another way. Returns how many it replaced.
+ */
+unsigned int insns_drop_kfuncs(struct bpf_insn *insns, size_t n, bool all);
 
 /* Fills in which tap the program serves. value 0: it looks that up. -ENOENT without a mark. */
 int insns_set_tap(struct bpf_insn *insns, size_t n, uint32_t value);

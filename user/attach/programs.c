@@ -94,6 +94,8 @@ static int stitch(struct bpf_program *prog, struct bpf_prog_load_opts *opts, lon
 	(void)cookie;
 	err = insns_with_filter(bpf_program__insns(prog), bpf_program__insn_cnt(prog),
 				under_way.o->filter, under_way.o->filter_len, &t->insns, &t->n);
+	if (!err)
+		insns_drop_kfuncs(t->insns, t->n, false);
 	opts->func_info_cnt = opts->line_info_cnt = 0;
 	return err ?: bpf_program__set_insns(prog, nothing, ARRAY_SIZE(nothing));
 }
@@ -252,10 +254,10 @@ static void log_refusal(const char *name, const struct bpf_insn *insns, size_t n
 }
 
 /* Loads the program of one direction; value: the tap, or 0 to look it up. */
-static int load_instance(const struct programs *p, enum programs_hook hook, uint32_t value)
+static int load_instance(struct programs *p, enum programs_hook hook, uint32_t value)
 {
 	const char *name = hook == HOOK_INGRESS ? "tc_ingress" : "tc_egress";
-	const struct template *t = &p->templates[hook];
+	struct template *t = &p->templates[hook];
 	_cleanup_free_ struct bpf_insn *insns = calloc(t->n, sizeof(*insns));
 	int fd, err;
 
@@ -268,6 +270,9 @@ static int load_instance(const struct programs *p, enum programs_hook hook, uint
 		return fd;
 	err = -errno;
 	log_refusal(name, insns, t->n);
+	/* A kernel that has such a function need not allow it here. */
+	if (insns_drop_kfuncs(t->insns, t->n, true))
+		return load_instance(p, hook, value);
 	return err;
 }
 

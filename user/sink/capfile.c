@@ -65,6 +65,8 @@ struct format {
 			    const struct tap *tap);
 	size_t (*packet)(const struct capfile *c, uint8_t *out, size_t room, const struct slot *s,
 			 const struct packet *p, const char *comment);
+	size_t (*run)(uint8_t *out, size_t room, const struct slot *s, const struct packet_run *run,
+		      size_t first, size_t *next);
 	record_len_fn record_len;
 	bool has_stats;
 	bool has_names;
@@ -118,6 +120,12 @@ static size_t pcapng_packet(const struct capfile *c, uint8_t *out, size_t room,
 	return pcapng_put_packet(out, room, s->interface, c->o.snaplen, p, comment, s->missed);
 }
 
+static size_t pcapng_run(uint8_t *out, size_t room, const struct slot *s,
+			 const struct packet_run *run, size_t first, size_t *next)
+{
+	return pcapng_put_run(out, room, s->interface, run, first, next);
+}
+
 static size_t pcap_start(const struct capfile *c, struct batch *b)
 {
 	b->skip = PCAP_FILE_HEADER_LEN;
@@ -132,6 +140,13 @@ static size_t pcap_packet(const struct capfile *c, uint8_t *out, size_t room, co
 	return pcap_put_record(out, room, c->o.snaplen, p);
 }
 
+static size_t pcap_run(uint8_t *out, size_t room, const struct slot *s,
+		       const struct packet_run *run, size_t first, size_t *next)
+{
+	(void)s;
+	return pcap_put_run(out, room, run, first, next);
+}
+
 static size_t pcap_any_record_len(const uint8_t *rec, size_t len, int *is_packet)
 {
 	*is_packet = 1;
@@ -143,6 +158,7 @@ static const struct format formats[] = {
 		.start = pcapng_start,
 		.interface = pcapng_interface,
 		.packet = pcapng_packet,
+		.run = pcapng_run,
 		.record_len = pcapng_block_len,
 		.has_stats = true,
 		.has_names = true,
@@ -150,6 +166,7 @@ static const struct format formats[] = {
 	[FORMAT_PCAP] = {
 		.start = pcap_start,
 		.packet = pcap_packet,
+		.run = pcap_run,
 		.record_len = pcap_any_record_len,
 	},
 };
@@ -418,6 +435,52 @@ bool capfile_packet(struct capfile *c, const struct packet *p, const char *comme
 	return true;
 }
 
+/* As many records as make the batch full. Returns the number of the next one. */
+static size_t fill_batch(struct capfile *c, struct slot *s, const struct packet_run *run,
+			 size_t first)
+{
+	struct batch *b = c->batch;
+	size_t next, len, i;
+
+	len = c->format->run(end_of(b), BATCH_BYTES - b->len, s, run, first, &next);
+	for (i = first; i < next; i++)
+		b->taps[b->nr_packets++] = (uint16_t)run->tap->id;
+	s->accepted += next - first;
+	c->file_packets += next - first;
+	grow(c, len);
+	return next;
+}
+
+static void put_one(struct capfile *c, const struct packet_run *run, size_t i)
+{
+	const struct nsw_rec *rec = run->recs[i];
+	struct packet p = {
+		.time = (int64_t)rec->time + run->offset,
+		.data = (const uint8_t *)(rec + 1),
+		.caplen = rec->wirelen < run->snaplen ? rec->wirelen : run->snaplen,
+		.wirelen = rec->wirelen,
+		.tap = run->tap,
+		.dir = rec->flags & NSW_REC_EGRESS ? DIR_OUT : DIR_IN,
+		.csum_partial = rec->flags & NSW_REC_CSUM_PARTIAL,
+	};
+
+	capfile_packet(c, &p, NULL);
+}
+
+void capfile_run(struct capfile *c, const struct packet_run *run)
+{
+	struct slot *s = slot_of(c, run->tap);
+	size_t i = 0;
+
+	while (i < run->n) {
+		/* Loss is counted there, and told with the packet after it. */
+		if (s->missed || writer_failed(c->writer) || !declare(c, s) || !current(c))
+			put_one(c, run, i++);
+		else
+			i = fill_batch(c, s, run, i);
+	}
+}
+
 bool capfile_is_full(const struct capfile *c)
 {
 	return c->full;
@@ -485,6 +548,7 @@ void capfile_name(struct capfile *c, const struct ipaddr *a, const char *name)
 void capfile_flush(struct capfile *c)
 {
 	submit(c);
+	writer_kick(c->writer);
 }
 
 int capfile_close(struct capfile *c, struct err *e)

@@ -81,6 +81,10 @@ void capfile_tap(struct capfile *c, const struct tap *tap);
  */
 bool capfile_packet(struct capfile *c, const struct packet *p, const char *comment);
 bool capfile_is_full(const struct capfile *c);
+
+/* Adds many packets, counting those that are lost. For a file without limits. */
+void capfile_run(struct capfile *c, const struct packet_run *run);
+
 /* Whether the output has failed. */
 bool capfile_has_failed(const struct capfile *c);
 

@@ -4,6 +4,7 @@
 #include <pcap/dlt.h>
 #include <string.h>
 
+#include "nswatch/record.h"
 #include "util/cleanup.h"
 
 #define MAGIC_NANOSECONDS 0xa1b23c4du
@@ -86,6 +87,25 @@ size_t pcap_put_record(uint8_t *out, size_t room, uint32_t snaplen, const struct
 	memcpy(out, &h, sizeof(h));
 	memcpy(out + sizeof(h), p->data, h.caplen);
 	return sizeof(h) + h.caplen;
+}
+
+size_t pcap_put_run(uint8_t *out, size_t room, const struct packet_run *run, size_t first,
+		    size_t *next)
+{
+	size_t len = 0, i;
+
+	for (i = first; i < run->n && len < room; i++) {
+		const struct nsw_rec *rec = run->recs[i];
+		struct record_header h = record_time((int64_t)rec->time + run->offset);
+
+		h.caplen = rec->wirelen < run->snaplen ? rec->wirelen : run->snaplen;
+		h.wirelen = rec->wirelen;
+		memcpy(out + len, &h, sizeof(h));
+		memcpy(out + len + sizeof(h), rec + 1, h.caplen);
+		len += sizeof(h) + h.caplen;
+	}
+	*next = i;
+	return len;
 }
 
 size_t pcap_record_len(const uint8_t *rec, size_t len)

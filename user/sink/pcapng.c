@@ -318,6 +318,65 @@ size_t pcapng_put_packet(uint8_t *out, size_t room, uint32_t interface, uint32_t
 	return block_end(&b);
 }
 
+/* What follows the bytes of a packet that has no option but its flags. */
+struct plain_tail {
+	struct option_head flags_head;
+	uint32_t flags;
+	struct option_head end;
+	uint32_t len; /* of the block */
+};
+_Static_assert(sizeof(struct packet_head) % 4 == 0, "no padding before the bytes");
+
+static uint32_t record_flags(const struct nsw_rec *rec)
+{
+	uint32_t flags = rec->flags & NSW_REC_EGRESS ? FLAG_OUTBOUND : FLAG_INBOUND;
+
+	return rec->flags & NSW_REC_CSUM_PARTIAL ? flags | FLAG_CHECKSUM_NOT_READY : flags;
+}
+
+static size_t put_record(uint8_t *out, uint32_t interface, const struct nsw_rec *rec, int64_t time,
+			 uint32_t caplen)
+{
+	uint32_t padded = pad4(caplen);
+	uint32_t len = (uint32_t)(sizeof(struct packet_head) + sizeof(struct plain_tail)) + padded;
+	struct packet_head head = {
+		.head = { BLOCK_PACKET, len },
+		.interface = interface,
+		.time_high = (uint32_t)((uint64_t)time >> 32),
+		.time_low = (uint32_t)time,
+		.caplen = caplen,
+		.wirelen = rec->wirelen,
+	};
+	struct plain_tail tail = {
+		.flags_head = { EPB_FLAGS, sizeof(tail.flags) },
+		.flags = record_flags(rec),
+		.len = len,
+	};
+	uint8_t *bytes = out + sizeof(head);
+
+	memcpy(out, &head, sizeof(head));
+	if (padded != caplen)
+		memset(bytes + padded - 4, 0, 4);
+	memcpy(bytes, rec + 1, caplen);
+	memcpy(bytes + padded, &tail, sizeof(tail));
+	return len;
+}
+
+size_t pcapng_put_run(uint8_t *out, size_t room, uint32_t interface, const struct packet_run *run,
+		      size_t first, size_t *next)
+{
+	size_t len = 0, i;
+
+	for (i = first; i < run->n && len < room; i++) {
+		const struct nsw_rec *rec = run->recs[i];
+
+		len += put_record(out + len, interface, rec, (int64_t)rec->time + run->offset,
+				  rec->wirelen < run->snaplen ? rec->wirelen : run->snaplen);
+	}
+	*next = i;
+	return len;
+}
+
 int pcapng_is_hostname(const char *name)
 {
 	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -42,6 +42,14 @@ size_t pcapng_put_interface(uint8_t *out, size_t room, const struct tap *tap, ui
 size_t pcapng_put_packet(uint8_t *out, size_t room, uint32_t interface, uint32_t snaplen,
 			 const struct packet *p, const char *comment, uint64_t dropped);
 
+/*
+ * Enhanced packet blocks for the records of a run from number `first` on, until the run
+ * ends or `room` is used up (the last one may go beyond it, by PCAPNG_BLOCK_MAX at most).
+ * *next: the number of the record to go on with. As pcapng_put_packet() makes them.
+ */
+size_t pcapng_put_run(uint8_t *out, size_t room, uint32_t interface, const struct packet_run *run,
+		      size_t first, size_t *next);
+
 /* Name resolution block with one record. name is a host name (see
  * pcapng_is_hostname()). */
 size_t pcapng_put_name(uint8_t *out, size_t room, const struct ipaddr *a, const char *name);

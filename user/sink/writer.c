@@ -50,6 +50,7 @@
 #include "util/cleanup.h"
 
 #define TICK_MS		    50
+#define QUEUE_MUCH	    4 /* batches that do not wait for writer_kick() */
 #define BATCH_MEMORY	    (BATCH_BYTES + BATCH_SLACK)
 #define SIGNAL_BREAKS_WRITE (SIGRTMIN + 5)
 
@@ -523,6 +524,7 @@ static void wait_for_thread(struct writer *w, unsigned int n)
 	struct timespec until;
 
 	w->wants_room = true;
+	pthread_cond_signal(&w->work);
 	while (w->nr_free < n && !w->done) {
 		until = tick_from_now();
 		if (pthread_cond_timedwait(&w->room, &w->lock, &until) != ETIMEDOUT)
@@ -580,11 +582,25 @@ struct batch *writer_get(struct writer *w)
 
 void writer_submit(struct writer *w, struct batch *b)
 {
+	bool much;
+
 	pthread_mutex_lock(&w->lock);
 	w->queue[(w->queue_head + w->queue_len) % w->o.nr_batches] = b;
-	if (!w->queue_len++)
-		pthread_cond_signal(&w->work);
+	much = ++w->queue_len == QUEUE_MUCH;
 	pthread_mutex_unlock(&w->lock);
+	if (much)
+		pthread_cond_signal(&w->work);
+}
+
+void writer_kick(struct writer *w)
+{
+	bool some;
+
+	pthread_mutex_lock(&w->lock);
+	some = w->queue_len > 0;
+	pthread_mutex_unlock(&w->lock);
+	if (some)
+		pthread_cond_signal(&w->work);
 }
 
 bool writer_failed(struct writer *w)

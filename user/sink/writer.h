@@ -63,7 +63,11 @@ bool writer_wait_free(struct writer *w, unsigned int n);
 /* An empty batch, or the last submitted one if that still has room and has not
  * been touched. NULL if there is none. */
 struct batch *writer_get(struct writer *w);
+/* Queues it. The thread is woken only once a few wait: each time costs a change of
+ * context, and somebody else's cache. */
 void writer_submit(struct writer *w, struct batch *b);
+/* Wakes the thread, whatever waits. */
+void writer_kick(struct writer *w);
 
 /* An error has ended the output: all that is submitted counts as lost. */
 bool writer_failed(struct writer *w);

@@ -38,17 +38,10 @@
 #include "stream/record.h"
 #include "util/cleanup.h"
 
-#define VLAN_TAG_LEN  4
-#define MACS_LEN      12	   /* what stands before a VLAN tag */
-#define RELEASE_STEPS 32	   /* per ring */
-#define STEP_NS	      1000000000LL /* further ahead no record can be: the clock was set back */
-
-/* A record found in the ring and not yet given out. */
-struct entry {
-	uint64_t time;
-	const struct nsw_rec *rec;
-	uint64_t floor; /* ring position before which nothing from here on in the queue lies */
-};
+#define RELEASE_STEPS  32	    /* per ring */
+#define STEP_NS	       1000000000LL /* further ahead no record can be: the clock was set back */
+#define RUN_MAX	       128	    /* records, so that they are still in the nearest cache */
+#define PREFETCH_BYTES 1024
 
 struct stream {
 	struct stream_options o;
@@ -58,15 +51,16 @@ struct stream {
 	const uint64_t *producer; /* their page; the data follow */
 	const uint8_t *data;
 
-	struct entry *queue;	  /* sorted by time; [head, tail) */
-	size_t head, tail, limit; /* [head, limit) may be given out */
-	bool disordered;	  /* the queue's order is not the ring's */
-	uint64_t scanned;	  /* ring position up to which records are in the queue */
-	int64_t pass_time;	  /* t0 of the latest pass */
-	uint64_t pass_pos;	  /* producers' position that it saw */
-	int64_t busy_limit;	  /* t0 of the last pass that did not see the busy record */
-	size_t taken;		  /* bytes that the latest pass found */
-	uint64_t released;	  /* as told to the producers */
+	const struct nsw_rec **queue; /* found and not yet given out, by time; [head, tail) */
+	size_t head, tail, limit;     /* [head, limit) may be given out */
+	bool disordered;	      /* the queue's order is not the ring's */
+	uint64_t scanned;	      /* ring position up to which records are in the queue */
+	int64_t pass_time;	      /* t0 of the latest pass */
+	uint64_t pass_pos;	      /* producers' position that it saw */
+	int64_t busy_limit;	      /* t0 of the last pass that did not see the busy record */
+	size_t taken;		      /* bytes that the latest pass found */
+	uint64_t released;	      /* as told to the producers */
+	uint64_t release_at;	      /* ring position at which to tell them next */
 	uint64_t number;
 	uint64_t strays;
 	uint8_t *scratch; /* a frame put together from parts */
@@ -85,7 +79,7 @@ int stream_new(struct stream **out, const struct stream_options *o, struct err *
 	 * far as the ring is ever filled. */
 	s->queue = calloc(o->ring_size / (BPF_RINGBUF_HDR_SZ + sizeof(struct nsw_rec)) + 1,
 			  sizeof(*s->queue));
-	s->scratch = malloc(NSW_MAX_SNAP + ETH_HLEN + VLAN_TAG_LEN);
+	s->scratch = malloc(NSW_MAX_SNAP + ETH_HLEN);
 	mem = mmap(NULL, s->page, PROT_READ | PROT_WRITE, MAP_SHARED, o->ring_fd, 0);
 	s->consumer = mem == MAP_FAILED ? NULL : mem;
 	mem = mmap(NULL, s->page + 2 * o->ring_size, PROT_READ, MAP_SHARED, o->ring_fd,
@@ -117,16 +111,16 @@ void stream_free(struct stream *s)
 }
 
 /* Appends to the queue, keeping it sorted. Out of order is rare and near. */
-static void enqueue(struct stream *s, const struct entry *e)
+static void enqueue(struct stream *s, const struct nsw_rec *rec)
 {
 	size_t i = s->tail++;
 
-	while (i > s->head && s->queue[i - 1].time > e->time) {
+	while (i > s->head && s->queue[i - 1]->time > rec->time) {
 		s->queue[i] = s->queue[i - 1];
 		s->disordered = true;
 		i--;
 	}
-	s->queue[i] = *e;
+	s->queue[i] = rec;
 }
 
 /* Moves what is left to the front, so that the queue cannot run out. */
@@ -139,35 +133,45 @@ static void compact(struct stream *s)
 	s->limit = s->head = 0;
 }
 
-static void release_to(struct stream *s, uint64_t pos)
+/* Where in the ring a record of the queue stands: not before what was released. */
+static uint64_t position(const struct stream *s, const struct nsw_rec *rec)
 {
-	s->released = pos;
-	__atomic_store_n(s->consumer, pos, __ATOMIC_RELEASE);
+	uint64_t at = (uint64_t)((const uint8_t *)rec - s->data) - BPF_RINGBUF_HDR_SZ;
+
+	return s->released + ((at - s->released) & (s->o.ring_size - 1));
 }
 
-/* Everything before the oldest record still in the queue is the producers' again. */
+/* The ring position before which nothing in the queue lies. */
+static uint64_t oldest(const struct stream *s)
+{
+	uint64_t pos = s->scanned, at;
+	size_t i;
+
+	if (s->head == s->tail)
+		return pos;
+	if (!s->disordered)
+		return position(s, s->queue[s->head]);
+	for (i = s->head; i < s->tail; i++) {
+		at = position(s, s->queue[i]);
+		if (at < pos)
+			pos = at;
+	}
+	return pos;
+}
+
+/* Everything before that is the producers' again. */
 static void release(struct stream *s)
 {
-	release_to(s, s->head < s->tail ? s->queue[s->head].floor : s->scanned);
+	s->released = oldest(s);
+	__atomic_store_n(s->consumer, s->released, __ATOMIC_RELEASE);
 }
 
-/* Makes every floor true again after records changed places. */
-static void settle(struct stream *s)
+static uint32_t caplen_of(const struct stream *s, const struct nsw_rec *rec)
 {
-	uint64_t floor = s->scanned;
-	size_t i = s->tail;
-
-	if (!s->disordered)
-		return;
-	while (i-- > s->head) {
-		if (s->queue[i].floor < floor)
-			floor = s->queue[i].floor;
-		s->queue[i].floor = floor;
-	}
-	s->disordered = false;
+	return rec->wirelen < s->o.snaplen ? rec->wirelen : s->o.snaplen;
 }
 
-static bool is_sane(const struct nsw_rec *rec, uint32_t len)
+static bool is_sane(const struct stream *s, const struct nsw_rec *rec, uint32_t len)
 {
 	size_t head = sizeof(*rec);
 
@@ -175,45 +179,43 @@ static bool is_sane(const struct nsw_rec *rec, uint32_t len)
 		return false;
 	if (rec->flags & NSW_REC_OWNER)
 		head += sizeof(struct nsw_owner);
-	return rec->caplen <= NSW_MAX_SNAP && head + rec->caplen <= len;
+	return head + caplen_of(s, rec) <= len;
 }
 
 /* Takes in records up to the producers' position. Returns false at a busy one. */
 static bool scan(struct stream *s, uint64_t until)
 {
+	const uint64_t mask = s->o.ring_size - 1;
+
 	while (s->scanned < until) {
-		const uint8_t *at = s->data + (s->scanned & (s->o.ring_size - 1));
+		const uint8_t *at = s->data + (s->scanned & mask);
 		uint32_t len = __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
 		const struct nsw_rec *rec = (const void *)(at + BPF_RINGBUF_HDR_SZ);
 		uint32_t size = len & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-		struct entry e = { .rec = rec, .floor = s->scanned };
 
 		if (len & BPF_RINGBUF_BUSY_BIT)
 			return false;
+		/* Another core wrote all this: ask for it before it is needed. */
+		__builtin_prefetch(at + PREFETCH_BYTES);
 		s->scanned += (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8;
 		if (len & BPF_RINGBUF_DISCARD_BIT)
 			continue;
-		if (!is_sane(rec, size)) {
+		if (is_sane(s, rec, size))
+			enqueue(s, rec);
+		else
 			s->strays++;
-			continue;
-		}
-		e.time = rec->time;
-		enqueue(s, &e);
 	}
 	return true;
 }
 
 /*
- * A record from the future was stamped before the clock was set back (TAI
- * follows such steps). Waiting for that time to come again could take hours,
- * so it counts as being of now.
+ * Whether the record can be given out. One from the future was stamped before the
+ * clock was set back (TAI follows such steps): waiting for that time to come
+ * again could take hours, so it counts as being of now.
  */
-static void forgive_steps(struct stream *s, int64_t t0)
+static bool is_due(const struct nsw_rec *rec, int64_t horizon, int64_t now)
 {
-	size_t i = s->tail;
-
-	while (i-- > s->head && (int64_t)s->queue[i].time > t0 + STEP_NS)
-		s->queue[i].time = (uint64_t)t0;
+	return (int64_t)rec->time <= horizon || (int64_t)rec->time > now + STEP_NS;
 }
 
 size_t stream_poll(struct stream *s, bool final)
@@ -224,48 +226,33 @@ size_t stream_poll(struct stream *s, bool final)
 
 	release(s);
 	compact(s);
+	s->disordered &= s->tail > 0;
 	s->taken = until - s->scanned;
 	if (!scan(s, until)) {
 		if (s->scanned >= s->pass_pos)
 			s->busy_limit = s->pass_time;
 		horizon = s->busy_limit;
 	}
-	settle(s);
-	forgive_steps(s, t0);
 	s->pass_time = t0;
 	s->pass_pos = until;
-	while (s->limit < s->tail && (final || (int64_t)s->queue[s->limit].time <= horizon))
+	while (s->limit < s->tail && (final || is_due(s->queue[s->limit], horizon, t0)))
 		s->limit++;
 	return s->limit - s->head;
 }
 
-/* Puts the frame together in the scratch buffer where the ring holds it in parts. */
-static void assemble(struct stream *s, struct packet *p, const struct nsw_rec *rec)
+/* Puts an Ethernet header before a packet that has none. */
+static void put_link_header(struct stream *s, struct packet *p)
 {
-	uint8_t *out = s->scratch;
-	uint32_t front = 0, n;
+	uint16_t type = htobe16(p->caplen && p->data[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
 
-	if (rec->flags & NSW_REC_L3) {
-		uint16_t type =
-			htobe16(p->caplen && p->data[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
-
-		memset(out, 0, MACS_LEN);
-		memcpy(out + MACS_LEN, &type, sizeof(type));
-		front = ETH_HLEN;
-		p->wirelen += ETH_HLEN;
-	}
-	memcpy(out + front, p->data, p->caplen);
-	n = front + p->caplen;
-	if (rec->flags & NSW_REC_VLAN && n >= MACS_LEN) {
-		uint16_t tag[2] = { rec->vlan_proto, htobe16(rec->vlan_tci) };
-
-		memmove(out + MACS_LEN + VLAN_TAG_LEN, out + MACS_LEN, n - MACS_LEN);
-		memcpy(out + MACS_LEN, tag, VLAN_TAG_LEN);
-		n += VLAN_TAG_LEN;
-		p->wirelen += VLAN_TAG_LEN;
-	}
-	p->data = out;
-	p->caplen = n < s->o.snaplen ? n : s->o.snaplen;
+	memset(s->scratch, 0, ETH_HLEN - sizeof(type));
+	memcpy(s->scratch + ETH_HLEN - sizeof(type), &type, sizeof(type));
+	memcpy(s->scratch + ETH_HLEN, p->data, p->caplen);
+	p->data = s->scratch;
+	p->wirelen += ETH_HLEN;
+	p->caplen += ETH_HLEN;
+	if (p->caplen > s->o.snaplen)
+		p->caplen = s->o.snaplen;
 }
 
 static void unpack(struct stream *s, const struct nsw_rec *rec, struct packet *p)
@@ -279,25 +266,34 @@ static void unpack(struct stream *s, const struct nsw_rec *rec, struct packet *p
 	}
 	p->time = clock_wall(&s->clock, (int64_t)rec->time, s->pass_time);
 	p->data = body;
-	p->caplen = rec->caplen;
+	p->caplen = caplen_of(s, rec);
 	p->wirelen = rec->wirelen;
 	p->dir = rec->flags & NSW_REC_EGRESS ? DIR_OUT : DIR_IN;
-	p->csum_partial = false;
-	if (rec->flags & (NSW_REC_L3 | NSW_REC_VLAN))
-		assemble(s, p, rec);
+	p->csum_partial = rec->flags & NSW_REC_CSUM_PARTIAL;
+	if (rec->flags & NSW_REC_L3)
+		put_link_header(s, p);
+}
+
+/* What was given out before is done with. The producers are told now and then:
+ * each time costs them a cache miss. */
+static void release_some(struct stream *s)
+{
+	uint64_t pos = position(s, s->queue[s->head]);
+
+	if ((int64_t)(pos - s->release_at) < 0)
+		return;
+	release(s);
+	/* It may not have got far, in disorder. */
+	s->release_at = pos + s->o.ring_size / RELEASE_STEPS;
 }
 
 bool stream_next(struct stream *s, struct packet *p)
 {
 	while (s->head < s->limit) {
-		const struct nsw_rec *rec = s->queue[s->head].rec;
+		const struct nsw_rec *rec = s->queue[s->head];
 
-		/* The one before is done with. Tell them now and then: each time
-		 * costs the producers a cache miss. */
-		if (s->queue[s->head].floor - s->released > s->o.ring_size / RELEASE_STEPS)
-			release(s);
+		release_some(s);
 		s->head++;
-
 		p->tap = s->o.tap(s->o.ctx, rec->tap);
 		if (!p->tap) {
 			s->strays++;
@@ -308,6 +304,34 @@ bool stream_next(struct stream *s, struct packet *p)
 		return true;
 	}
 	return false;
+}
+
+static bool is_plain(const struct nsw_rec *rec, uint16_t tap)
+{
+	return rec->tap == tap && !(rec->flags & (NSW_REC_OWNER | NSW_REC_L3));
+}
+
+bool stream_run(struct stream *s, struct packet_run *run)
+{
+	size_t end = s->limit - s->head > RUN_MAX ? s->head + RUN_MAX : s->limit, i;
+	uint16_t tap;
+
+	if (s->head == s->limit)
+		return false;
+	tap = s->queue[s->head]->tap;
+	run->tap = s->o.tap(s->o.ctx, tap);
+	if (!run->tap)
+		return false;
+	release_some(s);
+	for (i = s->head; i < end && is_plain(s->queue[i], tap); i++)
+		;
+	run->recs = s->queue + s->head;
+	run->n = i - s->head;
+	run->offset = clock_wall(&s->clock, 0, s->pass_time);
+	run->snaplen = s->o.snaplen;
+	s->number += run->n;
+	s->head = i;
+	return run->n > 0;
 }
 
 size_t stream_taken(const struct stream *s)

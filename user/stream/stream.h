@@ -37,9 +37,16 @@ void stream_free(struct stream *s);
  */
 size_t stream_poll(struct stream *s, bool final);
 
-/* The next record, valid until the next call of either function. False when
+/* The next record, valid until the next call of this, stream_run() or
+ * stream_poll(). False when
  * those of the last stream_poll() are used up. */
 bool stream_next(struct stream *s, struct packet *p);
+
+/*
+ * Takes the next records as a run, as many as are alike (see struct packet_run). False, and
+ * nothing is taken, if the next one needs stream_next(), or there is none.
+ */
+bool stream_run(struct stream *s, struct packet_run *run);
 
 /* Bytes of the ring that the last stream_poll() took in. */
 size_t stream_taken(const struct stream *s);
