@@ -4,6 +4,7 @@ what was captured is kept."""
 
 import os
 import struct
+import time
 
 import pytest
 
@@ -104,6 +105,66 @@ def test_disk_full(lab, php, watch, out, fmt):
 
 def test_dev_full(lab, php):
     fail(lab, "netns:php", "-w", "/dev/full", status=1, says="No space left")
+
+
+# What others may have planted under the name of an output file
+
+@pytest.fixture
+def shared(out):
+    """A directory as /tmp: sticky, and everybody may write."""
+    os.chmod(out, 0o1777)
+    with open(f"{out}/victim", "w") as f:
+        f.write("precious")
+    return out
+
+
+def plant(path, kind, victim):
+    """As an unprivileged user."""
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        os.symlink(victim, path)
+    elif kind == "dangling link":
+        os.symlink(f"{victim}-2", path)
+    else:
+        with open(path, "w"):
+            pass
+    os.chown(path, 65534, 65534, follow_symlinks=False)
+
+
+def names_soon(folder, index, suffix):
+    """What file number index may be called in the next seconds."""
+    return [f"{folder}/x_{index:05}_{time.strftime('%Y%m%d%H%M%S', time.localtime(t))}.{suffix}"
+            for t in range(int(time.time()), int(time.time()) + 15)]
+
+
+@pytest.mark.parametrize("suffix", ["pcapng", "pcapng.gz"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "file"])
+def test_planted_name(lab, php, shared, kind, suffix):
+    path = f"{shared}/x.{suffix}"
+    plant(path, kind, f"{shared}/victim")
+    fail(lab, "netns:php", "-w", path, status=1, says=["refused", path])
+    for name in names_soon(shared, 1, suffix):
+        plant(name, kind, f"{shared}/victim")
+    fail(lab, "netns:php", "-b", "packets:2", "-w", path, status=1, says="refused")
+    assert open(f"{shared}/victim").read() == "precious"
+    assert not os.path.exists(f"{shared}/victim-2")
+
+
+@pytest.mark.parametrize("suffix", ["pcapng", "pcapng.gz"])
+def test_planted_name_of_a_later_file(lab, php, watch, shared, suffix):
+    """The first file is kept; what came for the second is lost in writing."""
+    w = watch("netns:php", "-q", "-b", "packets:2", "-w", f"{shared}/x.{suffix}",
+              "udp dst port 9")
+    for name in names_soon(shared, 2, suffix):
+        plant(name, "link", f"{shared}/victim")
+    lab.run([lab.tool("flood"), WEB4, "9", "5"], ns=php.path)
+    result = w.wait()
+    assert result.status == 1 and "refused" in result.complaints[0]
+    first, = [n for n in os.listdir(shared) if n.startswith("x_00001_")]
+    assert assert_opens_clean(f"{shared}/{first}") == result.books["written"] == 2
+    assert result.books["captured"] == 5
+    assert open(f"{shared}/victim").read() == "precious"
 
 
 @pytest.mark.parametrize("words", [["udp prot 53"], ["port"], ["-f", "((udp"],

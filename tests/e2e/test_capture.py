@@ -9,7 +9,9 @@ import subprocess
 
 import pytest
 
-from lab import WEB4, end_process, read_bytes, read_pcapng, wait_for
+from lab import (HERE, HOST4, HOST6, WEB4, end_process, read_bytes, read_pcapng,
+                 wait_for)
+from watching import assert_opens_clean
 
 MARK = b"nswatch-mark"
 
@@ -57,7 +59,10 @@ OURS = "ether src 02:00:00:00:00:0b"
 REST = b"\x88\xb5" + MARK + bytes(range(60))
 FRAMES = [MACS + tag + REST for tag in (
     b"", bytes.fromhex("81006005"), bytes.fromhex("88a80007"),
-    bytes.fromhex("88a8000781000009"), bytes.fromhex("8100000581000006"))]
+    bytes.fromhex("88a8000781000009"), bytes.fromhex("8100000581000006"),
+    # Priority tags: a tag without a VLAN.
+    bytes.fromhex("81000000"), bytes.fromhex("8100e000"), bytes.fromhex("88a80000"),
+    bytes.fromhex("88a8e00081000000"))]
 
 
 def send_frames(lab, ifname, ns=None):
@@ -97,6 +102,56 @@ def test_large_segments(lab, php, watch, out):
     assert max(p[0] for p in mine) > 60000
     # Data and acknowledgements run on two CPUs: whose order is the right one?
     assert sorted(mine) == sorted(dump.stop(len(mine)))
+
+
+BIG = 196608
+BIG_FILTER = "tcp port 7008 or ip6[6] = 0 and len > 60000"
+# RTM_SETLINK with IFLA_GSO_MAX_SIZE, and its like for IPv4, which ip(8) has since 6.3.
+SET_BIG = f"""
+import socket, struct, sys
+attributes = b"".join(struct.pack("=HHI", 8, code, {BIG}) for code in (41, 63))
+message = struct.pack("=IHHII BBHiII", 32 + len(attributes), 19, 5, 1, 0,
+                      0, 0, 0, socket.if_nametoindex(sys.argv[1]), 0, 0) + attributes
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+s.sendto(message, (0, 0))
+sys.exit(-struct.unpack_from("=i", s.recv(4096), 16)[0])
+"""
+PUSH = """
+import os, socket, sys
+server = socket.create_server((sys.argv[1], 7008), family=socket.AF_INET6 if ":" in sys.argv[1]
+                              else socket.AF_INET)
+print("ready", flush=True)
+peer, _ = server.accept()
+while peer.recv(1 << 20):
+    pass
+"""
+
+
+@pytest.mark.parametrize("address", [HOST4, HOST6])
+def test_big_tcp(lab, php, watch, out, address):
+    """Segments beyond 64 KiB, which no length field in IP could name. In IPv6 they
+    have a hop-by-hop header, so are no TCP to a filter."""
+    done = php.run(["/usr/bin/python3", "-c", SET_BIG, "eth0"], check=False)
+    if done.returncode:
+        pytest.skip(f"no BIG TCP: {os.strerror(done.returncode)}")
+    dump = Tcpdump(php, f"{out}/x.pcap", "eth0", BIG_FILTER, snaplen=200)
+    w = watch("netns:php", "-i", "eth0", "-s", "200", "-w", f"{out}/x.pcapng",
+              BIG_FILTER)
+    sink = lab.popen(["/usr/bin/python3", "-c", PUSH, address], stdout=subprocess.PIPE)
+    try:
+        assert sink.stdout.readline() == b"ready\n"
+        php.run(["/usr/bin/python3", "-c", "import socket, sys\n"
+                 "s = socket.create_connection((sys.argv[1], 7008))\n"
+                 "for _ in range(40): s.sendall(bytes(1 << 20))", address])
+        sink.wait(10)
+    finally:
+        end_process(sink, signal.SIGKILL)
+        sink.stdout.close()
+    assert w.stop().books["lost"] == 0
+    mine = ours(f"{out}/x.pcapng", "eth0")
+    assert 65536 < max(p[0] for p in mine) <= BIG + 200
+    assert sorted(mine) == sorted(dump.stop(len(mine)))
+    assert_opens_clean(f"{out}/x.pcapng")
 
 
 TUN = """
@@ -152,9 +207,9 @@ def counter(lab):
     after all that are there. Returns a function that gives the count."""
     running = []
 
-    def start(ns, times=1):
-        proc = ns.popen(["/usr/bin/python3", os.path.join(os.path.dirname(__file__),
-                                                          "../lab/tccounter.py"), "eth0", str(times)],
+    def start(ns, times=1, ifname="eth0", where="egress"):
+        proc = ns.popen(["/usr/bin/python3", os.path.join(HERE, "tccounter.py"), ifname,
+                         str(times), where],
                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         running.append(proc)
         assert proc.stdout.readline() == "ready\n"
@@ -184,6 +239,51 @@ def test_a_program_behind_ours_sees_all(lab, php, watch, counter, filter_):
     seen = before() - first[0], behind() - first[1]
     assert w.stop().status == 0
     assert seen[0] == seen[1] >= 506
+
+
+SHORT = """
+import fcntl, os, socket, struct, subprocess, sys
+fd = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH22x", b"tun0", 1))
+open("/proc/sys/net/ipv6/conf/tun0/disable_ipv6", "w").write("1")  # it talks by itself
+subprocess.run(["ip", "link", "set", "tun0", "up"], check=True)
+print("ready", flush=True)
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("tun0", 0))
+for line in sys.stdin:
+    for n in range(1, 14):
+        s.send(bytes(range(0x45, 0x45 + n)))
+        os.write(fd, struct.pack("=H", 0) + b"\\x08\\x00" + bytes(range(0x45, 0x45 + n)))
+    print("sent", flush=True)
+"""
+
+
+@pytest.mark.parametrize("filter_", ["", "udp dst port 10", "ether[13] = 1", "len > 5"])
+def test_frames_of_1_to_13_bytes(php, watch, counter, out, filter_):
+    """Shorter than what the filter reads; Ethernet has none, a tun device does."""
+    tun = php.popen(["/usr/bin/python3", "-c", SHORT], stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE, text=True)
+    try:
+        assert tun.stdout.readline() == "ready\n"
+        before = [counter(php, 1, "tun0", where) for where in ("egress", "ingress")]
+        dump = Tcpdump(php, f"{out}/x.pcap", "tun0")
+        w = watch("netns:php", "-i", "tun0", "-w", f"{out}/x.pcapng",
+                  *([filter_] if filter_ else []))
+        behind = [counter(php, 1, "tun0", where) for where in ("egress", "ingress")]
+        tun.stdin.write("go\n")
+        tun.stdin.flush()
+        assert tun.stdout.readline() == "sent\n"
+        assert [c() for c in before] == [c() for c in behind] == [13, 13]
+        assert w.stop().books["seen"] == 26
+        theirs = dump.stop(26)
+    finally:
+        end_process(tun, signal.SIGKILL)
+        tun.stdin.close()
+        tun.stdout.close()
+    taken = {"": 0, "len > 5": 0}.get(filter_, 99)
+    assert ours(f"{out}/x.pcapng", "tun0") == [
+        (wirelen + 14, bytes(12) + b"\x08\x00" + data)
+        for wirelen, data in theirs if wirelen > taken]
 
 
 def test_no_room_for_our_program(lab, php, watch, counter):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""tccounter.py IFNAME [TIMES]: attaches a program that counts packets at the
-egress of the interface, behind all TCX programs that are there, that many times;
-prints "ready", and the count for each line read. It goes with its process."""
+"""tccounter.py IFNAME [TIMES [ingress]]: attaches a program that counts packets at
+the egress of the interface (or its ingress), behind all TCX programs that are
+there, that many times; prints "ready", and the count for each line read. It goes
+with its process."""
 
 import ctypes
 import mmap
@@ -13,7 +14,7 @@ import sys
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 MAP_CREATE, PROG_LOAD, LINK_CREATE = 0, 5, 28
-ARRAY, MMAPABLE, SCHED_CLS, TCX_EGRESS = 2, 1 << 10, 3, 47
+ARRAY, MMAPABLE, SCHED_CLS, TCX_INGRESS, TCX_EGRESS = 2, 1 << 10, 3, 46, 47
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,11 +42,12 @@ program = b"".join([
 code = ctypes.create_string_buffer(program, len(program))
 licence = ctypes.create_string_buffer(b"GPL")
 index = socket.if_nametoindex(sys.argv[1])
+where = TCX_INGRESS if sys.argv[3:] == ["ingress"] else TCX_EGRESS
 for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 1):
     prog = bpf(PROG_LOAD, struct.pack("=IIQQIIQ", SCHED_CLS, len(program) // 8,
                                       ctypes.addressof(code),
                                       ctypes.addressof(licence), 0, 0, 0))
-    bpf(LINK_CREATE, struct.pack("=IIII48x", prog, index, TCX_EGRESS, 0))
+    bpf(LINK_CREATE, struct.pack("=IIII48x", prog, index, where, 0))
 count = mmap.mmap(values, mmap.PAGESIZE, prot=mmap.PROT_READ)
 print("ready", flush=True)
 for _ in sys.stdin:
