@@ -113,16 +113,14 @@ class Podman:
         return self.lab.run(self._words(["podman", *self.where, *args]), env=self._env(),
                             cwd=self.home, **kw)
 
-    def _options(self):
-        # What the lab ends its leftovers by.
-        options = ["-e", f"NSWATCH_LAB={mark()}"]
-        return options if self.user else \
-            [*options, "--cgroup-parent", f"/nswatch-lab-{mark()}"]
+    def _group(self):
+        return [] if self.user else ["--cgroup-parent", f"/nswatch-lab-{mark()}"]
 
     def run(self, name, *options, command=SLEEP):
         """Starts a container; returns its main process's pid."""
-        self.cli("run", "-d", "--name", name, *self._options(), *options, "lab",
-                 *command)
+        # The lab ends what is left of it by the variable or by the group.
+        self.cli("run", "-d", "--name", name, "-e", f"NSWATCH_LAB={mark()}",
+                 *([] if "--pod" in options else self._group()), *options, "lab", *command)
         return self.pid(name)
 
     def pid(self, name):
@@ -132,7 +130,7 @@ class Podman:
         return json.loads(self.cli("inspect", name).stdout)[0]
 
     def pod(self, name):
-        self.cli("pod", "create", "--name", name, "--infra-image", "lab",
+        self.cli("pod", "create", "--name", name, *self._group(), "--infra-image", "lab",
                  "--infra-command", " ".join(SLEEP))
 
     def elsewhere(self, name):

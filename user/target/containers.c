@@ -141,15 +141,13 @@ static int explain(const char *kind, const struct search *s, struct err *e)
 	return -ESRCH;
 }
 
-int containers_resolve(containers_lister list, const char *kind, const char *name, int64_t deadline,
-		       struct target *out, struct err *e)
+int containers_resolve(struct survey *survey, containers_lister list, const char *kind,
+		       const char *name, struct target *out, struct err *e)
 {
-	_cleanup_(survey_fini) struct survey survey;
 	struct search s = { .name = name };
 	int r;
 
-	survey_init(&survey, deadline);
-	r = list(&survey, consider, &s, e);
+	r = list(survey, consider, &s, e);
 	if (!s.found && r)
 		return r;
 	if (!s.found || s.ambiguous || !s.best.running)

@@ -161,21 +161,6 @@ static int get_list(int64_t deadline, json_t **out, struct err *e)
 	return 0;
 }
 
-int docker_each(void (*fn)(void *ctx, const struct docker_container *c), void *ctx, struct err *e)
-{
-	_cleanup_(json_decrefp) json_t *j = NULL;
-	struct docker_container c;
-	size_t i;
-	int r;
-
-	r = get_list(containers_deadline(CONTAINERS_TIMEOUT_MS), &j, e);
-	for (i = 0; !r && i < json_array_size(j) && i < MAX_CONTAINERS; i++) {
-		read_item(json_array_get(j, i), &c);
-		fn(ctx, &c);
-	}
-	return r;
-}
-
 /*
  * The list tells no pids, and to ask for each costs an exchange. containerd notes
  * them down next to each task's bundle: its own in /run/containerd, or the one
@@ -244,10 +229,11 @@ int docker_containers(struct survey *s, containers_fn fn, void *ctx, struct err 
 /* From the state files, because the engine failed; the message says so. */
 static int target_without_engine(const char *name, int failed, struct target *out, struct err *e)
 {
+	struct survey survey = { 0 }; /* nobody is asked */
 	struct err why = { 0 };
 	int r;
 
-	r = containers_resolve(docker_state_containers, "docker", name, 0, out, &why);
+	r = containers_resolve(&survey, docker_state_containers, "docker", name, out, &why);
 	if (r == -ENOENT) /* what the engine's failure means is the caller's to say */
 		return failed == -ECONNREFUSED ? -ENOENT : failed;
 	if (failed != -ECONNREFUSED)

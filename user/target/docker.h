@@ -30,10 +30,4 @@ struct docker_container {
  */
 int docker_inspect(const char *name, struct docker_container *out, struct err *e);
 
-/*
- * Calls fn for each container, also those that do not run, at most 1024; only
- * id, name, running and status are filled in. 0 or -errno as above.
- */
-int docker_each(void (*fn)(void *ctx, const struct docker_container *c), void *ctx, struct err *e);
-
 #endif

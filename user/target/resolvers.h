@@ -37,8 +37,8 @@ int machine_containers(struct survey *s, containers_fn fn, void *ctx, struct err
 
 /* Finds name among those that list gives, as a whole, a tail of its parts or the
  * start of an id: fills *out or explains. */
-int containers_resolve(containers_lister list, const char *kind, const char *name, int64_t deadline,
-		       struct target *out, struct err *e);
+int containers_resolve(struct survey *survey, containers_lister list, const char *kind,
+		       const char *name, struct target *out, struct err *e);
 
 enum container_fit { CONTAINER_FITS_NOT, CONTAINER_FITS_PART, CONTAINER_FITS_WHOLE };
 enum container_fit container_fits(const struct container *c, const char *name);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "target/resolvers.h"
+#include "target/survey.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -86,14 +87,13 @@ static int identify(struct target *out, struct err *e)
 }
 
 static int resolve_kind(const struct kind *k, const char *name, containers_lister list,
-			struct target *out, struct err *e)
+			struct survey *survey, struct target *out, struct err *e)
 {
 	int r;
 
 	memset(out, 0, sizeof(*out));
 	out->kind = k->kind;
-	r = list ? containers_resolve(list, k->word, name,
-				      containers_deadline(CONTAINERS_TIMEOUT_MS), out, e)
+	r = list ? containers_resolve(survey, list, k->word, name, out, e)
 		 : k->resolve(name, out, e);
 	if (r || k->kind == TARGET_NEW)
 		return r;
@@ -139,6 +139,7 @@ static int ambiguous(const char *name, const char *places, struct err *e)
 /* What the places that were tried have said. */
 struct places {
 	const char *name;
+	struct survey survey;
 	char list[256]; /* where it was found */
 	unsigned int found;
 	bool differ;
@@ -153,7 +154,7 @@ static void try_place(struct places *p, const struct kind *k, containers_lister 
 	struct target t;
 	int r;
 
-	r = resolve_kind(k, p->name, list, &t, &here);
+	r = resolve_kind(k, p->name, list, &p->survey, &t, &here);
 	if (r && r != -ENOENT && !p->failure.code)
 		p->failure = here;
 	if (r)
@@ -185,11 +186,13 @@ static int resolve_bare(const char *name, struct target *out, struct err *e)
 	struct places p = { .name = name };
 	size_t i;
 
+	survey_init(&p.survey, containers_deadline(CONTAINERS_TIMEOUT_MS));
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (kinds[i].bare)
 			try_place(&p, &kinds[i], kinds[i].list, out);
 	if (!p.found && !p.failure.code)
 		try_late(&p, out);
+	survey_fini(&p.survey);
 	if (p.differ)
 		return ambiguous(name, p.list, e);
 	if (p.found && p.failure.code == -ETIMEDOUT)
@@ -210,10 +213,13 @@ static int resolve_bare(const char *name, struct target *out, struct err *e)
 static int resolve_spelled_out(const struct kind *k, const char *name, struct target *out,
 			       struct err *e)
 {
-	int r = resolve_kind(k, name, k->list, out, e);
+	_cleanup_(survey_fini) struct survey survey;
+	int r;
 
+	survey_init(&survey, containers_deadline(CONTAINERS_TIMEOUT_MS));
+	r = resolve_kind(k, name, k->list, &survey, out, e);
 	if (r == -ENOENT && k->late)
-		r = resolve_kind(k, name, k->late, out, e);
+		r = resolve_kind(k, name, k->late, &survey, out, e);
 	if (r == -ENOENT && e && !e->hint[0])
 		hint_unknown(name, e);
 	return r;
@@ -247,11 +253,11 @@ int target_resolve(const char *spec, struct target *out, struct err *e)
 	if (k)
 		return resolve_spelled_out(k, colon + 1, out, e);
 	if (is_path(spec))
-		return resolve_kind(kind_of(TARGET_PATH), spec, NULL, out, e);
+		return resolve_kind(kind_of(TARGET_PATH), spec, NULL, NULL, out, e);
 	if (all_digits(spec))
-		return resolve_kind(kind_of(TARGET_PID), spec, NULL, out, e);
+		return resolve_kind(kind_of(TARGET_PID), spec, NULL, NULL, out, e);
 	if (!strcmp(spec, "host") || !strcmp(spec, "new"))
-		return resolve_kind(kind_of_word(spec, strlen(spec)), spec, NULL, out, e);
+		return resolve_kind(kind_of_word(spec, strlen(spec)), spec, NULL, NULL, out, e);
 	if (colon) {
 		err_set(e, -EINVAL, "%s: unknown kind of target", spec);
 		err_hint(e, "one of docker, podman, cri, machine, netns, pid, path, inode, host");
