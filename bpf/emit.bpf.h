@@ -171,10 +171,10 @@ static __always_inline bool put_frame(struct __sk_buff *skb, char *to, const str
 	return load(skb, 0, to, (__u64)e->caplen - 1, room);
 }
 
-/* Looked at now and then only, and for each large frame. */
-static __always_inline bool is_filling_up(const struct emission *e)
+/* Looked at for one frame in 64, whose time decides which, and for each large one. */
+static __always_inline bool is_filling_up(const struct nsw_rec *rec, const struct emission *e)
 {
-	if (e->count->captured % 64 && e->caplen < 4096)
+	if (rec->time % 64 && e->caplen < 4096)
 		return false;
 	return bpf_ringbuf_query(&packets, BPF_RB_AVAIL_DATA) > cfg_wake_bytes;
 }
@@ -186,12 +186,12 @@ static __always_inline bool is_filling_up(const struct emission *e)
  * the flag wakes the consumer, so two clearing at once is one wake-up too many
  * and never one too few; no atomic is needed (5.10 has none).
  */
-static __always_inline void submit(void *rec, const struct emission *e)
+static __always_inline void submit(struct nsw_rec *rec, const struct emission *e)
 {
 	__u32 state = consumer;
 	__u64 how = BPF_RB_NO_WAKEUP;
 
-	if (state == NSW_ASLEEP || (state == NSW_NAPPING && is_filling_up(e))) {
+	if (state == NSW_ASLEEP || (state == NSW_NAPPING && is_filling_up(rec, e))) {
 		consumer = NSW_AWAKE;
 		how = BPF_RB_FORCE_WAKEUP;
 	}
