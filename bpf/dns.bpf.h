@@ -39,6 +39,7 @@
 #define ETH_P_8021AD 0x88a8
 #define ETH_P_QINQ1  0x9100
 
+#define TAG_LEN	   4
 #define IP4_HLEN   20
 #define IP6_HLEN   40
 #define IP4_MF	   0x2000
@@ -62,8 +63,9 @@
 #define DOCKER_RESOLVER	 0x7f00000b /* 127.0.0.11 */
 #define LOOPBACK_IFINDEX 1	    /* in every namespace, include/net/flow.h */
 
+#define DNS_QUICK_TAGS	1
 #define DNS_MAX_TAGS	4
-#define DNS_MAX_HEADERS 16	       /* IP and extension headers, quoted ones included */
+#define DNS_MAX_HEADERS 12	       /* IP and extension headers, quoted ones included */
 #define DNS_FRAG_NS	60000000000ULL /* reassembly gives up by then, RFC 8200 4.5 */
 
 enum dns_verdict { DNS_NO, DNS_YES, DNS_UNSURE, DNS_GO_ON = DNS_UNSURE };
@@ -158,14 +160,14 @@ static __always_inline bool dns_port_learned(__u32 netns, __u8 proto, __u16 port
 	return dns_looks_learned(port) && bpf_map_lookup_elem(&learned, &key);
 }
 
-static __always_inline bool dns_learned(const struct nsw_tap *tap, __u8 proto, union dns_ports p)
+static __always_inline bool dns_learned(__u32 tap, __u8 proto, union dns_ports p)
 {
 	__u16 src = bpf_ntohs(p.each[0]), dst = bpf_ntohs(p.each[1]);
-	__u32 id = tap->id, *netns;
+	__u32 *netns;
 
 	if (!port_bits.any || (!dns_looks_learned(src) && !dns_looks_learned(dst)))
 		return false;
-	netns = bpf_map_lookup_elem(&tap_netns, &id);
+	netns = bpf_map_lookup_elem(&tap_netns, &tap);
 	return netns &&
 	       (dns_port_learned(*netns, proto, src) || dns_port_learned(*netns, proto, dst));
 }
@@ -178,6 +180,15 @@ static __always_inline bool dns_tcp_event(struct __sk_buff *skb, __u8 flags, uni
 }
 
 /* --- the quick step --- */
+
+/* RFC 792: unreachable, source quench, redirect, time exceeded, parameter problem.
+ * RFC 4443: errors are below 128; 1 to 4 are assigned. */
+static __always_inline bool dns_is_error(__u32 next, __u8 type)
+{
+	if (next == NEXT_ICMPV6)
+		return type >= 1 && type <= 4;
+	return (type >= 3 && type <= 5) || type == 11 || type == 12;
+}
 
 static __always_inline enum dns_verdict dns_quick_ports(struct __sk_buff *skb,
 							const struct nsw_tap *tap, __u8 proto,
@@ -196,7 +207,7 @@ static __always_inline enum dns_verdict dns_quick_ports(struct __sk_buff *skb,
 		if (dns_tcp_event(skb, p[TCP_FLAGS], ports))
 			return DNS_YES;
 	}
-	return dns_learned(tap, proto, ports) ? DNS_YES : DNS_NO;
+	return dns_learned(tap->id, proto, ports) ? DNS_YES : DNS_NO;
 }
 
 /* The first eight bytes at once: version and header length; no fragment. */
@@ -216,7 +227,9 @@ static __always_inline enum dns_verdict dns_quick4(struct __sk_buff *skb, const 
 	proto = p[9];
 	if (proto == NEXT_UDP || proto == NEXT_TCP)
 		return dns_quick_ports(skb, tap, proto, p + IP4_HLEN, end);
-	return proto == NEXT_ICMP || proto == NEXT_AH ? DNS_UNSURE : DNS_NO;
+	if (proto == NEXT_ICMP)
+		return dns_is_error(NEXT_ICMP, p[IP4_HLEN]) ? DNS_UNSURE : DNS_NO;
+	return proto == NEXT_AH ? DNS_UNSURE : DNS_NO;
 }
 
 static __always_inline enum dns_verdict dns_quick6(struct __sk_buff *skb, const struct nsw_tap *tap,
@@ -227,9 +240,13 @@ static __always_inline enum dns_verdict dns_quick6(struct __sk_buff *skb, const 
 	if (p + IP6_HLEN + UDP_HLEN > end)
 		return DNS_UNSURE;
 	next = p[6];
-	if (p[0] >> 4 != 6 || (next != NEXT_UDP && next != NEXT_TCP))
-		return DNS_UNSURE;
-	return dns_quick_ports(skb, tap, next, p + IP6_HLEN, end);
+	if (p[0] >> 4 != 6)
+		return DNS_NO;
+	if (next == NEXT_UDP || next == NEXT_TCP)
+		return dns_quick_ports(skb, tap, next, p + IP6_HLEN, end);
+	if (next == NEXT_ICMPV6)
+		return dns_is_error(NEXT_ICMPV6, p[IP6_HLEN]) ? DNS_UNSURE : DNS_NO;
+	return DNS_UNSURE;
 }
 
 static __always_inline bool is_tag(__be16 type)
@@ -243,6 +260,7 @@ static __always_inline enum dns_verdict dns_quick(struct __sk_buff *skb, const s
 	const __u8 *p = (const __u8 *)(long)skb->data;
 	const __u8 *end = (const __u8 *)(long)skb->data_end;
 	__be16 type;
+	int tags;
 
 	if (tap->flags & NSW_TAP_L3) {
 		type = (__be16)skb->protocol;
@@ -252,28 +270,48 @@ static __always_inline enum dns_verdict dns_quick(struct __sk_buff *skb, const s
 		type = *(const __be16 *)(p + ETH_HLEN - 2);
 		p += ETH_HLEN;
 	}
-	if (type == bpf_htons(ETH_P_IP))
-		return dns_quick4(skb, tap, p, end);
-	if (type == bpf_htons(ETH_P_IPV6))
-		return dns_quick6(skb, tap, p, end);
-	return is_tag(type) ? DNS_UNSURE : DNS_NO;
+	for (tags = 0; tags <= DNS_QUICK_TAGS; tags++) {
+		if (type == bpf_htons(ETH_P_IP))
+			return dns_quick4(skb, tap, p, end);
+		if (type == bpf_htons(ETH_P_IPV6))
+			return dns_quick6(skb, tap, p, end);
+		if (!is_tag(type))
+			return DNS_NO;
+		if (p + TAG_LEN > end)
+			return DNS_UNSURE;
+		type = *(const __be16 *)(p + 2);
+		p += TAG_LEN;
+	}
+	return DNS_UNSURE;
 }
 
 /* --- the complete step --- */
 
+/*
+ * In a map, one per CPU (bottom halves are off): the verifier does not remember what
+ * is written to a map. Of the stack it would, and follow each combination of what
+ * the headers before may have left there: three times the work.
+ */
 struct dns_walk {
-	struct __sk_buff *skb;
-	const struct nsw_tap *tap;
-	__u32 off;		      /* of the next header */
-	__u32 next;		      /* enum dns_next: what it is */
-	bool quoted;		      /* within an ICMP error */
-	bool is_first;		      /* first fragment of datagram */
+	__u32 off;     /* of the next header */
+	__u32 next;    /* enum dns_next: what it is */
+	__u8 quoted;   /* within an ICMP error */
+	__u8 is_first; /* first fragment of datagram */
+	__u16 tap;
 	struct dns_datagram datagram; /* of the IP header passed last */
 };
 
-static __always_inline bool dns_load(const struct dns_walk *w, __u32 at, void *to, __u32 len)
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct dns_walk);
+} walks SEC(".maps");
+
+static __always_inline bool dns_load(struct __sk_buff *skb, const struct dns_walk *w, __u32 at,
+				     void *to, __u32 len)
 {
-	return !bpf_skb_load_bytes(w->skb, w->off + at, to, len);
+	return !bpf_skb_load_bytes(skb, w->off + at, to, len);
 }
 
 static __always_inline bool dns_is_extension(__u32 next)
@@ -322,12 +360,12 @@ static __always_inline enum dns_verdict dns_fragment(struct dns_walk *w, bool la
 	return DNS_GO_ON;
 }
 
-static __always_inline enum dns_verdict dns_ip4(struct dns_walk *w)
+static __always_inline enum dns_verdict dns_ip4(struct __sk_buff *skb, struct dns_walk *w)
 {
 	__u32 h[IP4_HLEN / 4];
 	__u32 words, frag;
 
-	if (!dns_load(w, 0, h, sizeof(h)))
+	if (!dns_load(skb, w, 0, h, sizeof(h)))
 		return DNS_NO;
 	words = bpf_ntohl(h[0]) >> 24 & 15;
 	if (bpf_ntohl(h[0]) >> 28 != 4 || words < IP4_HLEN / 4)
@@ -338,7 +376,7 @@ static __always_inline enum dns_verdict dns_ip4(struct dns_walk *w)
 	w->datagram.src[0] = h[3];
 	w->datagram.dst[0] = h[4];
 	w->datagram.id = bpf_ntohl(h[1]) >> 16;
-	w->datagram.tap = w->tap->id;
+	w->datagram.tap = w->tap;
 	w->datagram.proto = bpf_ntohl(h[2]) >> 16;
 	w->datagram.version = 4;
 	w->off += words * 4;
@@ -347,16 +385,16 @@ static __always_inline enum dns_verdict dns_ip4(struct dns_walk *w)
 	return dns_fragment(w, frag & IP4_OFFSET, frag & IP4_MF);
 }
 
-static __always_inline enum dns_verdict dns_ip6(struct dns_walk *w)
+static __always_inline enum dns_verdict dns_ip6(struct __sk_buff *skb, struct dns_walk *w)
 {
 	__u32 h[2];
 
-	if (!dns_load(w, 0, h, sizeof(h)) || bpf_ntohl(h[0]) >> 28 != 6)
+	if (!dns_load(skb, w, 0, h, sizeof(h)) || bpf_ntohl(h[0]) >> 28 != 6)
 		return DNS_NO;
-	if (!dns_load(w, 8, w->datagram.src, 32))
+	if (!dns_load(skb, w, 8, w->datagram.src, 32))
 		return DNS_NO;
 	w->datagram.id = 0;
-	w->datagram.tap = w->tap->id;
+	w->datagram.tap = w->tap;
 	w->datagram.proto = 0;
 	w->datagram.version = 6;
 	w->off += IP6_HLEN;
@@ -364,11 +402,12 @@ static __always_inline enum dns_verdict dns_ip6(struct dns_walk *w)
 	return DNS_GO_ON;
 }
 
-static __always_inline enum dns_verdict dns_fragment_header(struct dns_walk *w)
+static __always_inline enum dns_verdict dns_fragment_header(struct __sk_buff *skb,
+							    struct dns_walk *w)
 {
 	__u32 h[2], frag;
 
-	if (!dns_load(w, 0, h, sizeof(h)))
+	if (!dns_load(skb, w, 0, h, sizeof(h)))
 		return DNS_NO;
 	w->next = bpf_ntohl(h[0]) >> 24;
 	w->off += sizeof(h);
@@ -378,31 +417,22 @@ static __always_inline enum dns_verdict dns_fragment_header(struct dns_walk *w)
 }
 
 /* Any other extension header: what is next, and how long it is itself. */
-static __always_inline enum dns_verdict dns_extension(struct dns_walk *w)
+static __always_inline enum dns_verdict dns_extension(struct __sk_buff *skb, struct dns_walk *w)
 {
 	__u8 h[2];
 
-	if (!dns_load(w, 0, h, sizeof(h)))
+	if (!dns_load(skb, w, 0, h, sizeof(h)))
 		return DNS_NO;
 	w->off += w->next == NEXT_AH ? (h[1] + 2) * 4 : (h[1] + 1) * 8;
 	w->next = h[0];
 	return DNS_GO_ON;
 }
 
-/* RFC 792: unreachable, source quench, redirect, time exceeded, parameter problem.
- * RFC 4443: errors are below 128; 1 to 4 are assigned. */
-static __always_inline bool dns_is_error(__u32 next, __u8 type)
-{
-	if (next == NEXT_ICMPV6)
-		return type >= 1 && type <= 4;
-	return (type >= 3 && type <= 5) || type == 11 || type == 12;
-}
-
-static __always_inline enum dns_verdict dns_icmp(struct dns_walk *w)
+static __always_inline enum dns_verdict dns_icmp(struct __sk_buff *skb, struct dns_walk *w)
 {
 	__u8 type;
 
-	if (w->quoted || !dns_load(w, 0, &type, 1) || !dns_is_error(w->next, type))
+	if (w->quoted || !dns_load(skb, w, 0, &type, 1) || !dns_is_error(w->next, type))
 		return DNS_NO;
 	w->next = w->next == NEXT_ICMP ? NEXT_IP4 : NEXT_IP6;
 	w->off += 8;
@@ -411,65 +441,68 @@ static __always_inline enum dns_verdict dns_icmp(struct dns_walk *w)
 	return DNS_GO_ON;
 }
 
-static __always_inline bool dns_udp_handshake(const struct dns_walk *w)
+static __always_inline bool dns_udp_handshake(struct __sk_buff *skb, const struct dns_walk *w)
 {
 	__u8 first;
 
-	return !dns_load(w, UDP_HLEN, &first, 1) || first & QUIC_LONG || first == DTLS_HANDSHAKE;
+	return !dns_load(skb, w, UDP_HLEN, &first, 1) || first & QUIC_LONG ||
+	       first == DTLS_HANDSHAKE;
 }
 
 /* A quote may end after the ports; that it speaks of port 853 is enough. */
-static __always_inline enum dns_verdict dns_transport(struct dns_walk *w)
+static __always_inline enum dns_verdict dns_transport(struct __sk_buff *skb, struct dns_walk *w)
 {
 	union dns_ports ports;
 	__u8 flags = 0;
 
-	if (!dns_load(w, 0, &ports, sizeof(ports)))
+	if (!dns_load(skb, w, 0, &ports, sizeof(ports)))
 		return DNS_NO;
 	if (dns_well_known(ports) || dns_learned(w->tap, w->next, ports))
 		return DNS_YES;
 	if (w->quoted)
 		return dns_either(ports, PORT_DOT) ? DNS_YES : DNS_NO;
 	if (w->next == NEXT_UDP)
-		return dns_either(ports, PORT_DOT) && dns_udp_handshake(w) ? DNS_YES : DNS_NO;
-	if (!dns_load(w, TCP_FLAGS, &flags, 1))
+		return dns_either(ports, PORT_DOT) && dns_udp_handshake(skb, w) ? DNS_YES : DNS_NO;
+	if (!dns_load(skb, w, TCP_FLAGS, &flags, 1))
 		return DNS_NO;
-	return dns_tcp_event(w->skb, flags, ports) ? DNS_YES : DNS_NO;
+	return dns_tcp_event(skb, flags, ports) ? DNS_YES : DNS_NO;
 }
 
-static __always_inline enum dns_verdict dns_header(struct dns_walk *w)
+static __always_inline enum dns_verdict dns_header(struct __sk_buff *skb, struct dns_walk *w)
 {
 	bool six = w->datagram.version == 6;
 
 	if (w->next == NEXT_UDP || w->next == NEXT_TCP)
-		return dns_transport(w);
+		return dns_transport(skb, w);
 	if (w->next == NEXT_IP4)
-		return dns_ip4(w);
+		return dns_ip4(skb, w);
 	if (w->next == NEXT_IP6)
-		return dns_ip6(w);
+		return dns_ip6(skb, w);
 	if (w->next == (six ? NEXT_ICMPV6 : NEXT_ICMP))
-		return dns_icmp(w);
+		return dns_icmp(skb, w);
 	if (six && w->next == NEXT_FRAGMENT)
-		return dns_fragment_header(w);
+		return dns_fragment_header(skb, w);
 	if (w->next == NEXT_AH || (six && dns_is_extension(w->next)))
-		return dns_extension(w);
+		return dns_extension(skb, w);
 	return DNS_NO;
 }
 
 /* Up to the IP header. */
-static __always_inline bool dns_link(struct dns_walk *w)
+static __always_inline bool dns_link(struct __sk_buff *skb, const struct nsw_tap *tap,
+				     struct dns_walk *w)
 {
-	__be16 type = (__be16)w->skb->protocol;
+	__be16 type = (__be16)skb->protocol;
 	int i;
 
-	if (!(w->tap->flags & NSW_TAP_L3)) {
-		if (!dns_load(w, ETH_HLEN - 2, &type, sizeof(type)))
+	w->off = 0;
+	if (!(tap->flags & NSW_TAP_L3)) {
+		if (!dns_load(skb, w, ETH_HLEN - 2, &type, sizeof(type)))
 			return false;
 		w->off = ETH_HLEN;
 		for (i = 0; i < DNS_MAX_TAGS && is_tag(type); i++) {
-			if (!dns_load(w, 2, &type, sizeof(type)))
+			if (!dns_load(skb, w, 2, &type, sizeof(type)))
 				return false;
-			w->off += 4;
+			w->off += TAG_LEN;
 		}
 	}
 	w->next = type == bpf_htons(ETH_P_IP) ? NEXT_IP4 : NEXT_IP6;
@@ -478,19 +511,22 @@ static __always_inline bool dns_link(struct dns_walk *w)
 
 static __always_inline enum dns_verdict dns_walk(struct __sk_buff *skb, const struct nsw_tap *tap)
 {
-	struct dns_walk w = { .skb = skb, .tap = tap };
+	struct dns_walk *w = bpf_map_lookup_elem(&walks, &(__u32){ 0 });
 	enum dns_verdict v = DNS_NO;
 	int i;
 
-	if (!dns_link(&w))
+	if (!w || !dns_link(skb, tap, w))
 		return DNS_NO;
+	w->tap = tap->id;
+	w->quoted = w->is_first = false;
+	w->datagram.version = 0;
 	for (i = 0; i < DNS_MAX_HEADERS; i++) {
-		v = dns_header(&w);
+		v = dns_header(skb, w);
 		if (v != DNS_GO_ON)
 			break;
 	}
-	if (w.is_first)
-		dns_keep_verdict(&w, v);
+	if (w->is_first)
+		dns_keep_verdict(w, v);
 	return v == DNS_YES ? DNS_YES : DNS_NO;
 }
 
