@@ -200,6 +200,7 @@ def dns_text(bench, setup, tools):
     for tool in tools:
         settings = bench.settings(setup)
         settings.output = None
+        settings.text = setup.get("text") and os.path.join(bench.arena.tmp, "text")
         with Session(bench.arena, tool, settings) as session:
             load = bench.arena.load("dns", bench.load_prefix, count=count, bursts=1,
                                     rate=bench.number(setup, "rate"))
@@ -207,7 +208,10 @@ def dns_text(bench, setup, tools):
             cpu = session.cpu()
         if not session.captured:
             raise BenchError(f"{tool.name} captured nothing")
-        values[tool.name] = (cpu / session.captured, lost_share(session, load["sent"]))
+        values[tool.name] = (cpu / session.captured * setup.get("per", 1),
+                             lost_share(session, load["sent"]))
+        if settings.text:
+            os.unlink(settings.text)
     return values
 
 
@@ -341,6 +345,9 @@ ROWS = [
     Row("10full", "the same, full snap", "Gbit/s", throughput, [ge("tcpdump", 1)], CAPTURE),
     Row("11", "TCP request and response", "us", latency, [le("tcpdump", 1)], CAPTURE,
         size=64, packets=40_000),
+    Row("13", "CPU per transaction, --dns at 50 k/s to a file", "ns", dns_text,
+        [le("tshark", 0.12)], ("tshark",), twice=False, dns=True, text=True, expr="port 53",
+        rate=50_000, packets=1_000_000, per=2, fixed=True),
     Row("12", "wake-ups a second when idle", "/s", wakeups, [le(None, 0)], CAPTURE,
         twice=False, fixed=True),
 ]

@@ -20,15 +20,16 @@ SETTLE = 0.2  # seconds between "ready" and the first packet
 
 class Settings:
     """What is asked of every tool alike. output: a path, or None: text on
-    stdout, which is /dev/null. dns: by --dns where there is such a thing, by
+    stdout, which goes to text, a path, or to /dev/null. dns: by --dns where there is such a thing, by
     the expression elsewhere."""
 
-    def __init__(self, snap, buffer_mib, output="/dev/null", expr="", dns=False):
+    def __init__(self, snap, buffer_mib, output="/dev/null", expr="", dns=False, text=None):
         self.snap = snap
         self.buffer_mib = buffer_mib
         self.output = output
         self.expr = expr
         self.dns = dns
+        self.text = text
 
 
 class Tool:
@@ -98,7 +99,8 @@ class Tshark(Tool):
 
     def argv(self, s):
         argv = [*self.command(), "-n", "-i", DEVICE, "-s", s.snap, "-B", s.buffer_mib]
-        return argv + (["-w", s.output] if s.output else []) + (["-f", s.expr] if s.expr else [])
+        argv += (["-w", s.output] if s.output else []) + (["-f", s.expr] if s.expr else [])
+        return argv + (["-Y", "dns"] if s.dns else [])
 
 
 class Nswatch(Tool):
@@ -188,10 +190,11 @@ class Session:
 
     def __enter__(self):
         self.log_path = os.path.join(self.arena.tmp, f"{self.tool.name}.log")
-        with open(self.log_path, "w") as log:
+        with open(self.log_path, "w") as log, \
+                open(self.settings.text or os.devnull, "w") as stdout:
             self.proc = self.arena.popen(
                 self.tool.argv(self.settings), self.arena.tool_cpu, self.tool.netns,
-                stdout=subprocess.DEVNULL, stderr=log,
+                stdout=stdout, stderr=log,
                 env={**os.environ, "LC_ALL": "C.UTF-8", "TMPDIR": self.arena.tmp})
         try:
             self._wait_ready()
