@@ -475,9 +475,80 @@ static void pairs_as_tshark(void **state)
 	}
 }
 
+static const struct dns_name_summary *name_in(const struct dns_name_summary *list, uint32_t nr,
+					      const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < nr; i++)
+		if (!strcmp(list[i].name, name))
+			return &list[i];
+	return NULL;
+}
+
+/* Per name, all types together and whatever the capitals; a late answer moves its count. */
+static void summary_counts_names(void **state)
+{
+	struct bench *b = bench_new_with(NULL, false);
+	const struct dns_name_summary *n;
+	const struct dns_summary *s;
+
+	(void)state;
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 1, "a.test", 1);
+	answer(b, &b->eth0, CLIENT, 40000, SERVER, 1, "a.test", 1, 0, 1);
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 2, "A.Test", 28);
+	answer(b, &b->eth0, CLIENT, 40000, SERVER, 2, "A.Test", 28, 3, 1);
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 3, "late.test", 1);
+	bench_tick(b, 2 * SEC);
+	answer(b, &b->eth0, CLIENT, 40000, SERVER, 3, "late.test", 1, 0, 1);
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 4, "silent.test", 1);
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 4, "silent.test", 1);
+	bench_tick(b, 2 * SEC);
+	s = dns_engine_finish(b->e, b->now);
+	assert_int_equal(s->nr_names, 3);
+	assert_string_equal(s->names[0].name, "a.test");
+	assert_int_equal(s->names[0].transactions, 2);
+	assert_int_equal(s->names[0].rcode[0], 1);
+	assert_int_equal(s->names[0].rcode[3], 1);
+	n = name_in(s->names, s->nr_names, "late.test");
+	assert_non_null(n);
+	assert_int_equal(n->transactions, 1);
+	assert_int_equal(n->unanswered, 0);
+	n = name_in(s->names, s->nr_names, "silent.test");
+	assert_non_null(n);
+	assert_int_equal(n->unanswered, 1);
+	assert_int_equal(n->retries, 1);
+	assert_int_equal(s->nr_failing_names, 2);
+	assert_null(name_in(s->failing_names, s->nr_failing_names, "late.test"));
+	bench_free(b);
+}
+
+/* Names that are asked once do not push out one that is asked often, nor cost memory. */
+static void name_flood_keeps_the_often_asked(void **state)
+{
+	struct bench *b = bench_new_with(NULL, false);
+	const struct dns_summary *s;
+	unsigned int i;
+	char name[32];
+
+	(void)state;
+	for (i = 0; i < 30000; i++) {
+		snprintf(name, sizeof(name), i % 100 ? "n%u.test" : "often.test", i);
+		query(b, &b->eth0, CLIENT, 40000, SERVER, (uint16_t)i, name, 1);
+		answer(b, &b->eth0, CLIENT, 40000, SERVER, (uint16_t)i, name, 1, 0, 1);
+	}
+	s = dns_engine_finish(b->e, b->now);
+	assert_string_equal(s->names[0].name, "often.test");
+	assert_int_equal(s->names[0].transactions, 300);
+	assert_int_equal(s->more_names, 30000 - 300 - (s->nr_names - 1));
+	bench_free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(summary_counts_names),
+		cmocka_unit_test(name_flood_keeps_the_often_asked),
 		cmocka_unit_test(answered_query_is_one_transaction),
 		cmocka_unit_test(an_answer_must_fit),
 		cmocka_unit_test(unanswered_is_shown_after_a_second_and_late_again),

@@ -25,6 +25,7 @@
 #include "decode/dns.h"
 #include "dns/engine_state.h"
 #include "dns/judge.h"
+#include "dns/names.h"
 #include "dns/latency.h"
 #include "dns/table.h"
 #include "dns/tcp.h"
@@ -222,6 +223,7 @@ static void count_unanswered(struct dns_engine *e, struct trans *x)
 	struct server_state *s = trans_server(e, x);
 
 	e->sum->unanswered++;
+	names_add(e->names, &x->q.name, NAMES_UNANSWERED);
 	if (!s)
 		return;
 	s->sum.unanswered++;
@@ -462,6 +464,7 @@ static void retry(struct dns_engine *e, struct trans *x, const struct packet *p)
 	}
 	x->queries++;
 	e->sum->retries++;
+	names_retry(e->names, &x->q.name);
 	if (s)
 		s->sum.retries++;
 }
@@ -578,6 +581,7 @@ static void uncount(struct dns_engine *e, const struct trans *x)
 {
 	struct server_state *s = trans_server(e, x);
 
+	names_take_back(e->names, &x->q.name, x->failure.how ? NAMES_FAILED : NAMES_UNANSWERED);
 	if (x->failure.how) {
 		e->sum->failed--;
 		if (s)
@@ -593,7 +597,7 @@ static void count_answer(struct dns_engine *e, const struct trans *x,
 			 const struct dns_transaction *t)
 {
 	struct server_state *s = trans_server(e, x);
-	unsigned int last = ARRAY_SIZE(s->sum.rcode) - 1;
+	unsigned int last = DNS_SUMMARY_RCODES - 1;
 
 	e->sum->answered++;
 	if (t->state == DNS_LATE) {
@@ -601,6 +605,7 @@ static void count_answer(struct dns_engine *e, const struct trans *x,
 		uncount(e, x);
 	}
 	latency_add(&e->latency, t->latency);
+	names_add(e->names, &x->q.name, t->rcode < last ? t->rcode : last);
 	if (!s)
 		return;
 	s->sum.answered++;
@@ -657,6 +662,7 @@ static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 	x->failure.packet_nr = p->number;
 	x->stage = TRANS_SHOWN;
 	e->sum->failed++;
+	names_add(e->names, &x->q.name, NAMES_FAILED);
 	if (s)
 		s->sum.failed++;
 	report_init(e, x, &t);
@@ -1158,6 +1164,7 @@ const struct dns_summary *dns_engine_finish(struct dns_engine *e, int64_t now)
 		s->servers[s->nr_servers++] = state->sum;
 	}
 	s->latency = latency_result(&e->latency);
+	names_summary(e->names, s);
 	return s;
 }
 
@@ -1204,13 +1211,14 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	e->table = table_new(e->o.max_transactions);
 	e->tcp = tcp_table_new(e->o.max_streams, e->o.max_stream_bytes);
 	e->frag = frag_track_new(MAX_FRAGS);
+	e->names = names_new();
 	e->ns = calloc(NETNS_SLOTS, sizeof(*e->ns));
 	e->attempts = calloc(MAX_ATTEMPTS, sizeof(*e->attempts));
 	e->held = calloc(MAX_HELD, sizeof(*e->held));
 	e->facts = calloc(MAX_FACTS, sizeof(*e->facts));
 	e->sum = calloc(1, sizeof(*e->sum));
-	if (!e->table || !e->tcp || !e->frag || !e->ns || !e->attempts || !e->held || !e->facts ||
-	    !e->sum) {
+	if (!e->table || !e->tcp || !e->frag || !e->names || !e->ns || !e->attempts || !e->held ||
+	    !e->facts || !e->sum) {
 		dns_engine_free(e);
 		return NULL;
 	}
@@ -1229,6 +1237,7 @@ void dns_engine_free(struct dns_engine *e)
 	table_free(e->table);
 	tcp_table_free(e->tcp);
 	frag_track_free(e->frag);
+	names_free(e->names);
 	free(e->ns);
 	free(e->attempts);
 	free(e->held);

@@ -83,6 +83,7 @@ struct dns_engine {
 	struct table *table;
 	struct tcp_table *tcp;
 	struct frag_track *frag;
+	struct names *names;
 	struct netns_state *ns; /* NETNS_SLOTS, by hash */
 	struct netns_state spare_ns;
 	uint32_t nr_ns;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "util/hash.h"
+
 #define CHUNK	 256  /* transactions allocated at once */
 #define MAX_DONE 4096 /* finished ones kept to recognise duplicates */
 
@@ -28,22 +30,6 @@ struct table {
 	struct chunk *chunks;
 	struct age_list live, done;
 };
-
-static uint32_t hash_bytes(uint32_t seed, const void *bytes, size_t len)
-{
-	const uint8_t *p = bytes;
-	uint64_t h = 0x9e3779b97f4a7c15ULL ^ seed, v;
-
-	for (; len >= 8; len -= 8, p += 8) {
-		memcpy(&v, p, 8);
-		h = (h ^ v) * 0xff51afd7ed558ccdULL;
-		h ^= h >> 32;
-	}
-	for (v = 0; len; len--)
-		v = v << 8 | *p++;
-	h = (h ^ v) * 0xc4ceb9fe1a85ec53ULL;
-	return (uint32_t)(h ^ h >> 29);
-}
 
 static uint32_t hash_key(const struct table *t, const struct trans_key *k)
 {

@@ -21,6 +21,9 @@
 #define DNS_ANSWERS_LEN	 2048
 #define DNS_MAX_SERVERS	 32 /* kept apart in the summary */
 #define DNS_MAX_FINDINGS 64 /* causes; further ones are counted */
+#define DNS_MAX_NAMES	 32 /* most asked and most failing ones in the summary */
+
+#define DNS_SUMMARY_RCODES 24 /* counted by code; above: in the last */
 
 enum dns_state {
 	DNS_ANSWERED,	/* an answer came, in time or before a "no answer yet" was shown */
@@ -130,8 +133,15 @@ struct dns_latency {
 struct dns_server_summary {
 	struct ipaddr addr;
 	uint64_t transactions, answered, unanswered, failed, not_sent, retries;
-	uint64_t rcode[24]; /* by code; above: in the last */
+	uint64_t rcode[DNS_SUMMARY_RCODES];
 	struct dns_latency latency;
+};
+
+/* All types of one name. Its transactions are answered (by rcode), unanswered or failed. */
+struct dns_name_summary {
+	char name[DNS_NAME_TEXT]; /* prepared */
+	uint64_t transactions, unanswered, failed, retries;
+	uint64_t rcode[DNS_SUMMARY_RCODES];
 };
 
 struct dns_summary {
@@ -144,6 +154,11 @@ struct dns_summary {
 	struct dns_latency latency;
 	uint32_t nr_servers; /* most used first */
 	struct dns_server_summary servers[DNS_MAX_SERVERS];
+	uint32_t nr_names; /* most asked first */
+	struct dns_name_summary names[DNS_MAX_NAMES];
+	uint32_t nr_failing_names; /* by transactions without NOERROR, most first */
+	struct dns_name_summary failing_names[DNS_MAX_NAMES];
+	uint64_t more_names;  /* transactions of names that are not among the most asked */
 	uint32_t nr_findings; /* in the order found */
 	struct dns_finding findings[DNS_MAX_FINDINGS];
 };

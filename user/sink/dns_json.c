@@ -365,21 +365,21 @@ static void put_latency(struct strbuf *b, const struct dns_latency *l)
 	strbuf_putc(b, '}');
 }
 
-static void put_rcodes(struct strbuf *b, const struct dns_server_summary *s)
+static void put_rcodes(struct strbuf *b, const uint64_t rcode[DNS_SUMMARY_RCODES])
 {
 	unsigned int i;
 
 	key(b, "rcodes");
 	strbuf_putc(b, '{');
-	for (i = 0; i < ARRAY_SIZE(s->rcode); i++) {
+	for (i = 0; i < DNS_SUMMARY_RCODES; i++) {
 		char text[24];
 		struct strbuf name;
 
-		if (!s->rcode[i])
+		if (!rcode[i])
 			continue;
 		strbuf_init(&name, text, sizeof(text));
 		dns_rcode_put(&name, (uint16_t)i);
-		put_u64(b, text, s->rcode[i]);
+		put_u64(b, text, rcode[i]);
 	}
 	strbuf_putc(b, '}');
 }
@@ -394,9 +394,29 @@ static void put_server(struct strbuf *b, const struct dns_server_summary *s)
 	put_u64(b, "failed", s->failed);
 	put_u64(b, "not_sent", s->not_sent);
 	put_u64(b, "retries", s->retries);
-	put_rcodes(b, s);
+	put_rcodes(b, s->rcode);
 	put_latency(b, &s->latency);
 	strbuf_putc(b, '}');
+}
+
+static void put_names(struct strbuf *b, const char *name, const struct dns_name_summary *s,
+		      uint32_t nr)
+{
+	uint32_t i;
+
+	key(b, name);
+	strbuf_putc(b, '[');
+	for (i = 0; i < nr; i++) {
+		strbuf_puts(b, i ? ",{" : "{");
+		put_string(b, "name", s[i].name);
+		put_u64(b, "transactions", s[i].transactions);
+		put_u64(b, "unanswered", s[i].unanswered);
+		put_u64(b, "failed", s[i].failed);
+		put_u64(b, "retries", s[i].retries);
+		put_rcodes(b, s[i].rcode);
+		strbuf_putc(b, '}');
+	}
+	strbuf_putc(b, ']');
 }
 
 void dns_json_summary(struct strbuf *b, const struct dns_summary *s)
@@ -423,6 +443,9 @@ void dns_json_summary(struct strbuf *b, const struct dns_summary *s)
 	}
 	strbuf_putc(b, ']');
 	put_u64(b, "more_servers", s->more_servers);
+	put_names(b, "names", s->names, s->nr_names);
+	put_names(b, "failing_names", s->failing_names, s->nr_failing_names);
+	put_u64(b, "more_names", s->more_names);
 	key(b, "findings");
 	strbuf_putc(b, '[');
 	for (i = 0; i < s->nr_findings; i++) {

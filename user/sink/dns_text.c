@@ -848,23 +848,30 @@ static void put_right(struct out *o, unsigned int end, const char *text, enum co
 	put(o, text, color);
 }
 
-static void put_rcodes(struct out *o, const struct dns_server_summary *s)
+/* "NAME N", one of a list. */
+static void put_item(struct out *o, const char *name, uint64_t n, enum color color, bool *first)
 {
-	bool first = true;
+	char text[64];
+
+	if (!n)
+		return;
+	snprintf(text, sizeof(text), "%s%s %llu", *first ? "  " : ", ", name,
+		 (unsigned long long)n);
+	put(o, text, color);
+	*first = false;
+}
+
+static void put_rcodes(struct out *o, const uint64_t rcode[DNS_SUMMARY_RCODES], bool *first)
+{
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(s->rcode); i++) {
-		char name[32], text[64];
+	for (i = 0; i < DNS_SUMMARY_RCODES; i++) {
+		char name[32];
 		struct strbuf b;
 
-		if (!s->rcode[i])
-			continue;
 		strbuf_init(&b, name, sizeof(name));
 		dns_rcode_put(&b, (uint16_t)i);
-		snprintf(text, sizeof(text), "%s%s %llu", first ? "  " : ", ", name,
-			 (unsigned long long)s->rcode[i]);
-		put(o, text, i && i != DNS_R_NXDOMAIN ? RED : DIM);
-		first = false;
+		put_item(o, name, rcode[i], i && i != DNS_R_NXDOMAIN ? RED : DIM, first);
 	}
 }
 
@@ -909,8 +916,12 @@ static void put_server_row(struct out *o, const struct dns_server_summary *s, un
 			strbuf_putc(&b, '-');
 		put_right(o, base + 43 + 9 * (unsigned int)i, text, PLAIN);
 	}
-	if (!is_narrow(o->style))
-		put_rcodes(o, s);
+	if (!is_narrow(o->style)) {
+		bool first = true;
+
+		put_rcodes(o, s->rcode, &first);
+		put_item(o, "retried", s->retries, PLAIN, &first);
+	}
 	newline(o);
 }
 
@@ -939,6 +950,60 @@ static void put_servers(struct out *o, const struct dns_summary *s)
 	newline(o);
 	for (i = 0; i < s->nr_servers; i++)
 		put_server_row(o, &s->servers[i], base);
+}
+
+/* Where the names' counts end and what became of them begins. */
+#define NAME_COUNT_END 48
+/* Rows of the most asked names; names that fail are shown beyond them. */
+#define NAME_ROWS    10
+#define FAILING_ROWS 5
+
+static void put_name_row(struct out *o, const struct dns_name_summary *s)
+{
+	char text[DNS_NAME_TEXT + MARK_ROOM];
+	bool first = true;
+
+	pad(o, 2);
+	copy(text, s->name);
+	if (o->style->width)
+		shorten(text, NAME_COUNT_END - 11, o->style);
+	put(o, text, BOLD);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)s->transactions);
+	put_right(o, NAME_COUNT_END, text, PLAIN);
+	put_rcodes(o, s->rcode, &first);
+	put_item(o, "no answer", s->unanswered, RED, &first);
+	put_item(o, "failed", s->failed, RED, &first);
+	put_item(o, "retried", s->retries, PLAIN, &first);
+	newline(o);
+}
+
+static bool is_among(const char *name, const struct dns_name_summary *s, uint32_t nr)
+{
+	uint32_t i;
+
+	for (i = 0; i < nr; i++)
+		if (!strcmp(s[i].name, name))
+			return true;
+	return false;
+}
+
+/* One name alone has been told about above. */
+static void put_names(struct out *o, const struct dns_summary *s)
+{
+	uint32_t i, nr = s->nr_names < NAME_ROWS ? s->nr_names : NAME_ROWS;
+
+	if (s->nr_names < 2)
+		return;
+	pad(o, 2);
+	put(o, "name", DIM);
+	put_right(o, NAME_COUNT_END, "queries", DIM);
+	put(o, "  result", DIM);
+	newline(o);
+	for (i = 0; i < nr; i++)
+		put_name_row(o, &s->names[i]);
+	for (i = 0; i < s->nr_failing_names && i < FAILING_ROWS; i++)
+		if (!is_among(s->failing_names[i].name, s->names, nr))
+			put_name_row(o, &s->failing_names[i]);
 }
 
 static void put_finding_row(struct out *o, const struct dns_finding *f)
@@ -994,6 +1059,7 @@ void dns_text_summary(struct strbuf *b, const struct dns_summary *s,
 	put_headline(&o, s);
 	if (s->nr_servers)
 		put_servers(&o, s);
+	put_names(&o, s);
 	if (s->lost_records) {
 		put_note(&o, s->lost_records, "records lost: verdicts may be incomplete");
 	}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What became of the lookups of each name. Bounded: of more names than there is
+ * room for, those asked least often give way, and are counted together.
+ */
+#ifndef NSWATCH_DNS_NAMES_H
+#define NSWATCH_DNS_NAMES_H
+
+#include <stdint.h>
+
+#include "decode/dns.h"
+#include "dns/transaction.h"
+
+struct names;
+
+/* NULL when out of memory. */
+struct names *names_new(void);
+void names_free(struct names *n);
+
+/* Outcomes: a response code, the last for all above it, or one of these. */
+enum { NAMES_UNANSWERED = DNS_SUMMARY_RCODES, NAMES_FAILED, NAMES_OUTCOMES };
+
+/* One more transaction of that name came to this; of two that differ in capitals, too. */
+void names_add(struct names *n, const struct dns_name *name, unsigned int outcome);
+/* It turned out otherwise: one less. */
+void names_take_back(struct names *n, const struct dns_name *name, unsigned int outcome);
+void names_retry(struct names *n, const struct dns_name *name);
+
+/* Fills names, failing_names, their numbers and more_names of the summary. */
+void names_summary(const struct names *n, struct dns_summary *s);
+
+#endif
