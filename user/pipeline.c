@@ -184,9 +184,12 @@ void pipeline_free(struct pipeline *p)
 
 bool pipeline_shows(const struct pipeline *p, const struct tap *tap)
 {
+	/* A file is shown as it is. */
+	if (!p->s.live)
+		return true;
 	switch (p->o->side) {
 	case SIDES_INSIDE: return tap->side == SIDE_INSIDE;
-	case SIDES_HOST: return tap->side == SIDE_HOST || !p->s.live;
+	case SIDES_HOST: return tap->side == SIDE_HOST;
 	default: return true;
 	}
 }
@@ -248,7 +251,9 @@ static void print_packet(struct pipeline *p, const struct packet *pkt, const str
 	struct strbuf *b = out_reserve(&p->out, LINE_ROOM);
 
 	if (p->o->json) {
-		dns_json_packet(b, pkt, f, NULL, NULL);
+		struct text_columns c = text_columns(p->text, pkt, f);
+
+		dns_json_packet(b, pkt, f, c.protocol, c.info);
 	} else {
 		text_line(p->text, pkt, f, b);
 		strbuf_putc(b, '\n');

@@ -278,3 +278,52 @@ def test_live(lab, php, tmp_path):
     ours = transactions(result.out)
     assert len(ours) == COUNT
     assert_same(ours, paired_by_tshark(tmp_path / "x.pcapng", passes=1))
+
+
+def test_a_file_of_ours_says_the_same(lab, php, tmp_path):
+    """Names, sides and namespaces of the interfaces come back from the file, so the
+    transactions and what the host's end saw are those of the watch itself."""
+    path = tmp_path / "x.pcapng"
+    watch = Watch(lab, ["php", "--dns", "--json", "--side", "both", "-w", path])
+    try:
+        for name in ("www.example.test", "nx.example.test"):
+            php.run(["dig", "+tries=1", "@10.77.53.53", name])
+        result = watch.stop()
+    finally:
+        watch.kill()
+    live = [t for t in map(json.loads, result.lines) if t["type"] == "transaction"]
+    read = [t for t in map(json.loads, nswatch(path, "--json").splitlines())
+            if t["type"] == "transaction"]
+    assert len(live) == 2 and live[0]["host_side"] == {"left": True, "came_back": True}
+    for t in (*live, *read):
+        for key in ("process", "waited_ms"):  # not in the packets
+            del t[key]
+    assert read == live
+
+
+def test_names_of_interfaces_of_others(tmp_path):
+    """As tshark reads them, through a copy as well."""
+    def block(kind, body):
+        length = struct.pack("<I", len(body) + 12)
+        return struct.pack("<I", kind) + length + body + length
+
+    def interface(name):
+        option = struct.pack("<HH", 2, len(name)) + name + bytes(-len(name) % 4)
+        return block(1, struct.pack("<HHI", 1, 0, 0) + option + bytes(4))
+
+    def packet(number, frame):
+        return block(6, struct.pack("<5I", number, 0, 1000, len(frame), len(frame)) + frame
+                     + bytes(-len(frame) % 4))
+
+    frame = f.link(f.udp(CLIENT, SERVER, 1000, 53, f.query(1, "a.test")))
+    path, copy = tmp_path / "x.pcapng", tmp_path / "y.pcapng"
+    path.write_bytes(block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+                     + interface(b"wlan0") + interface(b"a/b-longer-than-it-may-be")
+                     + packet(1, frame) + packet(0, frame) + packet(1, frame))
+    done = subprocess.run([NSWATCH, "-r", path, "--json"], stdout=subprocess.PIPE, check=True)
+    names = [json.loads(line)["interface"] for line in done.stdout.splitlines()]
+    assert names == ["a/b-longer-than", "wlan0", "a/b-longer-than"]
+    subprocess.run([NSWATCH, "-r", path, "-w", copy], check=True)
+    shown = subprocess.run(["tshark", "-r", copy, "-T", "fields", "-e", "frame.interface_name"],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    assert shown.stdout.decode().split() == names

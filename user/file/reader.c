@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -19,7 +21,8 @@ struct reader {
 	struct bpf_program filter;
 	bool has_filter;
 	uint64_t number;
-	struct tap tap;
+	struct tap tap;			  /* of packets whose interface has no name */
+	struct tap *named[SOURCE_LABELS]; /* by label; made when a packet comes */
 };
 
 /* Those that decode_frame() knows. */
@@ -105,12 +108,16 @@ struct reader *reader_open(const char *path, struct err *e)
 
 void reader_free(struct reader *r)
 {
+	size_t i;
+
 	if (!r)
 		return;
 	if (r->has_filter)
 		pcap_freecode(&r->filter);
 	if (r->pcap)
 		pcap_close(r->pcap);
+	for (i = 0; i < SOURCE_LABELS; i++)
+		free(r->named[i]);
 	source_free(r->source);
 	free(r->name);
 	free(r);
@@ -153,13 +160,57 @@ int reader_filter(struct reader *r, const char *expr, struct err *e)
 	return 0;
 }
 
+/* A name of ours is "php/eth0", its description that of sink/pcapng.c. */
+static void set_names(struct tap *tap, const struct source_label *l)
+{
+	const char *of = strstr(l->description, "network namespace ");
+	const char *slash = strrchr(l->name, '/');
+	unsigned long long netns;
+	unsigned int ifindex;
+
+	if (of && sscanf(of, "network namespace %20llu, ifindex %10u", &netns, &ifindex) == 2) {
+		tap->side = of == l->description + 3 ? SIDE_INSIDE : SIDE_HOST;
+		tap->netns = netns;
+		tap->ifindex = ifindex;
+	} else {
+		slash = NULL;
+	}
+	if (slash)
+		snprintf(tap->target, sizeof(tap->target), "%.*s", (int)(slash - l->name), l->name);
+	snprintf(tap->ifname, sizeof(tap->ifname), "%s", slash ? slash + 1 : l->name);
+	tap->is_loopback = !strcmp(tap->ifname, "lo");
+}
+
+static struct tap *tap_of(struct reader *r, uint8_t label)
+{
+	struct tap *tap = r->named[label];
+
+	if (!label)
+		return &r->tap;
+	if (tap)
+		return tap;
+	tap = malloc(sizeof(*tap));
+	if (!tap)
+		return &r->tap;
+	*tap = r->tap;
+	tap->id = label;
+	set_names(tap, source_label(r->source, label));
+	r->named[label] = tap;
+	return tap;
+}
+
 /* The packets of a pcapng file may differ in resolution. Seconds are unsigned in a
  * pcap file; libpcap makes those after 2038 negative. */
-static int64_t packet_time(struct reader *r, const struct timeval *tv)
+static int64_t packet_time(struct reader *r, const struct timeval *tv, struct tap **tap)
 {
+	uint8_t digits, label;
+	bool known;
 	int64_t ns;
 
-	if (source_packet_time(r->source, &ns, &r->tap.time_digits))
+	known = source_packet_time(r->source, &ns, &digits, &label);
+	*tap = tap_of(r, label);
+	(*tap)->time_digits = digits;
+	if (known)
 		return ns;
 	return (int64_t)(uint32_t)tv->tv_sec * NS_PER_S + tv->tv_usec; /* tv_usec holds ns */
 }
@@ -181,6 +232,7 @@ int reader_next(struct reader *r, struct packet *out, struct err *e)
 {
 	struct pcap_pkthdr *h;
 	const u_char *data;
+	struct tap *tap;
 	int64_t time;
 	int got;
 
@@ -191,7 +243,7 @@ int reader_next(struct reader *r, struct packet *out, struct err *e)
 		if (got != 1)
 			return explain_damage(r, e);
 		r->number++;
-		time = packet_time(r, &h->ts);
+		time = packet_time(r, &h->ts, &tap);
 	} while (r->has_filter && !pcap_offline_filter(&r->filter, h, data));
 	*out = (struct packet){
 		.number = r->number,
@@ -199,7 +251,7 @@ int reader_next(struct reader *r, struct packet *out, struct err *e)
 		.data = data,
 		.caplen = h->caplen,
 		.wirelen = h->len,
-		.tap = &r->tap,
+		.tap = tap,
 	};
 	return 1;
 }

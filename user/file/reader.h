@@ -7,9 +7,9 @@
 
 /*
  * A capture file being read (-r): pcap and pcapng, through libpcap, compressed
- * with gzip or not. Its packets look like live ones, from one tap with id 0 and
- * without names, whose dlt is the file's link type; its time_digits are those of
- * the latest packet.
+ * with gzip or not. Its packets look like live ones. Those of an interface
+ * that a pcapng file names are from a tap of their own, the others from one with id 0 and
+ * without names. dlt is the file's link type, time_digits those of the tap's latest packet.
  */
 struct reader;
 

@@ -51,7 +51,7 @@ enum block_type {
 	BLOCK_SECTION = 0x0a0d0d0a,
 };
 
-enum { OPT_TSRESOL = 9, OPT_TSOFFSET = 14 };
+enum { OPT_IF_NAME = 2, OPT_IF_DESCRIPTION = 3, OPT_TSRESOL = 9, OPT_TSOFFSET = 14 };
 
 #define BYTE_ORDER_MAGIC 0x1a2b3c4du
 
@@ -59,6 +59,7 @@ struct interface {
 	uint64_t units; /* per second; 0: unknown */
 	int64_t offset; /* s */
 	uint8_t digits; /* see struct tap */
+	uint8_t label;	/* of names; 0 none */
 };
 
 enum kind { KIND_UNKNOWN, KIND_PCAP, KIND_PCAPNG, KIND_OTHER };
@@ -78,11 +79,13 @@ struct source {
 
 	struct interface *interfaces;
 	uint32_t nr_interfaces;
+	struct source_label labels[SOURCE_LABELS]; /* from 1 on, each once */
+	uint8_t nr_labels;
 
 	struct {
 		int64_t time;
 		bool known;
-		uint8_t digits;
+		uint8_t digits, label;
 	} queue[QUEUE_LEN]; /* of packets that passed and were not returned yet */
 	unsigned int queue_head;
 	unsigned int queue_len;
@@ -136,11 +139,37 @@ static uint8_t digits_of(uint64_t units)
 	return digits < 3 ? (uint8_t)digits : (uint8_t)(digits / 3 * 3);
 }
 
-/* What the options of an interface say about time; the default is 10^-6 s. */
-static struct interface read_interface(const struct source *s)
+static void take_text(char *to, size_t size, const uint8_t *from, size_t len)
+{
+	size_t n = strnlen((const char *)from, len < size - 1 ? len : size - 1);
+
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
+/* The number under which the interface's name is kept, 0 if it has none. */
+static uint8_t label_of(struct source *s, const struct source_label *l)
+{
+	uint8_t i;
+
+	if (!l->name[0])
+		return 0;
+	for (i = 1; i <= s->nr_labels; i++)
+		if (!strcmp(s->labels[i].name, l->name) &&
+		    !strcmp(s->labels[i].description, l->description))
+			return i;
+	if (s->nr_labels == SOURCE_LABELS - 1)
+		return 0;
+	s->labels[++s->nr_labels] = *l;
+	return s->nr_labels;
+}
+
+/* What the options of an interface say about its name and about time; the default is 10^-6 s. */
+static struct interface read_interface(struct source *s)
 {
 	size_t end = s->total - 4 < BLOCK_PREFIX ? s->total - 4 : BLOCK_PREFIX, off = 16;
 	struct interface i = { .units = 1000000 };
+	struct source_label label = { 0 };
 	uint64_t offset;
 
 	while (off + 4 <= end && get16(s, off)) {
@@ -153,10 +182,16 @@ static struct interface read_interface(const struct source *s)
 		} else if (code == OPT_TSOFFSET && len == 8) {
 			memcpy(&offset, s->prefix + off + 4, sizeof(offset));
 			i.offset = (int64_t)(s->swapped ? __builtin_bswap64(offset) : offset);
+		} else if (code == OPT_IF_NAME) {
+			take_text(label.name, sizeof(label.name), s->prefix + off + 4, len);
+		} else if (code == OPT_IF_DESCRIPTION) {
+			take_text(label.description, sizeof(label.description), s->prefix + off + 4,
+				  len);
 		}
 		off += 4 + ((len + 3u) & ~3u);
 	}
 	i.digits = digits_of(i.units);
+	i.label = label_of(s, &label);
 	return i;
 }
 
@@ -201,6 +236,7 @@ static void add_packet(struct source *s, uint32_t interface, uint32_t high, uint
 	}
 	s->queue_len++;
 	s->queue[tail].digits = interface < s->nr_interfaces ? s->interfaces[interface].digits : 0;
+	s->queue[tail].label = interface < s->nr_interfaces ? s->interfaces[interface].label : 0;
 	s->queue[tail].known =
 		to_ns(s, interface, (uint64_t)high << 32 | low, &s->queue[tail].time);
 }
@@ -415,16 +451,23 @@ const char *source_damage(const struct source *s)
 	return gunzip_damage(s->gunzip);
 }
 
-bool source_packet_time(struct source *s, int64_t *ns, uint8_t *digits)
+bool source_packet_time(struct source *s, int64_t *ns, uint8_t *digits, uint8_t *label)
 {
 	unsigned int head = s->queue_head;
 
 	*digits = s->digits;
+	*label = 0;
 	if (!s->queue_len)
 		return false;
 	s->queue_head = (head + 1) % QUEUE_LEN;
 	s->queue_len--;
 	*ns = s->queue[head].time;
 	*digits = s->queue[head].digits;
+	*label = s->queue[head].label;
 	return s->queue[head].known;
+}
+
+const struct source_label *source_label(const struct source *s, uint8_t label)
+{
+	return &s->labels[label];
 }

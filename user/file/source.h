@@ -23,7 +23,18 @@ const char *source_damage(const struct source *s);
 
 /* The time of the next packet, ns since the Unix epoch: to be called once for each
  * that libpcap returns. False where libpcap's own is all there is: not a pcapng
- * file, or no time in the block. digits: as time_digits of struct tap, always set. */
-bool source_packet_time(struct source *s, int64_t *ns, uint8_t *digits);
+ * file, or no time in the block. digits: as time_digits of struct tap, always set; label: of the
+ * interface's name, always set. */
+bool source_packet_time(struct source *s, int64_t *ns, uint8_t *digits, uint8_t *label);
+
+#define SOURCE_LABELS 64 /* names of interfaces that are kept apart, and none */
+
+struct source_label {
+	char name[160];	       /* of the interface as in the file; untrusted bytes */
+	char description[128]; /* the same */
+};
+
+/* What a packet's label stands for; 0 is an interface without a name. */
+const struct source_label *source_label(const struct source *s, uint8_t label);
 
 #endif

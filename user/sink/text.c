@@ -44,6 +44,7 @@ struct text {
 	struct echo_track *echo;
 	struct frag_track *frag;
 	char info[INFO_SIZE];
+	char protocol[64];
 };
 
 struct text *text_new(const struct text_options *o)
@@ -392,25 +393,33 @@ static const char *const tones[] = {
 	[TONE_TROUBLE] = "\033[31m",
 };
 
-void text_line(struct text *t, const struct packet *p, const struct frame *f, struct strbuf *out)
+/* A line up to its Info column. */
+static void begin_line(struct text *t, struct line *l, const struct packet *p,
+		       const struct frame *whole, struct strbuf *info)
 {
-	struct frame assembled;
-	const struct frame *whole = frag_track_whole(t->frag, p, f, &assembled);
-	struct strbuf info;
-	struct line l = {
+	*l = (struct line){
 		.p = p,
 		.f = whole,
 		.protocol = "",
-		.info = &info,
+		.info = info,
 		.truncated = whole->truncated,
 		.malformed = whole->malformed,
 		.tcp = t->tcp,
 		.echo = t->echo,
 	};
+	strbuf_init(info, t->info, sizeof(t->info));
+	put_info(l);
+}
+
+void text_line(struct text *t, const struct packet *p, const struct frame *f, struct strbuf *out)
+{
+	struct frame assembled;
+	const struct frame *whole = frag_track_whole(t->frag, p, f, &assembled);
+	struct strbuf info;
+	struct line l;
 	const char *tone;
 
-	strbuf_init(&info, t->info, sizeof(t->info));
-	put_info(&l);
+	begin_line(t, &l, p, whole, &info);
 	if (!t->has_first)
 		t->first = p->time;
 	t->has_first = true;
@@ -422,4 +431,17 @@ void text_line(struct text *t, const struct packet *p, const struct frame *f, st
 		strbuf_puts(out, "\033[0m");
 	t->last = p->time;
 	t->has_last = true;
+}
+
+struct text_columns text_columns(struct text *t, const struct packet *p, const struct frame *f)
+{
+	struct frame assembled;
+	const struct frame *whole = frag_track_whole(t->frag, p, f, &assembled);
+	struct strbuf info;
+	struct line l;
+
+	begin_line(t, &l, p, whole, &info);
+	strbuf_init(&info, t->protocol, sizeof(t->protocol));
+	strbuf_puts(&info, l.protocol);
+	return (struct text_columns){ .protocol = t->protocol, .info = t->info };
 }
