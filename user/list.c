@@ -38,7 +38,7 @@ int list_main(const struct options *o)
 	struct err e = { 0 };
 	size_t i;
 
-	if (spaces_collect(&all, &e)) {
+	if (spaces_collect(&all, SPACES_ALL, &e)) {
 		log_err(&e);
 		return 1;
 	}

@@ -14,10 +14,12 @@
 #include "target/way_out.h"
 #include "util/cleanup.h"
 
-#define LABEL_WIDTH 11 /* "nameservers"; an interface has a longer name perhaps */
-#define STATE_WIDTH 4
-#define ADDR_WIDTH  18 /* 255.255.255.255/32 */
-#define COUNT_WIDTH 13 /* "9999 packets" */
+#define LABEL_WIDTH	11 /* "nameservers"; an interface has a longer name perhaps */
+#define STATE_WIDTH	4
+#define ADDR_WIDTH	18 /* 255.255.255.255/32 */
+#define COUNT_WIDTH	13 /* "9999 packets" */
+#define RELATION_WIDTH	17 /* of a label that is not to be torn from its interface */
+#define HOST_PATH_WIDTH 48 /* longer ones (Docker's) are in --json only */
 
 struct page {
 	const struct spaces *all;
@@ -190,12 +192,16 @@ static void pad_to(struct strbuf *b, unsigned int column)
 
 static void put_link_name(struct page *p, const struct space *in, const char *name)
 {
+	char label[CONTAINER_LABEL_LEN];
+
 	strbuf_puts(&p->text, VIEW_NAME);
 	put_name(&p->text, name);
 	strbuf_puts(&p->text, VIEW_END);
 	if (in && in != p->s) {
-		strbuf_puts(&p->text, " in" VIEW_JOIN);
-		put_label(&p->text, in);
+		space_label(in, label);
+		strbuf_puts(&p->text, strlen(label) <= RELATION_WIDTH ? VIEW_JOIN : " ");
+		strbuf_puts(&p->text, "in" VIEW_JOIN);
+		put_name(&p->text, label);
 	}
 }
 
@@ -331,6 +337,11 @@ static void put_hop(struct page *p, const struct way_hop *h, bool first)
 static void put_way_end(struct page *p, const struct way_out *way)
 {
 	const struct way_hop *last = way->nr_hops ? &way->hops[way->nr_hops - 1] : NULL;
+	static const char *const why[] = {
+		[WAY_DEAD_END] = " has no default route",
+		[WAY_NO_FORWARD] = " does not forward",
+		[WAY_BLOCKED] = " lets nothing through (internal network)",
+	};
 	struct strbuf *b = &p->text;
 
 	switch (way->end) {
@@ -347,12 +358,12 @@ static void put_way_end(struct page *p, const struct way_out *way)
 		break;
 	case WAY_DEAD_END:
 	case WAY_NO_FORWARD:
+	case WAY_BLOCKED:
 		strbuf_puts(b, arrow(p));
 		strbuf_puts(b, VIEW_BAD "none" VIEW_END ": ");
 		if (last && last->into)
 			put_label(b, last->into);
-		strbuf_puts(b, way->end == WAY_DEAD_END ? " has no default route"
-							: " does not forward");
+		strbuf_puts(b, why[way->end]);
 		break;
 	case WAY_LOST:
 		strbuf_puts(b, arrow(p));
@@ -414,7 +425,8 @@ static void print_resolv(struct page *p, bool last)
 		strbuf_puts(b, "none ");
 	strbuf_puts(b, VIEW_DIM "by" VIEW_JOIN);
 	put_name(b, f->path);
-	if (f->host_path[0] && strcmp(f->host_path, f->path) != 0) {
+	if (f->host_path[0] && strcmp(f->host_path, f->path) != 0 &&
+	    strlen(f->host_path) < HOST_PATH_WIDTH) {
 		strbuf_puts(b, " =" VIEW_JOIN);
 		put_name(b, f->host_path);
 	}

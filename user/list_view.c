@@ -78,6 +78,18 @@ static void print_marked(const struct view_style *s, const char *text, size_t le
 	}
 }
 
+/* The bytes that take up to room columns. */
+static size_t cut_at(const char *text, unsigned int room)
+{
+	size_t n = 0;
+
+	while (text[n] && columns(text, n + 1) <= room)
+		n += is_mark(text + n) ? 2 : 1;
+	while (n && ((unsigned char)text[n] & 0xc0) == 0x80)
+		n++;
+	return n ? n : strlen(text);
+}
+
 /* The bytes of the next line: up to room columns, broken at a blank if there is one. */
 static size_t line_len(const char *text, unsigned int room)
 {
@@ -86,8 +98,8 @@ static size_t line_len(const char *text, unsigned int room)
 	for (n = 0;; n++) {
 		if (text[n] && text[n] != ' ')
 			continue;
-		if (best && columns(text, n) > room)
-			return best;
+		if (columns(text, n) > room)
+			return best ? best : cut_at(text, room);
 		best = n;
 		if (!text[n])
 			return best;

@@ -520,7 +520,7 @@ def test_stopped_engine_is_no_obstacle(monkeypatch):
     (f"{PREFIX}hots", f"did you mean {HOST}?"),
     ("2147483647", "no such process"),
     ("/etc/passwd", "not a network namespace"),
-    ("lxc:x", "docker, podman, cri, netns, pid, path, host"),
+    ("lxc:x", "docker, podman, cri, machine, netns, pid, path, inode, host"),
     ("\x1b[31mred", "\\x1b[31mred"),
 ])
 def test_wrong_targets_get_one_line_and_a_hint(word, told):

@@ -44,13 +44,20 @@ static void servers_and_lines(void **state)
 				     "nameserver\t2001:db8::1   # trailing\n"
 				     "nameserver fe80::1%eth0\n"
 				     "nameserver 192.0.2.4\n"
-				     "nameserver not-an-address\n");
+				     "nameserver not-an-address\n"
+				     " \tnameserver 192.0.2.5\n");
 	uint32_t line;
 
 	(void)state;
 	assert_int_equal(c.nr_servers, 4);
 	assert_int_equal(c.nr_servers_total, 4);
-	assert_int_equal(c.nr_ignored, 2);
+	assert_int_equal(c.nr_ignored, 3);
+	assert_int_equal(c.ignored[0].line, 6);
+	assert_int_equal(c.ignored[0].why, RESOLV_TOO_MANY);
+	assert_int_equal(c.ignored[1].line, 7);
+	assert_int_equal(c.ignored[1].why, RESOLV_NO_ADDRESS);
+	assert_int_equal(c.ignored[2].line, 8);
+	assert_int_equal(c.ignored[2].why, RESOLV_INDENTED);
 	assert_int_equal(resolv_nr_used(&c), 3);
 	assert_string_equal(server(&c, 0), "192.0.2.1");
 	assert_string_equal(server(&c, 1), "2001:db8::1");

@@ -551,6 +551,22 @@ static void check_finds_what_will_fail(void **state)
 	f = facts(b, SERVER);
 	f.servers[0].route_errno = ENETUNREACH;
 	assert_string_equal(check(&f), "UNREACHABLE");
+	/* No socket on 127.0.0.11; then sockets without the rule that leads to them. */
+	f = facts(b, DOCKER);
+	f.docker_known = true;
+	f.docker_nat_udp = f.docker_nat_tcp = NAT_YES;
+	assert_string_equal(check(&f), "DOCKER-DNS-GONE");
+	f.nr_listeners = 2;
+	f.listeners[0] = (struct listener){ f.servers[0].addr, 40001, 17, false, 0 };
+	f.listeners[1] = (struct listener){ f.servers[0].addr, 40002, 6, false, 0 };
+	assert_string_equal(check(&f), "");
+	f.docker_nat_tcp = NAT_NO;
+	assert_string_equal(check(&f), "DOCKER-DNS-GONE");
+	f.docker_nat_tcp = NAT_UNKNOWN;
+	assert_string_equal(check(&f), "");
+	f = facts(b, SERVER);
+	f.resolv.conf.nr_ignored = 1;
+	assert_string_equal(check(&f), "RESOLV-LIMITS");
 	bench_free(b);
 }
 

@@ -86,9 +86,14 @@ const struct dns_summary *dns_engine_finish(struct dns_engine *e, int64_t now);
 
 /*
  * What DNS would do in a namespace, from facts alone: STUB-CONFIG, LO-DOWN,
- * LOOPBACK-DEAD, UNREACHABLE. Returns the number of findings handed over.
+ * LOOPBACK-DEAD, UNREACHABLE, DOCKER-DNS-GONE, RESOLV-LIMITS; and what is no
+ * fault by itself (DNS_INFO): INTERNAL, LOOPBACK-ONLY. Returns the number of
+ * findings handed over.
  */
 unsigned int dns_check(const struct dns_facts *facts,
 		       void (*finding)(void *ctx, const struct dns_finding *f), void *ctx);
+
+/* Nothing bad is known of that server: a lookup may be answered there. */
+bool dns_usable(const struct dns_facts *facts, const struct ipaddr *server);
 
 #endif

@@ -18,13 +18,21 @@
 #define RESOLV_MAX_SEARCH   6
 #define RESOLV_NAME_LEN	    256
 #define RESOLV_PATH_LEN	    256
+#define RESOLV_MAX_IGNORED  8
 #define FACTS_MAX_LISTENERS 64
+#define FACTS_MAX_SERVICES  16
+
+enum resolv_ignored { RESOLV_TOO_MANY, RESOLV_NO_ADDRESS, RESOLV_INDENTED };
 
 /* A resolv.conf(5), parsed. Line numbers are 1-based. */
 struct resolv_conf {
 	uint32_t nr_servers;	   /* kept below */
 	uint32_t nr_servers_total; /* valid nameserver lines in the file */
 	uint32_t nr_ignored;	   /* lines that name a server and that libc ignores */
+	struct {
+		uint32_t line;
+		uint32_t why;	       /* enum resolv_ignored */
+	} ignored[RESOLV_MAX_IGNORED]; /* the first of them */
 	struct {
 		struct ipaddr addr;
 		uint32_t line;
@@ -72,6 +80,14 @@ struct listener {
 	uint32_t inode; /* of the socket; 0 unknown */
 };
 
+/* A TCP socket that listens on a loopback address, or a UDP one to which a port is published;
+ * nobody takes that port on another address. */
+struct service {
+	struct listener socket;
+	struct owner owner; /* pid 0 unknown */
+	uint16_t published; /* the host's port that leads to it; 0 none is known */
+};
+
 /* Whether a packet's address is translated. */
 enum nat_answer { NAT_UNKNOWN, NAT_NO, NAT_YES };
 
@@ -115,6 +131,16 @@ struct dns_facts {
 	uint32_t nr_upstreams;
 	struct ipaddr upstreams[RESOLV_MAX_SERVERS];
 	char bridge_addr[IPADDR_STRLEN]; /* of the host end's bridge; empty if none */
+	/* A way to other machines or containers: an interface but lo is up and has an address. */
+	bool has_uplink;
+	/* The default route ends where it begins: the filter of the namespace it leads into drops
+	 * everything, or that forwards nothing. Filled in by whoever looks at both. */
+	bool is_blocked;
+	/* What becomes of a query to 127.0.0.11 port 53; known if a server has that address. */
+	bool docker_known;
+	enum nat_answer docker_nat_udp, docker_nat_tcp;
+	uint32_t nr_services; /* all of them; facts_services() fills it in, facts_collect() not */
+	struct service services[FACTS_MAX_SERVICES];
 	bool sudo; /* the user came by sudo: commands of a fix are prefixed with it */
 };
 

@@ -124,17 +124,26 @@ static bool parse_aton(struct line w, struct ipaddr *out)
 	return true;
 }
 
+static void ignore(struct resolv_conf *c, uint32_t line, enum resolv_ignored why)
+{
+	if (c->nr_ignored < RESOLV_MAX_IGNORED) {
+		c->ignored[c->nr_ignored].line = line;
+		c->ignored[c->nr_ignored].why = why;
+	}
+	c->nr_ignored++;
+}
+
 static void parse_nameserver(struct resolv_conf *c, struct line rest, uint32_t nr)
 {
 	struct line w = next_word(&rest);
 	struct ipaddr a;
 
 	if (!parse_aton(w, &a) && !parse_addr(w, &a)) {
-		c->nr_ignored++;
+		ignore(c, nr, RESOLV_NO_ADDRESS);
 		return;
 	}
 	if (++c->nr_servers_total > RESOLV_LIBC_SERVERS)
-		c->nr_ignored++;
+		ignore(c, nr, RESOLV_TOO_MANY);
 	if (c->nr_servers == RESOLV_MAX_SERVERS)
 		return;
 	c->servers[c->nr_servers].addr = a;
@@ -252,6 +261,19 @@ static void parse_docker(struct resolv_conf *c, struct line l)
 	}
 }
 
+static bool is_indented_server(struct line l)
+{
+	struct line rest;
+
+	if (!is_blank(*l.s))
+		return false;
+	while (l.len && is_blank(*l.s)) {
+		l.s++;
+		l.len--;
+	}
+	return keyword(l, "nameserver", &rest);
+}
+
 static void parse_line(struct resolv_conf *c, struct line l, uint32_t nr)
 {
 	struct line rest;
@@ -268,6 +290,8 @@ static void parse_line(struct resolv_conf *c, struct line l, uint32_t nr)
 		parse_search(c, rest, RESOLV_MAX_SEARCH);
 	else if (keyword(l, "options", &rest))
 		parse_options(c, rest);
+	else if (is_indented_server(l))
+		ignore(c, nr, RESOLV_INDENTED);
 }
 
 void resolv_parse(struct resolv_conf *out, const char *text, size_t len)

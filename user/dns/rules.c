@@ -12,6 +12,7 @@
 /* In the order in which they are asked. */
 static const struct dns_rule *const families[] = {
 	rules_local,
+	rules_facts,
 	rules_silence,
 };
 
@@ -51,26 +52,63 @@ void rules_finding(struct dns_finding *f, const struct dns_rule *r, const struct
 	r->text(f, in);
 }
 
+struct check {
+	void (*finding)(void *ctx, const struct dns_finding *f);
+	void *ctx;
+	unsigned int n;
+};
+
+static void check_found(struct check *c, const struct dns_rule *r, const struct rule_input *in)
+{
+	struct dns_finding f;
+
+	rules_finding(&f, r, in);
+	f.count = 1;
+	c->n++;
+	c->finding(c->ctx, &f);
+}
+
+static void check_servers(struct check *c, const struct dns_facts *facts)
+{
+	struct rule_input in = { .event = RULE_CHECK, .facts = facts, .facts_fresh = true };
+	const struct resolv_conf *conf = &facts->resolv.conf;
+	const struct dns_rule *r, *last = NULL;
+	unsigned int i;
+
+	for (i = 0; i < resolv_nr_used(conf); i++) {
+		in.server = resolv_server(conf, i, NULL);
+		r = rules_match(&in);
+		if (!r || (!r->per_server && last == r))
+			continue;
+		last = r;
+		check_found(c, r, &in);
+	}
+}
+
+static void check_namespace(struct check *c, const struct dns_facts *facts)
+{
+	struct rule_input in = { .event = RULE_FACTS, .facts = facts, .facts_fresh = true };
+	const struct dns_rule *r;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(families); i++)
+		for (r = families[i]; r->code; r++)
+			if (r->events & RULE_FACTS && r->fires(&in))
+				check_found(c, r, &in);
+}
+
 unsigned int dns_check(const struct dns_facts *facts,
 		       void (*finding)(void *ctx, const struct dns_finding *f), void *ctx)
 {
-	struct rule_input in = { .event = RULE_CHECK, .facts = facts, .facts_fresh = true };
-	const struct dns_rule *r, *seen[RESOLV_LIBC_SERVERS] = { NULL };
-	const struct resolv_conf *c = &facts->resolv.conf;
-	struct dns_finding f;
-	unsigned int i, n = 0;
+	struct check c = { finding, ctx, 0 };
 
-	if (!knows_resolv(facts) && facts->resolv.error != ENOENT)
-		return 0;
-	for (i = 0; i < resolv_nr_used(c); i++) {
-		in.server = resolv_server(c, i, NULL);
-		r = rules_match(&in);
-		if (!r || (!r->per_server && n && seen[n - 1] == r))
-			continue;
-		rules_finding(&f, r, &in);
-		f.count = 1;
-		seen[n++] = r;
-		finding(ctx, &f);
-	}
-	return n;
+	if (knows_resolv(facts) || facts->resolv.error == ENOENT)
+		check_servers(&c, facts);
+	check_namespace(&c, facts);
+	return c.n;
+}
+
+bool dns_usable(const struct dns_facts *facts, const struct ipaddr *server)
+{
+	return usable(facts, server);
 }

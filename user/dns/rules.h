@@ -19,6 +19,8 @@ enum rule_event {
 	RULE_NOT_SENT = 1 << 1,	  /* a socket call, and no packet to that server after it */
 	RULE_UNANSWERED = 1 << 2, /* a second of silence from a loopback server */
 	RULE_VERDICT = 1 << 3,	  /* it is over for this server: refused, or silent to the end */
+	/* What concerns the namespace as a whole: every rule that fires speaks. */
+	RULE_FACTS = 1 << 16,
 };
 
 struct rule_input {

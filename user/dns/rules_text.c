@@ -48,10 +48,14 @@ static bool listener_takes(const struct listener *l, const struct ipaddr *a)
 bool listening(const struct dns_facts *f, const struct ipaddr *a)
 {
 	const struct server_facts *s = server_facts(f, a);
+
+	return (s && s->listening) || takes_port_53(f, a);
+}
+
+bool takes_port_53(const struct dns_facts *f, const struct ipaddr *a)
+{
 	uint32_t i;
 
-	if (s && s->listening)
-		return true;
 	for (i = 0; i < f->nr_listeners && i < FACTS_MAX_LISTENERS; i++)
 		if (listener_takes(&f->listeners[i], a))
 			return true;
@@ -69,7 +73,7 @@ bool no_route(const struct dns_facts *f, const struct ipaddr *a)
 bool usable(const struct dns_facts *f, const struct ipaddr *a)
 {
 	if (ipaddr_is_loopback(a))
-		return f->lo_up && (is_docker(a) || listening(f, a));
+		return f->lo_up && (is_docker(a) ? !docker_dns_gone(f) : listening(f, a));
 	return !no_route(f, a);
 }
 

@@ -11,7 +11,7 @@
 #include "util/strbuf.h"
 
 /* The rules, one file a family; each table ends with one that has no code. */
-extern const struct dns_rule rules_local[], rules_silence[];
+extern const struct dns_rule rules_local[], rules_facts[], rules_silence[];
 
 /* What became of a query; a server on the loopback is judged after the first second. */
 #define AFTER_QUERY (RULE_UNANSWERED | RULE_VERDICT)
@@ -25,6 +25,10 @@ bool is_docker(const struct ipaddr *a);
 const struct server_facts *server_facts(const struct dns_facts *f, const struct ipaddr *a);
 /* A socket of the namespace takes port 53 of that address. */
 bool listening(const struct dns_facts *f, const struct ipaddr *a);
+/* The same from the list of sockets alone: Docker's are on other ports. */
+bool takes_port_53(const struct dns_facts *f, const struct ipaddr *a);
+/* Docker's resolver is out of reach: its sockets or its NAT rules are missing. */
+bool docker_dns_gone(const struct dns_facts *f);
 bool no_route(const struct dns_facts *f, const struct ipaddr *a);
 /* A server of which nothing bad is known. */
 bool usable(const struct dns_facts *f, const struct ipaddr *a);

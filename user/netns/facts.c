@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "dns/resolv.h"
+#include "netns/holders.h"
 #include "netns/inventory.h"
+#include "netns/nat.h"
 #include "netns/resolv_file.h"
 #include "netns/veth.h"
 #include "util/cleanup.h"
@@ -286,6 +288,45 @@ static int look_at_servers(struct facts_visit *v)
 	return 0;
 }
 
+static void look_at_link(struct dns_facts *f, const struct link *l)
+{
+	if (l->loopback)
+		f->lo_up |= l->up;
+	else
+		f->has_uplink |= l->up && l->nr_addrs;
+}
+
+static enum nat_answer docker_nat(const struct nat_rules *rules, uint8_t proto)
+{
+	static const uint8_t docker[4] = { 127, 0, 0, 11 };
+	struct nat_packet p = { .src = ipaddr_v4(docker),
+				.dst = ipaddr_v4(docker),
+				.proto = proto,
+				.dport = 53,
+				.oif = "lo" };
+
+	return nat_redirect(rules, &p);
+}
+
+static void look_at_docker(struct dns_facts *f)
+{
+	static const uint8_t docker[4] = { 127, 0, 0, 11 };
+	struct ipaddr embedded = ipaddr_v4(docker);
+	struct nat_rules *rules;
+	uint32_t i;
+
+	for (i = 0; i < f->nr_servers; i++)
+		if (ipaddr_equal(&f->servers[i].addr, &embedded))
+			break;
+	if (i == f->nr_servers)
+		return;
+	rules = nat_read_here();
+	f->docker_known = true;
+	f->docker_nat_udp = docker_nat(rules, IPPROTO_UDP);
+	f->docker_nat_tcp = docker_nat(rules, IPPROTO_TCP);
+	nat_free(rules);
+}
+
 static int visit_facts(void *arg)
 {
 	struct facts_visit *v = arg;
@@ -301,7 +342,8 @@ static int visit_facts(void *arg)
 	if (r)
 		return r;
 	for (i = 0; i < v->nr_links; i++)
-		f->lo_up |= v->links[i].loopback && v->links[i].up;
+		look_at_link(f, &v->links[i]);
+	look_at_docker(f);
 	return look_at_servers(v);
 }
 
@@ -359,4 +401,94 @@ int facts_collect(const struct target *t, const struct owner *asker, uint32_t pp
 		find_bridge(&v, fd, t);
 	free(v.links);
 	return r;
+}
+
+#define MAX_SOCKETS 1024 /* of a namespace that are looked at */
+
+struct sockets_visit {
+	struct listener *v;
+	uint32_t n;
+	struct err *e;
+};
+
+static int visit_sockets(void *arg)
+{
+	struct sockets_visit *v = arg;
+
+	return netns_sockets_here(v->v, MAX_SOCKETS, &v->n, v->e);
+}
+
+static uint16_t published_as(const struct published *p, uint32_t n, const struct listener *l)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		if (p[i].proto == l->proto && p[i].port == l->port)
+			return p[i].host_port;
+	return 0;
+}
+
+/* Docker's and systemd-resolved's sockets are there for this namespace alone, and so is port 53
+ * on the loopback. */
+static bool is_private(const struct sockets_visit *v, const struct listener *l)
+{
+	static const uint8_t docker[4] = { 127, 0, 0, 11 };
+	struct ipaddr embedded = ipaddr_v4(docker);
+	uint32_t i;
+
+	if (!ipaddr_is_loopback(&l->addr) || ipaddr_equal(&l->addr, &embedded) || l->port == 53)
+		return false;
+	for (i = 0; i < v->n; i++)
+		if (v->v[i].proto == l->proto && v->v[i].port == l->port &&
+		    !ipaddr_is_loopback(&v->v[i].addr))
+			return false;
+	return true;
+}
+
+static void add_service(struct dns_facts *f, const struct listener *l, uint16_t published)
+{
+	if (l->proto != IPPROTO_TCP && !published)
+		return;
+	if (f->nr_services < FACTS_MAX_SERVICES)
+		f->services[f->nr_services] =
+			(struct service){ .socket = *l, .published = published };
+	f->nr_services++;
+}
+
+static void name_services(struct dns_facts *f)
+{
+	uint32_t n = f->nr_services < FACTS_MAX_SERVICES ? f->nr_services : FACTS_MAX_SERVICES, i;
+	struct holder holders[FACTS_MAX_SERVICES] = { 0 };
+
+	for (i = 0; i < n; i++)
+		holders[i].inode = f->services[i].socket.inode;
+	holders_find(holders, n);
+	for (i = 0; i < n; i++) {
+		f->services[i].owner.pid = (uint32_t)holders[i].pid;
+		memcpy(f->services[i].owner.comm, holders[i].comm, sizeof(holders[i].comm));
+	}
+}
+
+int facts_services(const struct target *t, const struct published *p, uint32_t n,
+		   struct dns_facts *f, struct err *e)
+{
+	_cleanup_free_ struct listener *sockets = calloc(MAX_SOCKETS, sizeof(*sockets));
+	struct sockets_visit v = { .v = sockets, .e = e };
+	_cleanup_fd_ int fd = -1;
+	uint32_t i;
+	int r;
+
+	if (!sockets)
+		return err_sys(e, -ENOMEM, "list of sockets");
+	fd = target_open(t, e);
+	if (fd < 0)
+		return fd;
+	r = netns_call(fd, visit_sockets, &v, e);
+	if (r)
+		return r;
+	for (i = 0; i < v.n; i++)
+		if (is_private(&v, &v.v[i]))
+			add_service(f, &v.v[i], published_as(p, n, &v.v[i]));
+	name_services(f);
+	return 0;
 }

@@ -52,4 +52,18 @@ int facts_collect(const struct target *t, const struct owner *asker, uint32_t pp
 		  const struct ipaddr *server, const struct facts_memory *memory,
 		  struct dns_facts *out, struct err *e);
 
+/* A port of the host that leads to one of a container. */
+struct published {
+	uint8_t proto; /* IPPROTO_* */
+	uint16_t port, host_port;
+};
+
+/*
+ * Fills in f->services: what listens on the loopback of the target only, who
+ * that is, and which of the n published ports lead there. Looks at the open
+ * files of all processes, which facts_collect() does not. 0 or -errno.
+ */
+int facts_services(const struct target *t, const struct published *p, uint32_t n,
+		   struct dns_facts *f, struct err *e);
+
 #endif

@@ -87,5 +87,7 @@ int netns_route_here(const struct ipaddr *addr, int *route_errno, struct err *e)
 int netns_default_here(struct default_route *out, struct err *e);
 int netns_gateway_here(bool *found, struct ipaddr *gateway, struct err *e);
 int netns_listeners_here(struct listener *out, uint32_t max, uint32_t *n, struct err *e);
+/* Every listening TCP and unconnected UDP socket, at most max. */
+int netns_sockets_here(struct listener *out, uint32_t max, uint32_t *n, struct err *e);
 
 #endif

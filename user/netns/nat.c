@@ -71,7 +71,7 @@ static enum nat_answer follow(const struct nat_rules *r, uint32_t hook, const st
 
 	if (!r || p->src.family != p->dst.family || !p->src.family)
 		return NAT_UNKNOWN;
-	may = nft_follow(&r->nft, hook, p);
+	may = nft_follow_nat(&r->nft, hook, p);
 	if (may == MAY_NAT)
 		return NAT_YES;
 	return may & MAY_NAT || r->unknown ? NAT_UNKNOWN : NAT_NO;
@@ -85,4 +85,10 @@ enum nat_answer nat_source(const struct nat_rules *r, const struct nat_packet *p
 enum nat_answer nat_redirect(const struct nat_rules *r, const struct nat_packet *p)
 {
 	return follow(r, NF_INET_LOCAL_OUT, p);
+}
+
+bool nat_blocks(const struct nat_rules *r, const struct nat_packet *p)
+{
+	return r && p->src.family == p->dst.family && p->src.family &&
+	       nft_follow_forward(&r->nft, p) == MAY_DROP;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the address translation of a namespace would do to a packet, by its
+ * What address translation and filters of a namespace would do to a packet, by its
  * nftables rules (those of iptables-nft are such, too). No tool is run and no
  * packet is made: the rules are read, and followed with a made-up packet. Where
  * they ask for what cannot be known (a mark, a set, connection tracking) both
@@ -10,6 +10,7 @@
 #define NSWATCH_NETNS_NAT_H
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dns/facts.h"
@@ -36,5 +37,8 @@ void nat_free(struct nat_rules *r);
 enum nat_answer nat_source(const struct nat_rules *r, const struct nat_packet *p);
 /* Whether a packet that is sent here gets another destination. */
 enum nat_answer nat_redirect(const struct nat_rules *r, const struct nat_packet *p);
+
+/* The filter rules certainly drop it when it is to be forwarded. */
+bool nat_blocks(const struct nat_rules *r, const struct nat_packet *p);
 
 #endif

@@ -14,6 +14,9 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_state.h>
 #include <linux/netfilter/xt_tcpudp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -24,16 +27,18 @@
 
 #define MAX_RULES 20000 /* that are read; more are not followed at all */
 #define MAX_STEPS 50000 /* rules looked at for one packet */
-#define MAX_DEPTH 16	/* of jumps: the kernel's NFT_JUMP_STACK_SIZE */
+#define CT_NEW	  NF_CT_STATE_BIT(IP_CT_NEW)
+#define MAX_DEPTH 16 /* of jumps: the kernel's NFT_JUMP_STACK_SIZE */
 
 struct nft_chain {
 	struct nlmsghdr *msg; /* which the strings point into */
 	const char *table, *name;
 	uint8_t family;
 	size_t rules, nr_rules; /* where they are among all */
-	bool is_nat;		/* a base chain of type nat */
+	bool is_nat, is_filter; /* a base chain of that type */
 	uint32_t hook;
 	int32_t priority;
+	bool drops; /* its policy */
 };
 
 struct nft_rule {
@@ -86,7 +91,9 @@ static void get_chain_attr(struct nft_chain *c, const struct nlattr *attr)
 	case NFTA_CHAIN_TYPE:
 		type = get_name(attr);
 		c->is_nat = type && !strcmp(type, "nat");
+		c->is_filter = type && !strcmp(type, "filter");
 		break;
+	case NFTA_CHAIN_POLICY: c->drops = get_be32(attr) == NF_DROP; break;
 	default: break;
 	}
 }
@@ -169,8 +176,9 @@ static struct nlmsghdr *nft_request(char *buf, uint8_t family, uint16_t type)
 
 static bool takes_part(const struct nft_chain *c)
 {
-	return c->is_nat && (c->family == NFPROTO_IPV4 || c->family == NFPROTO_IPV6 ||
-			     c->family == NFPROTO_INET);
+	return (c->is_nat || (c->is_filter && c->hook == NF_INET_FORWARD)) &&
+	       (c->family == NFPROTO_IPV4 || c->family == NFPROTO_IPV6 ||
+		c->family == NFPROTO_INET);
 }
 
 static bool same_table(const struct nft_chain *a, const struct nft_chain *b)
@@ -271,7 +279,7 @@ void nft_fini(struct nft_rules *r)
 
 enum truth { FALSE, TRUE, MAYBE };
 
-enum verdict { V_CONTINUE, V_NAT, V_END, V_RETURN, V_JUMP, V_GOTO };
+enum verdict { V_CONTINUE, V_NAT, V_ACCEPT, V_DROP, V_EITHER, V_RETURN, V_JUMP, V_GOTO };
 
 /* Bytes of which some are known. */
 struct bytes {
@@ -493,7 +501,9 @@ static void get_verdict(const struct nlattr *nest, struct outcome *o)
 	case NFT_RETURN: o->verdict = V_RETURN; break;
 	case NFT_JUMP: o->verdict = V_JUMP; break;
 	case NFT_GOTO: o->verdict = V_GOTO; break;
-	default: o->verdict = V_END;
+	case NF_ACCEPT: o->verdict = V_ACCEPT; break;
+	case NF_DROP: o->verdict = V_DROP; break;
+	default: o->verdict = V_EITHER; /* it is queued to a program */
 	}
 }
 
@@ -523,6 +533,29 @@ static enum truth do_nat(struct walk *w, const struct nlattr *a[MAX_ATTR], struc
 	return TRUE;
 }
 
+static enum truth do_reject(struct walk *w, const struct nlattr *a[MAX_ATTR], struct outcome *o)
+{
+	(void)w;
+	(void)a;
+	o->verdict = V_DROP;
+	return TRUE;
+}
+
+/* The made-up packet is the first of its connection. */
+static enum truth do_ct(struct walk *w, const struct nlattr *a[MAX_ATTR], struct outcome *o)
+{
+	size_t to = reg_at(number(a[NFTA_CT_DREG]));
+	uint32_t state = CT_NEW;
+
+	(void)o;
+	if (!a[NFTA_CT_DREG])
+		return TRUE;
+	forget_bytes(&w->reg, to, 16);
+	if (number(a[NFTA_CT_KEY]) == NFT_CT_STATE)
+		set_bytes(&w->reg, to, &state, sizeof(state));
+	return TRUE;
+}
+
 static enum truth do_nothing(struct walk *w, const struct nlattr *a[MAX_ATTR], struct outcome *o)
 {
 	(void)w;
@@ -542,6 +575,8 @@ static enum truth do_target(struct walk *w, const struct nlattr *a[MAX_ATTR], st
 	for (i = 0; name && i < ARRAY_SIZE(nat); i++)
 		if (!strcmp(name, nat[i]))
 			o->verdict = V_NAT;
+	if (name && !strcmp(name, "REJECT"))
+		o->verdict = V_DROP;
 	/* LOG, MARK and the like let the packet pass. */
 	return name ? TRUE : MAYBE;
 }
@@ -571,6 +606,25 @@ static enum truth match_ports(const struct walk *w, const char *name, const stru
 	return inside != !!(inverse & XT_UDP_INV_DSTPT) ? TRUE : FALSE;
 }
 
+static enum truth match_state(const struct nlattr *info)
+{
+	const struct xt_state_info *st = mnl_attr_get_payload(info);
+
+	if (mnl_attr_get_payload_len(info) < sizeof(*st))
+		return MAYBE;
+	return st->statemask & CT_NEW ? TRUE : FALSE;
+}
+
+static enum truth match_conntrack(const struct nlattr *info)
+{
+	const struct xt_conntrack_mtinfo2 *ct = mnl_attr_get_payload(info);
+
+	if (mnl_attr_get_payload_len(info) < sizeof(*ct) || ct->match_flags != XT_CONNTRACK_STATE)
+		return MAYBE;
+	return !!(ct->state_mask & CT_NEW) != !!(ct->invert_flags & XT_CONNTRACK_STATE) ? TRUE
+											: FALSE;
+}
+
 static enum truth do_match(struct walk *w, const struct nlattr *a[MAX_ATTR], struct outcome *o)
 {
 	const char *name = a[NFTA_MATCH_NAME] ? get_name(a[NFTA_MATCH_NAME]) : NULL;
@@ -580,6 +634,10 @@ static enum truth do_match(struct walk *w, const struct nlattr *a[MAX_ATTR], str
 		return TRUE;
 	if (name && a[NFTA_MATCH_INFO] && (!strcmp(name, "udp") || !strcmp(name, "tcp")))
 		return match_ports(w, name, a[NFTA_MATCH_INFO]);
+	if (name && a[NFTA_MATCH_INFO] && !strcmp(name, "state"))
+		return match_state(a[NFTA_MATCH_INFO]);
+	if (name && a[NFTA_MATCH_INFO] && !strcmp(name, "conntrack"))
+		return match_conntrack(a[NFTA_MATCH_INFO]);
 	return MAYBE;
 }
 
@@ -587,11 +645,11 @@ static const struct {
 	const char *name;
 	enum truth (*run)(struct walk *w, const struct nlattr *a[MAX_ATTR], struct outcome *o);
 } exprs[] = {
-	{ "payload", do_payload }, { "meta", do_meta },	  { "bitwise", do_bitwise },
-	{ "cmp", do_cmp },	   { "range", do_range }, { "immediate", do_immediate },
-	{ "masq", do_nat },	   { "nat", do_nat },	  { "redir", do_nat },
-	{ "target", do_target },   { "match", do_match }, { "counter", do_nothing },
-	{ "log", do_nothing },
+	{ "payload", do_payload }, { "meta", do_meta },		  { "bitwise", do_bitwise },
+	{ "cmp", do_cmp },	   { "range", do_range },	  { "ct", do_ct },
+	{ "reject", do_reject },   { "immediate", do_immediate }, { "masq", do_nat },
+	{ "nat", do_nat },	   { "redir", do_nat },		  { "target", do_target },
+	{ "match", do_match },	   { "counter", do_nothing },	  { "log", do_nothing },
 };
 
 /* An expression that is not among these may write any register, and match or not. */
@@ -658,7 +716,9 @@ static unsigned int follow_verdict(struct walk *w, const struct nft_chain *c,
 
 	switch (o->verdict) {
 	case V_NAT: return MAY_NAT;
-	case V_END: return MAY_END;
+	case V_ACCEPT: return MAY_END;
+	case V_DROP: return MAY_DROP;
+	case V_EITHER: return MAY_END | MAY_DROP;
 	case V_JUMP:
 	case V_GOTO:
 		to = find_chain(w->rules, c, o->chain);
@@ -703,7 +763,7 @@ static bool sees_family(const struct nft_chain *c, const struct nat_packet *p)
 }
 
 /* The first chain that translates wins; each other one leaves it to the next. */
-unsigned int nft_follow(const struct nft_rules *r, uint32_t hook, const struct nat_packet *p)
+unsigned int nft_follow_nat(const struct nft_rules *r, uint32_t hook, const struct nat_packet *p)
 {
 	struct walk w = { .rules = r, .packet = p };
 	unsigned int all = 0, this;
@@ -713,7 +773,7 @@ unsigned int nft_follow(const struct nft_rules *r, uint32_t hook, const struct n
 	for (i = 0; i < r->nr_chains; i++) {
 		const struct nft_chain *c = &r->chains[i];
 
-		if (!takes_part(c) || c->hook != hook || !sees_family(c, p))
+		if (!c->is_nat || c->hook != hook || !sees_family(c, p))
 			continue;
 		this = walk_chain(&w, c, 0);
 		all |= this & MAY_NAT;
@@ -721,4 +781,27 @@ unsigned int nft_follow(const struct nft_rules *r, uint32_t hook, const struct n
 			return all;
 	}
 	return all | MAY_END;
+}
+
+/* Every chain must let it pass. */
+unsigned int nft_follow_forward(const struct nft_rules *r, const struct nat_packet *p)
+{
+	struct walk w = { .rules = r, .packet = p };
+	unsigned int all = MAY_END, this;
+	size_t i;
+
+	make_headers(&w);
+	for (i = 0; i < r->nr_chains; i++) {
+		const struct nft_chain *c = &r->chains[i];
+
+		if (!c->is_filter || c->hook != NF_INET_FORWARD || !sees_family(c, p))
+			continue;
+		this = walk_chain(&w, c, 0);
+		if (this & MAY_RETURN)
+			this |= c->drops ? MAY_DROP : MAY_END;
+		if (!(this & (MAY_END | MAY_NAT)))
+			return MAY_DROP;
+		all |= this & MAY_DROP;
+	}
+	return all;
 }

@@ -12,15 +12,16 @@
 /* What may come of following rules, several at once where that is not known. */
 enum nft_may {
 	MAY_NAT = 1 << 0,    /* the packet is translated */
-	MAY_END = 1 << 1,    /* a verdict ends the walk without it */
+	MAY_END = 1 << 1,    /* a verdict lets it pass */
 	MAY_RETURN = 1 << 2, /* the end of the chain is reached */
-	MAY_ANY = MAY_NAT | MAY_END | MAY_RETURN,
+	MAY_DROP = 1 << 3,   /* it is dropped or rejected */
+	MAY_ANY = MAY_NAT | MAY_END | MAY_RETURN | MAY_DROP,
 };
 
 struct nft_rules {
-	struct nft_chain *chains; /* those of nat tables, by priority */
+	struct nft_chain *chains; /* all, by priority */
 	size_t nr_chains, room_chains;
-	struct nft_rule *rules; /* of these, in their order */
+	struct nft_rule *rules; /* of the tables that matter, in their order */
 	size_t nr_rules, room_rules;
 };
 
@@ -28,7 +29,9 @@ struct nft_rules {
 int nft_read_here(struct nft_rules *r);
 void nft_fini(struct nft_rules *r);
 
-/* The chains of type nat at a hook (NF_INET_POST_ROUTING, ...) in turn. */
-unsigned int nft_follow(const struct nft_rules *r, uint32_t hook, const struct nat_packet *p);
+/* The chains of type nat at a hook (NF_INET_POST_ROUTING, ...) in turn: MAY_NAT, MAY_END. */
+unsigned int nft_follow_nat(const struct nft_rules *r, uint32_t hook, const struct nat_packet *p);
+/* The filters of what is forwarded: MAY_DROP, MAY_END. */
+unsigned int nft_follow_forward(const struct nft_rules *r, const struct nat_packet *p);
 
 #endif

@@ -133,11 +133,11 @@ static bool peer_address(struct visit *v, const struct link *l, struct address *
 /* A veth's peer names it back, a parent does not. */
 static bool may_be(const struct peers *p, const struct link *l, const struct place *at)
 {
-	const struct link *links = p->v[at->ns].links;
-	const struct link *other = links ? &links[at->link] : NULL;
+	const struct link *other = &p->v[at->ns].links[at->link];
 
-	return other && other->ifindex == l->peer_ifindex && other != l &&
-	       (!is_veth(l) || other->peer_ifindex == l->ifindex);
+	if (other == l || other->ifindex != l->peer_ifindex)
+		return false;
+	return !is_veth(l) || other->peer_ifindex == l->ifindex;
 }
 
 /* Whether the namespace of a place has that number here. */
@@ -184,19 +184,21 @@ static int visit_ns(void *arg)
 {
 	struct visit *v = arg;
 	struct peers_ns *own = &v->p->v[v->ns], *other;
+	const struct link *links = own->links;
 	size_t i;
 	uint32_t ns;
 
-	if (rtnl_open(&v->nl, NETLINK_ROUTE, NULL))
+	if (!links || rtnl_open(&v->nl, NETLINK_ROUTE, NULL))
 		return 0;
 	for (i = 0; i < own->nr_links; i++) {
-		if (!own->links[i].peer_ifindex)
+		if (!links[i].peer_ifindex)
 			continue;
-		ns = ns_of_peer(v, &own->links[i]);
-		other = ns == NONE ? NULL : &v->p->v[ns];
-		if (other)
-			veth_describe(other->seen, other->links, other->nr_links, &own->links[i],
-				      &own->peers[i], NULL);
+		ns = ns_of_peer(v, &links[i]);
+		if (ns == NONE)
+			continue;
+		other = &v->p->v[ns];
+		veth_describe(other->seen, other->links, other->nr_links, &links[i], &own->peers[i],
+			      NULL);
 	}
 	mnl_socket_close(v->nl);
 	return 0;

@@ -30,7 +30,7 @@ static void consider(struct sockdiag_found *f, const struct listener *l)
 	static const uint8_t docker[4] = { 127, 0, 0, 11 };
 	struct ipaddr embedded = ipaddr_v4(docker), addr = ipaddr_unmap(&l->addr);
 
-	if (l->port != DNS_PORT && !ipaddr_equal(&addr, &embedded))
+	if (!f->all && l->port != DNS_PORT && !ipaddr_equal(&addr, &embedded))
 		return;
 	if (f->n < f->max)
 		f->out[f->n++] = *l;
@@ -109,29 +109,45 @@ int sockdiag_read_proc(const struct sockdiag_table *t, struct sockdiag_found *f)
 	return 0;
 }
 
-int netns_listeners_here(struct listener *out, uint32_t max, uint32_t *n, struct err *e)
+static int list_sockets(struct sockdiag_found *found, struct err *e)
 {
-	struct sockdiag_found f = { .out = out, .max = max };
 	size_t i;
 	int r;
 
 	for (i = 0; i < ARRAY_SIZE(tables); i++) {
 		_cleanup_rtnl_ struct mnl_socket *nl = NULL;
-		uint32_t before = f.n;
+		uint32_t before = found->n;
 
-		f.proto = tables[i].proto;
+		found->proto = tables[i].proto;
 		r = rtnl_open(&nl, NETLINK_SOCK_DIAG, NULL);
 		if (!r)
-			r = dump_diag(nl, &tables[i], &f);
+			r = dump_diag(nl, &tables[i], found);
 		if (r) {
-			f.n = before;
-			r = sockdiag_read_proc(&tables[i], &f);
+			found->n = before;
+			r = sockdiag_read_proc(&tables[i], found);
 		}
 		if (r)
 			return err_sys(e, r, "list of sockets");
 	}
-	*n = f.n;
 	return 0;
+}
+
+int netns_listeners_here(struct listener *out, uint32_t max, uint32_t *n, struct err *e)
+{
+	struct sockdiag_found f = { .out = out, .max = max };
+	int r = list_sockets(&f, e);
+
+	*n = r ? 0 : f.n;
+	return r;
+}
+
+int netns_sockets_here(struct listener *out, uint32_t max, uint32_t *n, struct err *e)
+{
+	struct sockdiag_found f = { .out = out, .max = max, .all = true };
+	int r = list_sockets(&f, e);
+
+	*n = r ? 0 : f.n;
+	return r;
 }
 
 struct listeners_visit {

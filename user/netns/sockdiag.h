@@ -16,6 +16,7 @@ struct sockdiag_found {
 	struct listener *out;
 	uint32_t max, n;
 	uint8_t proto;
+	bool all; /* not only what takes DNS queries */
 };
 
 /*

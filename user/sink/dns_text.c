@@ -768,8 +768,12 @@ static void put_code(struct out *o, const struct dns_finding *f)
 {
 	enum color color = f->severity == DNS_ERROR ? BOLD_RED : BOLD_YELLOW;
 
+	if (f->severity == DNS_INFO)
+		color = CYAN;
 	if (f->severity == DNS_ERROR)
 		put_sign(o, "\u2717", "!!", color);
+	else if (f->severity == DNS_INFO)
+		put(o, "i", color);
 	else
 		put_sign(o, "!", "!", color);
 	put(o, " ", PLAIN);

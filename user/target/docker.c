@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "netns/facts.h"
+#include "target/containers.h"
 #include "target/proof.h"
 #include "target/resolvers.h"
 #include "target/statefile.h"
@@ -264,5 +267,58 @@ int target_docker(const char *name, struct target *out, struct err *e)
 	target_set_pid(out, c.pid);
 	memcpy(out->name, c.name, sizeof(out->name));
 	memcpy(out->container, c.id, sizeof(out->container));
+	return 0;
+}
+
+/* "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, ...], or null. */
+static void add_published(const char *port, const json_t *hosts, struct published *out,
+			  uint32_t max, uint32_t *n)
+{
+	const json_t *host = json_object_get(json_array_get(hosts, 0), "HostPort");
+	const char *proto = strchr(port, '/');
+	struct published p = {
+		.proto = proto && !strcmp(proto, "/udp") ? IPPROTO_UDP : IPPROTO_TCP,
+		.port = (uint16_t)strtoul(port, NULL, 10),
+		.host_port = (uint16_t)strtoul(json_is_string(host) ? json_string_value(host) : "0",
+					       NULL, 10),
+	};
+
+	if (p.port && p.host_port && *n < max)
+		out[(*n)++] = p;
+}
+
+static int inspect_json(const char *id, json_t **j, struct err *e)
+{
+	char path[TARGET_NAME_LEN + 32];
+	int status = 0, r;
+
+	if (!valid_name(id))
+		return err_set(e, -ENOENT, "docker:%s: not a container name", id);
+	snprintf(path, sizeof(path), "/containers/%s/json", id);
+	r = get_json(path, containers_deadline(CONTAINERS_TIMEOUT_MS), j, &status, e);
+	if (!r && status != 200)
+		r = refused(id, status, *j, e);
+	return r;
+}
+
+int docker_published(const char *id, struct published *out, uint32_t max, uint32_t *n,
+		     struct err *e)
+{
+	_cleanup_(json_decrefp) json_t *j = NULL, *other = NULL;
+	const json_t *mode, *ports, *hosts;
+	const char *port;
+	int r;
+
+	*n = 0;
+	r = inspect_json(id, &j, e);
+	if (r)
+		return r;
+	mode = json_object_get(json_object_get(j, "HostConfig"), "NetworkMode");
+	if (json_is_string(mode) && !strncmp(json_string_value(mode), "container:", 10))
+		r = inspect_json(json_string_value(mode) + 10, &other, e);
+	if (r)
+		return r;
+	ports = json_object_get(json_object_get(other ? other : j, "NetworkSettings"), "Ports");
+	json_object_foreach((json_t *)ports, port, hosts) add_published(port, hosts, out, max, n);
 	return 0;
 }

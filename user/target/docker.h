@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "target/target.h"
@@ -29,5 +30,14 @@ struct docker_container {
  * asked. The socket is DOCKER_HOST if that is unix://, else /var/run/docker.sock.
  */
 int docker_inspect(const char *name, struct docker_container *out, struct err *e);
+
+struct published; /* netns/facts.h */
+
+/*
+ * Lists the ports of the host that are published to the container of that id,
+ * at most max; for one that shares another's network, that one's. 0 or -errno.
+ */
+int docker_published(const char *id, struct published *out, uint32_t max, uint32_t *n,
+		     struct err *e);
 
 #endif

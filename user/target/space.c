@@ -25,15 +25,19 @@ static struct space *space_of_pid(const struct spaces *spaces, pid_t pid)
 	return space_of_ns(spaces, &(struct netns_id){ st.st_dev, st.st_ino });
 }
 
+/* The oldest first: it made the namespace, others joined it. */
 static void add_container(void *ctx, const struct container *c)
 {
 	struct space *s = c->running && c->pid ? space_of_pid(ctx, c->pid) : NULL;
+	uint32_t i;
 
 	if (!s)
 		return;
-	if (s->nr_containers < SPACE_MAX_CONTAINERS)
-		s->containers[s->nr_containers] = *c;
+	i = s->nr_containers < SPACE_MAX_CONTAINERS ? s->nr_containers : SPACE_MAX_CONTAINERS - 1;
 	s->nr_containers++;
+	for (; i && s->containers[i - 1].pid > c->pid; i--)
+		s->containers[i] = s->containers[i - 1];
+	s->containers[i] = *c;
 }
 
 static void name_containers(struct spaces *spaces)
@@ -48,6 +52,7 @@ static void name_containers(struct spaces *spaces)
 
 struct look {
 	struct space *s;
+	enum spaces_depth depth;
 	struct err *e;
 };
 
@@ -61,7 +66,7 @@ static int look_inside(void *arg)
 	if (r)
 		return r;
 	r = netns_default_here(&s->route, l->e);
-	if (r)
+	if (r || l->depth == SPACES_LINKS)
 		return r;
 	return netns_listeners_here(s->listeners, FACTS_MAX_LISTENERS, &s->nr_listeners, l->e);
 }
@@ -123,15 +128,15 @@ static void read_resolv(struct space *s)
 	facts_read_resolv(&t, NULL, 0, NULL, &s->resolv);
 }
 
-static void fill(struct space *s)
+static void fill(struct space *s, enum spaces_depth depth)
 {
 	_cleanup_fd_ int fd = netns_open(s->seen.path, &s->seen.id, NULL);
-	struct look l = { s, NULL };
+	struct look l = { s, depth, NULL };
 	int r;
 
 	r = fd < 0 ? fd : netns_call(s->seen.home ? -1 : fd, look_inside, &l, NULL);
 	s->error = -r;
-	if (!r)
+	if (!r && depth == SPACES_ALL)
 		read_resolv(s);
 }
 
@@ -157,7 +162,7 @@ static int make_spaces(struct spaces *out, struct err *e)
 	return 0;
 }
 
-int spaces_collect(struct spaces *out, struct err *e)
+int spaces_collect(struct spaces *out, enum spaces_depth depth, struct err *e)
 {
 	size_t i;
 	int r;
@@ -166,11 +171,13 @@ int spaces_collect(struct spaces *out, struct err *e)
 	r = make_spaces(out, e);
 	if (r)
 		return r;
-	name_containers(out);
+	if (depth == SPACES_ALL)
+		name_containers(out);
 	for (i = 0; i < out->n; i++)
-		fill(&out->v[i]);
+		fill(&out->v[i], depth);
 	r = find_peers(out);
-	find_holders(out);
+	if (depth == SPACES_ALL)
+		find_holders(out);
 	return r ? err_sys(e, r, "list of namespaces") : 0;
 }
 

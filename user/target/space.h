@@ -37,8 +37,11 @@ struct spaces {
 	struct u64map by_ino; /* to the place in v */
 };
 
+/* SPACES_LINKS: interfaces, peers and routes alone. */
+enum spaces_depth { SPACES_LINKS, SPACES_ALL };
+
 /* 0 or -errno. spaces_fini() is due in either case. */
-int spaces_collect(struct spaces *out, struct err *e);
+int spaces_collect(struct spaces *out, enum spaces_depth depth, struct err *e);
 void spaces_fini(struct spaces *s);
 
 /* What to type for it: "docker:php", "netns:blue", "pid:12", "host". */

@@ -17,6 +17,7 @@ const char *way_end_name(enum way_end end)
 		[WAY_PROGRAM] = "program",
 		[WAY_DEAD_END] = "dead-end",
 		[WAY_NO_FORWARD] = "no-forwarding",
+		[WAY_BLOCKED] = "blocked",
 		[WAY_LOST] = "unknown",
 	};
 
@@ -85,8 +86,8 @@ static struct ipaddr somewhere(uint8_t family)
 	return family == 4 ? ipaddr_v4(v4) : ipaddr_v6(v6);
 }
 
-/* What a packet of the first namespace meets in the one that this hop leads to. */
-static enum nat_answer ask_nat(const struct way_hop *h, const struct ipaddr *src)
+/* A packet of the first namespace, as it comes into the one that this hop leads to. */
+static struct nat_packet packet_at(const struct way_hop *h, const struct ipaddr *src)
 {
 	struct nat_packet p = { .src = *src, .proto = IPPROTO_UDP, .dport = 53 };
 	const struct link *out = route_link(h->into);
@@ -95,7 +96,7 @@ static enum nat_answer ask_nat(const struct way_hop *h, const struct ipaddr *src
 	memcpy(p.iif, h->arrives, sizeof(p.iif));
 	if (out)
 		memcpy(p.oif, out->name, sizeof(p.oif));
-	return nat_source(h->into->nat, &p);
+	return p;
 }
 
 /* Where the hop's interface leads to; NULL: nowhere on this machine. */
@@ -135,6 +136,7 @@ static struct space *step(const struct spaces *all, struct space *s, struct way_
 {
 	static const char *const veth[] = { "veth", NULL };
 	const struct link *l = route_link(s);
+	struct nat_packet packet;
 	struct way_hop *h;
 	struct space *into;
 
@@ -156,15 +158,18 @@ static struct space *step(const struct spaces *all, struct space *s, struct way_
 	look_at_router(into);
 	if (!src->family)
 		*src = source_on(l, s->route.family);
-	h->nat = ask_nat(h, src);
+	packet = packet_at(h, src);
+	h->nat = nat_source(into->nat, &packet);
 	/* From there on it is the router that seems to send. */
 	if (h->nat != NAT_NO)
 		*src = (struct ipaddr){ 0 };
-	if (!forwards(into, s->route.family)) {
+	if (!forwards(into, s->route.family))
 		out->end = WAY_NO_FORWARD;
-		return NULL;
-	}
-	return into;
+	else if (nat_blocks(into->nat, &packet))
+		out->end = WAY_BLOCKED;
+	else
+		return into;
+	return NULL;
 }
 
 void way_out_find(const struct spaces *all, struct space *s, struct way_out *out)

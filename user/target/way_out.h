@@ -13,6 +13,7 @@ enum way_end {
 	WAY_PROGRAM,	/* it is a tun device: a program takes the packets */
 	WAY_DEAD_END,	/* it leads into a namespace that has no default route */
 	WAY_NO_FORWARD, /* it leads into a namespace that forwards nothing */
+	WAY_BLOCKED,	/* it leads into a namespace whose filter drops what comes from here */
 	WAY_LOST,	/* what its peer is could not be found out, or the way is too long */
 };
 
