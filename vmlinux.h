@@ -35,12 +35,16 @@ struct sk_buff {
 };
 
 struct sock_common {
+	unsigned int skc_daddr;
+	short unsigned int skc_dport;
 	short unsigned int skc_family;
 	possible_net_t skc_net;
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	struct socket *sk_socket;
+	short unsigned int sk_protocol;
 };
 
 struct bpf_sock_addr_kern {

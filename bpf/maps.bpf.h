@@ -70,6 +70,7 @@ struct attempt_key {
 	__u32 pid;
 	__u32 netns;
 	__u32 proto;
+	__u32 error;
 };
 
 struct {

@@ -43,6 +43,20 @@ static __always_inline bool is_watched(const struct sock *sk)
 	return bpf_map_lookup_elem(&watched, &netns);
 }
 
+/* The socket behind an open file. Each load is checked: no file, or one that is
+ * no socket, leads nowhere, or to something that is not what is looked for. */
+static __always_inline struct sock *socket_in(struct file **slot)
+{
+	struct socket *sock = NULL;
+	struct file *file = NULL;
+	struct sock *sk = NULL;
+
+	bpf_probe_read_kernel(&file, sizeof(file), slot);
+	bpf_core_read(&sock, sizeof(sock), &file->private_data);
+	bpf_core_read(&sk, sizeof(sk), &sock->sk);
+	return sk;
+}
+
 /* Whether the socket is among a task's open files, the first of them. */
 static __always_inline bool holds(struct task_struct *task, const struct sock *sk)
 {
@@ -51,18 +65,9 @@ static __always_inline bool holds(struct task_struct *task, const struct sock *s
 	__u32 max = BPF_CORE_READ(fdt, max_fds), i;
 
 #pragma clang loop unroll(disable)
-	for (i = 0; i < FDS_LOOKED_AT && i < max; i++) {
-		struct file *file = NULL;
-		struct socket *sock = NULL;
-		struct sock *of = NULL;
-
-		/* The loads are checked: no file, or one that is no socket, leads nowhere. */
-		bpf_probe_read_kernel(&file, sizeof(file), fds + i);
-		bpf_core_read(&sock, sizeof(sock), &file->private_data);
-		bpf_core_read(&of, sizeof(of), &sock->sk);
-		if (of == sk)
+	for (i = 0; i < FDS_LOOKED_AT && i < max; i++)
+		if (socket_in(fds + i) == sk)
 			return true;
-	}
 	return false;
 }
 

@@ -1,20 +1,60 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Socket calls: who owns a socket, and calls to a name server, which may fail
- * in the kernel before any interface sees a packet (lo down, no route).
+ * in the kernel before any interface sees a packet (lo down, no route, a
+ * firewall).
+ *
+ * A hook sees a call as it begins, and where it goes. What became of it is
+ * known when the system call returns (raw_tp/sys_exit): of those that fail, it
+ * is told apart by the thread's latest call to a name server, or by the peer
+ * of the connected socket.
  */
 #ifndef NSWATCH_SOCKET_BPF_H
 #define NSWATCH_SOCKET_BPF_H
 
 #define DNS_PORT	   53
 #define REPORT_INTERVAL_NS 1000000000ULL
+#define MAX_ERRNO	   4095
+
+/* The numbers of the system calls by enum nsw_call; set by the loader, for they
+ * are the architecture's. */
+const volatile __u32 cfg_syscall[NSW_NR_CALLS];
+
+/* Where the system call's number and first argument are found. */
+struct pt_regs___x86 {
+	unsigned long di, orig_ax;
+} __attribute__((preserve_access_index));
+
+struct pt_regs___arm64 {
+	__u64 orig_x0;
+	int syscallno;
+} __attribute__((preserve_access_index));
+
+struct sock_common___v6 {
+	struct {
+		__u8 bytes[16];
+	} skc_v6_daddr;
+} __attribute__((preserve_access_index));
+
+/* A thread's latest call to a name server. */
+struct call {
+	struct nsw_addr dst;
+	__u32 proto;
+	__u64 sk;
+	bool connects;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64); /* pid and tgid */
+	__type(value, struct call);
+} calls SEC(".maps");
 
 /* The socket's namespace: not always that of the calling process. */
-static __always_inline __u32 netns_of(struct bpf_sock_addr *ctx)
+static __always_inline __u32 netns_of(const struct sock *sk)
 {
-	struct bpf_sock_addr_kern *kctx = (struct bpf_sock_addr_kern *)ctx;
-
-	return BPF_CORE_READ(kctx, sk, __sk_common.skc_net.net, ns.inum);
+	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 }
 
 /* family is the hook's: a program may read the address of its own family only. */
@@ -47,28 +87,31 @@ static __always_inline bool is_repeated(const struct attempt_key *key, __u64 tim
 	return false;
 }
 
-static __always_inline void report_attempt(struct bpf_sock_addr *ctx, const __u16 family,
-					   __u32 netns, const struct nsw_owner *owner, __u8 call)
+/* error: 0 when the call begins. */
+static __always_inline void report_attempt(const struct call *c, __u32 netns, __u8 call,
+					   __u16 error)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct attempt_key key = { .pid = owner->pid, .netns = netns, .proto = ctx->protocol };
+	struct attempt_key key = { .dst = c->dst, .netns = netns, .proto = c->proto };
 	struct nsw_attempt *a;
 	__u64 time = now();
 
-	destination(ctx, family, &key.dst);
+	key.pid = bpf_get_current_pid_tgid() >> 32;
+	key.error = error;
 	if (is_repeated(&key, time))
 		return;
 	a = bpf_ringbuf_reserve(&attempts, sizeof(*a), 0);
 	if (!a)
 		return;
+	__builtin_memset(a, 0, sizeof(*a));
 	a->time = time;
 	a->netns = netns;
 	a->ppid = BPF_CORE_READ(task, group_leader, real_parent, tgid);
-	a->owner = *owner;
+	task_owner(task, &a->owner);
 	a->dst = key.dst;
-	a->proto = ctx->protocol;
+	a->proto = c->proto;
 	a->call = call;
-	a->pad[0] = a->pad[1] = 0;
+	a->error = error;
 	/* Wakes the loader at once: the process may live for milliseconds only. */
 	bpf_ringbuf_submit(a, BPF_RB_FORCE_WAKEUP);
 }
@@ -98,20 +141,147 @@ static __always_inline void report_exec(struct task_struct *task)
 
 static __always_inline void socket_call(struct bpf_sock_addr *ctx, const __u16 family, __u8 call)
 {
+	struct bpf_sock_addr_kern *kctx = (struct bpf_sock_addr_kern *)ctx;
+	struct call c = { .connects = call == NSW_CALL_CONNECT };
+	__u64 thread = bpf_get_current_pid_tgid();
 	struct bpf_sock *sk = ctx->sk;
-	struct nsw_owner owner = {};
 	__u32 netns;
 
 	if (!sk)
 		return;
-	netns = netns_of(ctx);
+	c.sk = (__u64)BPF_CORE_READ(kctx, sk);
+	netns = netns_of((struct sock *)c.sk);
 	if (!bpf_map_lookup_elem(&watched, &netns))
 		return;
 	set_owner(sk, NSW_HOW_CALLED);
-	if (!cfg_dns || bpf_ntohs((__u16)ctx->user_port) != DNS_PORT)
+	if (!cfg_dns)
 		return;
-	task_owner((void *)bpf_get_current_task(), &owner);
-	report_attempt(ctx, family, netns, &owner, call);
+	if (bpf_ntohs((__u16)ctx->user_port) != DNS_PORT) {
+		bpf_map_delete_elem(&calls, &thread);
+		return;
+	}
+	destination(ctx, family, &c.dst);
+	c.proto = ctx->protocol;
+	bpf_map_update_elem(&calls, &thread, &c, BPF_ANY);
+	report_attempt(&c, netns, call, 0);
+}
+
+/* --- what became of a call -------------------------------------------------------- */
+
+/* Errors that mean that nothing was sent, or that what was sent got nowhere. Not
+ * those that only say "later", nor a refusal, which is a packet of its own. */
+static __always_inline bool is_failure(__u32 error)
+{
+	const __u64 low = 1ULL << 1 /* EPERM */ | 1ULL << 13 /* EACCES */ |
+			  1ULL << 19 /* ENODEV */ | 1ULL << 22 /* EINVAL */;
+	const __u64 high =
+		1ULL << (99 - 64) /* EADDRNOTAVAIL */ | 1ULL << (100 - 64) /* ENETDOWN */ |
+		1ULL << (101 - 64) /* ENETUNREACH */ | 1ULL << (105 - 64) /* ENOBUFS */ |
+		1ULL << (112 - 64) /* EHOSTDOWN */ | 1ULL << (113 - 64) /* EHOSTUNREACH */;
+
+	if (error < 64)
+		return low >> error & 1;
+	return error < 128 && (high >> (error - 64) & 1);
+}
+
+/* The call by its number; 0: none of ours. */
+static __always_inline __u8 which_call(__u32 nr)
+{
+	__u32 i;
+
+#pragma clang loop unroll(full)
+	for (i = 1; i < NSW_NR_CALLS; i++)
+		if (cfg_syscall[i] == nr)
+			return i;
+	return 0;
+}
+
+static __always_inline __u32 syscall_nr(void *regs)
+{
+	struct pt_regs___arm64 *arm64 = regs;
+	struct pt_regs___x86 *x86 = regs;
+
+	if (bpf_core_field_exists(x86->orig_ax))
+		return BPF_CORE_READ(x86, orig_ax);
+	if (bpf_core_field_exists(arm64->syscallno))
+		return BPF_CORE_READ(arm64, syscallno);
+	return -1;
+}
+
+static __always_inline __u64 first_argument(void *regs)
+{
+	struct pt_regs___arm64 *arm64 = regs;
+	struct pt_regs___x86 *x86 = regs;
+
+	if (bpf_core_field_exists(x86->orig_ax))
+		return BPF_CORE_READ(x86, di);
+	if (bpf_core_field_exists(arm64->syscallno))
+		return BPF_CORE_READ(arm64, orig_x0);
+	return -1;
+}
+
+static __always_inline struct sock *socket_of(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct file **fds = BPF_CORE_READ(fdt, fd);
+	struct sock *sk;
+
+	if (fd >= BPF_CORE_READ(fdt, max_fds))
+		return NULL;
+	sk = socket_in(fds + fd);
+	/* A file of another kind has something else there; a socket is its own proof. */
+	return sk && BPF_CORE_READ(sk, sk_socket, sk) == sk ? sk : NULL;
+}
+
+/* Where a connected socket sends to. */
+static __always_inline bool peer_of(const struct sock *sk, struct call *c)
+{
+	const struct sock_common___v6 *v6 = (void *)sk;
+
+	c->dst.family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	c->dst.port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	c->proto = BPF_CORE_READ(sk, sk_protocol);
+	if (c->dst.port != DNS_PORT)
+		return false;
+	if (c->dst.family == AF_INET)
+		bpf_core_read(c->dst.bytes, 4, &sk->__sk_common.skc_daddr);
+	else if (c->dst.family == AF_INET6)
+		bpf_core_read(c->dst.bytes, sizeof(c->dst.bytes), &v6->skc_v6_daddr);
+	else
+		return false;
+	return c->proto == IPPROTO_UDP || c->proto == IPPROTO_TCP;
+}
+
+static __always_inline void call_failed(void *regs, __u16 error)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u8 call = which_call(syscall_nr(regs));
+	struct call *known, c = {};
+	struct sock *sk;
+	__u32 netns;
+
+	if (!call)
+		return;
+	sk = socket_of(task, first_argument(regs));
+	if (!sk)
+		return;
+	netns = netns_of(sk);
+	if (!bpf_map_lookup_elem(&watched, &netns))
+		return;
+	known = bpf_map_lookup_elem(&calls, &thread);
+	if (known && known->sk == (__u64)sk && known->connects == (call == NSW_CALL_CONNECT))
+		c = *known;
+	else if (call == NSW_CALL_CONNECT || !peer_of(sk, &c))
+		return;
+	report_attempt(&c, netns, call, error);
+}
+
+static __always_inline void call_returns(void *regs, long result)
+{
+	if (result >= 0 || result < -MAX_ERRNO || !is_failure(-result))
+		return;
+	call_failed(regs, -result);
 }
 
 #endif

@@ -215,6 +215,8 @@ static void on_attempt(struct collector *c, const struct nsw_attempt *n)
 		.ppid = n->ppid,
 		.port = n->dst.port,
 		.proto = n->proto,
+		.call = n->call,
+		.error = n->error,
 		.owner = record_owner(&n->owner),
 		.dst = record_addr(&n->dst),
 	};

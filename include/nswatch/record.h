@@ -69,20 +69,33 @@ struct nsw_addr {
 _Static_assert(sizeof(struct nsw_addr) == 20, "address");
 
 /* What a process does before any packet exists: a socket call to a name server
- * port, or an exec in a watched namespace (dst, proto are zero then). */
+ * port, as it begins and again if it fails, or an exec in a watched namespace
+ * (dst, proto are zero then). */
 struct nsw_attempt {
 	__u64 time;  /* as nsw_rec.time */
 	__u32 netns; /* inode of the socket's network namespace */
 	__u32 ppid;  /* tgid of the parent, initial pid namespace */
 	struct nsw_owner owner;
 	struct nsw_addr dst;
-	__u8 proto; /* IPPROTO_UDP or IPPROTO_TCP */
-	__u8 call;  /* enum nsw_call */
-	__u8 pad[2];
+	__u8 proto;  /* IPPROTO_UDP or IPPROTO_TCP */
+	__u8 call;   /* enum nsw_call */
+	__u16 error; /* errno that the call failed with; 0: it begins */
 };
 _Static_assert(sizeof(struct nsw_attempt) == 64, "attempt");
 
-enum nsw_call { NSW_CALL_CONNECT = 1, NSW_CALL_SENDMSG = 2, NSW_CALL_EXEC = 3 };
+enum nsw_call {
+	NSW_CALL_CONNECT = 1,
+	NSW_CALL_SENDTO,
+	NSW_CALL_SENDMSG, /* for one that begins: any that sends */
+	NSW_CALL_SENDMMSG,
+	NSW_CALL_WRITE,
+	NSW_CALL_WRITEV,
+	NSW_CALL_RECVFROM,
+	NSW_CALL_RECVMSG,
+	NSW_CALL_READ,
+	NSW_NR_CALLS,
+	NSW_CALL_EXEC = NSW_NR_CALLS,
+};
 
 /* Immediates of marked instructions in the programs; the loader rewrites these. */
 #define NSW_MARK_FILTER 0x4e534631

@@ -6,7 +6,12 @@ tells who asks: COMM-PID.example.test, or COMM-PID-N for a further one.
                                   sockets that are older than the watch
     askers.py SERVER each         one of each kind
     askers.py SERVER many COUNT   short-lived real programs, COUNT in all
+    askers.py SERVER fails        with a server that cannot be reached; prints for
+                                  each way its pid and the error that it got
+    askers.py SERVER fails-later  the same with a connected socket, once stdin ends
 """
+
+import errno
 
 import os
 import socket
@@ -198,10 +203,62 @@ def many(server, count):
         running -= 1
 
 
+def udp_send(s, to):
+    s.connect(to)
+    s.send(b"x")
+
+
+def udp_write(s, to):
+    s.connect(to)
+    os.write(s.fileno(), b"x")
+
+
+def udp_sendto(s, to):
+    s.sendto(b"x", to)
+
+
+def udp_sendmsg(s, to):
+    s.sendmsg([b"x"], [], 0, to)
+
+
+def tell(fails):
+    """Says who we are and which error it ends with."""
+    try:
+        fails()
+        print(os.getpid(), "none", flush=True)
+    except OSError as e:
+        print(os.getpid(), errno.errorcode[e.errno], flush=True)
+
+
+def fails(server):
+    family = socket.AF_INET6 if ":" in server else socket.AF_INET
+    ways = [(udp_send, family, server), (udp_write, family, server),
+            (udp_sendto, family, server), (udp_sendmsg, family, server)]
+    if family == socket.AF_INET:
+        ways += [(udp_send, socket.AF_INET6, f"::ffff:{server}"),
+                 (udp_sendto, socket.AF_INET6, f"::ffff:{server}")]
+    for way, of, to in ways:
+        child(lambda: tell(lambda: way(udp(of), (to, 53))))
+    if sys.argv[3:] == ["tcp"]:
+        child(lambda: tell(lambda: socket.create_connection((server, 53), 5)))
+
+
+def fails_later(server):
+    s = udp()
+    s.connect((server, 53))
+    print("ready", flush=True)
+    sys.stdin.read()
+    tell(lambda: s.send(b"x"))
+
+
 if __name__ == "__main__":
     if sys.argv[2] == "old":
         old(sys.argv[1])
     elif sys.argv[2] == "each":
         each(sys.argv[1])
+    elif sys.argv[2] == "fails":
+        fails(sys.argv[1])
+    elif sys.argv[2] == "fails-later":
+        fails_later(sys.argv[1])
     else:
         many(sys.argv[1], int(sys.argv[3]))

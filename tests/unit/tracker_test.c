@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "dns_packets.h"
 
+#include <errno.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "dns/latency.h"
 #include "dns/tcp.h"
 #include "dns/timers.h"
+#include "nswatch/record.h"
 
 static void answered_query_is_one_transaction(void **state)
 {
@@ -208,6 +210,37 @@ static void owner_is_not_guessed(void **state)
 	b->dir = DIR_OUT;
 	answer(b, &b->eth0, SERVER, 40000, CLIENT, 8, "example.com", 1, 0, 1);
 	assert_int_equal(b->t[2].owner.pid, 0);
+	bench_free(b);
+}
+
+/* A call that failed needs no waiting, and another's packet does not settle it. */
+static void failed_calls_are_shown_at_once(void **state)
+{
+	struct bench *b = bench_new_with(NULL, false);
+	struct dns_attempt a = { .time = START,
+				 .netns = NETNS,
+				 .dst = v4(SERVER),
+				 .port = 53,
+				 .proto = 17,
+				 .owner = { .pid = 99, .comm = "curl" } };
+
+	(void)state;
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1);
+	a.call = NSW_CALL_SENDTO;
+	dns_engine_attempt(b->e, &a);
+	assert_int_equal(b->nt, 0);
+	a.error = EPERM;
+	dns_engine_attempt(b->e, &a);
+	assert_int_equal(b->nt, 1);
+	assert_int_equal(b->t[0].state, DNS_NOT_SENT);
+	assert_int_equal(b->t[0].failure, DNS_FAIL_CALL);
+	assert_int_equal(b->t[0].error, EPERM);
+	assert_string_equal(b->f[0].code, "LOCAL-FIREWALL");
+	/* What is read may be the error that the packet met: that has been shown. */
+	a.call = NSW_CALL_RECVFROM;
+	a.error = EHOSTUNREACH;
+	dns_engine_attempt(b->e, &a);
+	assert_int_equal(b->nt, 1);
 	bench_free(b);
 }
 
@@ -558,6 +591,7 @@ int main(void)
 		cmocka_unit_test(docker_resolver_ports_are_seen_through),
 		cmocka_unit_test(owner_comes_from_an_attempt),
 		cmocka_unit_test(owner_is_not_guessed),
+		cmocka_unit_test(failed_calls_are_shown_at_once),
 		cmocka_unit_test(failures_are_shown_at_once),
 		cmocka_unit_test(memory_is_bounded),
 		cmocka_unit_test(tcp_messages_are_reassembled),

@@ -42,7 +42,7 @@ struct programs {
 	enum nsw_clock clock;
 	bool has_all; /* the optional programs are loaded */
 	int socket_links[NR_SOCKET_HOOKS];
-	int exec_link;
+	int exec_link, exit_link;
 };
 
 /*
@@ -124,6 +124,21 @@ static int shrink_dns_maps(const struct nswatch_bpf *skel)
 		       ?: bpf_map__set_max_entries(skel->maps.tap_netns, 1);
 }
 
+static void number_calls(struct nswatch_bpf *skel)
+{
+	static const uint32_t nr[NSW_NR_CALLS] = {
+		[NSW_CALL_CONNECT] = SYS_connect,   [NSW_CALL_SENDTO] = SYS_sendto,
+		[NSW_CALL_SENDMSG] = SYS_sendmsg,   [NSW_CALL_SENDMMSG] = SYS_sendmmsg,
+		[NSW_CALL_WRITE] = SYS_write,	    [NSW_CALL_WRITEV] = SYS_writev,
+		[NSW_CALL_RECVFROM] = SYS_recvfrom, [NSW_CALL_RECVMSG] = SYS_recvmsg,
+		[NSW_CALL_READ] = SYS_read,
+	};
+	size_t i;
+
+	for (i = 0; i < NSW_NR_CALLS; i++)
+		skel->rodata->cfg_syscall[i] = nr[i];
+}
+
 static int configure(struct programs *p, const struct programs_options *o)
 {
 	struct nswatch_bpf *skel = p->skel;
@@ -134,6 +149,7 @@ static int configure(struct programs *p, const struct programs_options *o)
 	skel->rodata->cfg_clock = p->clock;
 	skel->rodata->cfg_wake_bytes = p->ring_size / 4;
 	skel->rodata->cfg_owner = o->owners;
+	number_calls(skel);
 	skel->rodata->cfg_dns = p->dns;
 	skel->rodata->cfg_mdns = o->mdns;
 	err = bpf_map__set_max_entries(skel->maps.packets, p->ring_size);
@@ -296,7 +312,7 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 		return err_sys(e, -ENOMEM, "cannot load the BPF programs");
 	for (i = 0; i < NR_SOCKET_HOOKS; i++)
 		p->socket_links[i] = -1;
-	p->exec_link = -1;
+	p->exec_link = p->exit_link = -1;
 	p->shared[HOOK_INGRESS] = p->shared[HOOK_EGRESS] = -1;
 	libbpf_set_print(print_debug);
 	p->ncpus = (uint32_t)libbpf_num_possible_cpus();
@@ -325,7 +341,8 @@ void programs_detach_processes(struct programs *p)
 		p->socket_links[i] = -1;
 	}
 	closep(&p->exec_link);
-	p->exec_link = -1;
+	closep(&p->exit_link);
+	p->exec_link = p->exit_link = -1;
 }
 
 void programs_free(struct programs *p)
@@ -526,15 +543,22 @@ static int attach_socket_hooks(struct programs *p, struct err *e)
 	return 0;
 }
 
+static int attach_tracepoint(int *link, const char *name, struct bpf_program *prog, struct err *e)
+{
+	*link = bpf_raw_tracepoint_open(name, bpf_program__fd(prog));
+	return *link < 0 ? err_sys(e, -errno, "cannot attach to the tracepoint %s", name) : 0;
+}
+
 int programs_attach_processes(struct programs *p, struct err *e)
 {
-	if (p->dns) {
-		p->exec_link = bpf_raw_tracepoint_open(
-			"sched_process_exec", bpf_program__fd(p->skel->progs.process_exec));
-		if (p->exec_link < 0)
-			return err_sys(e, -errno, "cannot attach to the exec tracepoint");
-	}
-	return attach_socket_hooks(p, e);
+	int err = attach_socket_hooks(p, e);
+
+	if (!err && p->dns)
+		err = attach_tracepoint(&p->exec_link, "sched_process_exec",
+					p->skel->progs.process_exec, e);
+	if (!err && p->dns)
+		err = attach_tracepoint(&p->exit_link, "sys_exit", p->skel->progs.syscall_exit, e);
+	return err;
 }
 
 /* One pass over all open files of all processes; the program writes nothing. */

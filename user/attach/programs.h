@@ -73,8 +73,8 @@ void programs_forget_ports(struct programs *p, uint32_t netns);
 /* Socket calls of this namespace are of interest. */
 int programs_watch_netns(struct programs *p, uint32_t netns);
 
-/* Attaches what looks at processes: the socket hooks to the root cgroup and, for
- * attempts, the exec tracepoint. They vanish with the caller. */
+/* Attaches what looks at processes: the socket hooks to the root cgroup and, with
+ * dns, the tracepoints of exec and of the end of system calls. They vanish with the caller. */
 int programs_attach_processes(struct programs *p, struct err *e);
 /* Finds the owners of sockets that are open already; to be called once hooks are
  * attached and namespaces watched, and again when there are more of these. */

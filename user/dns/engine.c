@@ -30,6 +30,7 @@
 #include "dns/table.h"
 #include "dns/tcp.h"
 #include "dns/timers.h"
+#include "nswatch/record.h"
 #include "track/frag.h"
 #include "util/cleanup.h"
 
@@ -946,6 +947,9 @@ static void attempt_report(const struct attempt *a, struct dns_transaction *t)
 	t->server = a->a.dst;
 	t->server_port = a->a.port;
 	t->proto = a->a.proto;
+	t->failure = a->a.error ? DNS_FAIL_CALL : DNS_FAIL_NONE;
+	t->call = a->a.call;
+	t->error = a->a.error;
 }
 
 static void attempt_timeout(struct dns_engine *e, struct attempt *a)
@@ -995,6 +999,34 @@ static void adopt(struct dns_engine *e, const struct dns_attempt *a)
 			x->owner = owner_from_attempts(e, &x->key);
 }
 
+static bool receives(uint8_t call)
+{
+	return call == NSW_CALL_RECVFROM || call == NSW_CALL_RECVMSG || call == NSW_CALL_READ;
+}
+
+/* The call of that slot has failed: nobody needs to wait for its packet. What fails only when the
+ * answer is read may have been sent, and have met an ICMP error. */
+static void attempt_failed(struct dns_engine *e, struct attempt *slot, const struct dns_attempt *a)
+{
+	struct server_state *s = engine_server(e, a->netns, &slot->a.dst);
+
+	if (receives(a->call) && s && s->last_query >= a->time - RETRY_WINDOW)
+		return;
+	attempt_settled(e, slot);
+	slot->a.call = a->call;
+	slot->a.error = a->error;
+	attempt_timeout(e, slot);
+}
+
+static void attempt_begin(struct attempt *slot, const struct dns_attempt *a)
+{
+	slot->a = *a;
+	slot->a.dst = ipaddr_unmap(&a->dst);
+	slot->count = 1;
+	slot->used = true;
+	slot->timer.kind = TIMER_ATTEMPT;
+}
+
 void dns_engine_attempt(struct dns_engine *e, const struct dns_attempt *a)
 {
 	struct attempt *slot;
@@ -1004,15 +1036,16 @@ void dns_engine_attempt(struct dns_engine *e, const struct dns_attempt *a)
 
 	dns_engine_tick(e, a->time);
 	slot = attempt_slot(e, a, &joined);
+	if (!joined)
+		attempt_begin(slot, a);
+	if (a->error) {
+		attempt_failed(e, slot, a);
+		return;
+	}
 	if (joined) {
 		slot->count++;
 		return;
 	}
-	slot->a = *a;
-	slot->a.dst = ipaddr_unmap(&a->dst);
-	slot->count = 1;
-	slot->used = true;
-	slot->timer.kind = TIMER_ATTEMPT;
 	adopt(e, &slot->a);
 	s = engine_server(e, a->netns, &slot->a.dst);
 	if (s && s->last_query >= a->time - RING_SKEW)

@@ -48,6 +48,8 @@ struct dns_attempt {
 	struct ipaddr dst;
 	uint16_t port;
 	uint8_t proto;
+	uint8_t call;	/* enum nsw_call */
+	uint16_t error; /* errno that the call failed with; 0: it begins */
 };
 
 /* Any may be NULL. What they get is valid during the call only. */

@@ -193,12 +193,12 @@ static bool judge(struct dns_engine *e, const struct rule_input *about,
 	return r;
 }
 
-/* A call that never became a packet is shown if a rule can say why. */
+/* A call that never became a packet is shown if its error or a rule says why. */
 static void judge_held(struct dns_engine *e, struct held *h)
 {
 	timers_cancel(&e->timers, &h->timer);
 	h->used = false;
-	if (judge(e, &h->in, &h->t) && h->t.state == DNS_NOT_SENT)
+	if ((judge(e, &h->in, &h->t) || h->t.error) && h->t.state == DNS_NOT_SENT)
 		engine_show_not_sent(e, &h->t);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Servers that cannot be there: on this namespace's own loopback, or beyond its routes. */
+#include <errno.h>
 #include <string.h>
 
 #include "dns/rules_text.h"
@@ -161,6 +162,34 @@ static void unreachable_text(struct dns_finding *f, const struct rule_input *in)
 	fix_begin(f, "On an internal network: name a server that is on that network.");
 }
 
+/* The kernel asks nobody but the packet filter, and programs at the socket's cgroup, whether a
+ * datagram is permitted; connect() of UDP asks the latter alone. */
+static bool local_firewall_fires(const struct rule_input *in)
+{
+	return in->t && in->t->error == EPERM;
+}
+
+static void local_firewall_text(struct dns_finding *f, const struct rule_input *in)
+{
+	struct strbuf b = what_begin(f);
+
+	strbuf_puts(&b, "The firewall in this network namespace refuses what is sent to the name "
+			"server ");
+	ipaddr_put(&b, &in->server);
+	strbuf_puts(&b, ": the query fails in the socket call with \"Operation not permitted\", "
+			"and no packet leaves.");
+	seen_transaction(f, in);
+	seen_file(f, in);
+	if (!in->facts)
+		return;
+	b = fix_begin(f, "Find the rule on the output path, and permit UDP and TCP port 53:");
+	put_enter(&b, in);
+	strbuf_puts(&b, "nft list ruleset");
+	b = fix_begin(f, "If there is none: a filter of the service's control group, such as "
+			 "systemd's IPAddressDeny=, does the same:");
+	strbuf_printf(&b, "%sbpftool cgroup tree", sudo(in));
+}
+
 const struct dns_rule rules_local[] = {
 	{ "LO-DOWN", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT | AFTER_QUERY, false, lo_down_fires,
 	  lo_down_text },
@@ -168,6 +197,8 @@ const struct dns_rule rules_local[] = {
 	{ "STUB-CONFIG", DNS_WARNING, RULE_CHECK, false, stub_dead_fires, stub_dead_text },
 	{ "LOOPBACK-DEAD", DNS_ERROR, AFTER_QUERY | RULE_CHECK, true, other_dead_fires,
 	  loopback_dead_text },
+	{ "LOCAL-FIREWALL", DNS_ERROR, RULE_NOT_SENT, true, local_firewall_fires,
+	  local_firewall_text },
 	{ "UNREACHABLE", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT, true, unreachable_fires,
 	  unreachable_text },
 	{ 0 },

@@ -2,6 +2,7 @@
 /* What a finding's evidence is made of. */
 #include <string.h>
 
+#include "dns/call.h"
 #include "dns/resolv.h"
 #include "dns/rules_text.h"
 #include "util/cleanup.h"
@@ -119,9 +120,23 @@ static void put_outcome(struct strbuf *b, const struct dns_transaction *t)
 	case DNS_FAIL_NO_SYN:
 		strbuf_printf(b, ": nobody accepted it for %.1f s", (double)t->waited / 1e9);
 		break;
+	case DNS_FAIL_CALL: break; /* see put_call() */
 	case DNS_FAIL_NONE: strbuf_printf(b, ": no answer for %.1f s", (double)t->waited / 1e9);
 	}
 	strbuf_putc(b, '.');
+}
+
+/* What never became a packet. */
+static void put_call(struct strbuf *b, const struct dns_transaction *t)
+{
+	strbuf_puts(b, " called the name server ");
+	ipaddr_put(b, &t->server);
+	if (t->queries > 1)
+		strbuf_printf(b, " %u times", t->queries);
+	if (t->error)
+		strbuf_printf(b, ": %s() failed with %s (%s)", call_name(t->call),
+			      call_errno_name(t->error), call_errno_text(t->error));
+	strbuf_puts(b, "; no packet to it appeared on any interface.");
 }
 
 void seen_transaction(struct dns_finding *f, const struct rule_input *in)
@@ -134,11 +149,7 @@ void seen_transaction(struct dns_finding *f, const struct rule_input *in)
 	b = seen_begin(f);
 	put_owner(&b, &t->owner);
 	if (t->state == DNS_NOT_SENT) {
-		strbuf_puts(&b, " called the name server ");
-		ipaddr_put(&b, &in->server);
-		if (t->queries > 1)
-			strbuf_printf(&b, " %u times", t->queries);
-		strbuf_puts(&b, "; no packet to it appeared on any interface.");
+		put_call(&b, t);
 		return;
 	}
 	strbuf_puts(&b, " sent ");

@@ -208,6 +208,11 @@ void put_enter(struct strbuf *b, const struct rule_input *in)
 		put_shell(b, bare_target(f));
 		strbuf_puts(b, ")\" ");
 		break;
+	case TARGET_NETNS:
+		strbuf_printf(b, "%sip netns exec ", sudo(in));
+		put_shell(b, bare_target(f));
+		strbuf_putc(b, ' ');
+		break;
 	case TARGET_PATH:
 		strbuf_printf(b, "%snsenter --net=", sudo(in));
 		put_shell(b, bare_target(f));

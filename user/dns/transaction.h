@@ -38,6 +38,7 @@ enum dns_failure {
 	DNS_FAIL_ICMP,	 /* icmp_version, icmp_type, icmp_code, reporter */
 	DNS_FAIL_RESET,	 /* TCP: the server's side reset */
 	DNS_FAIL_NO_SYN, /* TCP: the connection was never accepted */
+	DNS_FAIL_CALL,	 /* DNS_NOT_SENT: call, error */
 };
 
 struct dns_transaction {
@@ -79,6 +80,8 @@ struct dns_transaction {
 	uint8_t icmp_version; /* 4, 6 */
 	uint8_t icmp_type, icmp_code;
 	struct ipaddr reporter; /* who sent the ICMP error */
+	uint8_t call;		/* enum nsw_call: what the application called */
+	uint16_t error;		/* errno that it got */
 
 	/* What the host's end of the veth saw of it; only if such a tap exists. */
 	bool host_side_watched;

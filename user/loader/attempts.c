@@ -47,7 +47,8 @@ static void take_attempt(struct loader *l, const struct nsw_attempt *a)
 		facts_remember(&l->memory, &owner);
 		return;
 	}
-	if (may_collect_facts(l))
+	/* One that has failed began a moment ago. */
+	if (!a->error && may_collect_facts(l))
 		attempts_send_facts(l, &w->target, &owner, a->ppid, &server, 0);
 	child_send(l, &m);
 }

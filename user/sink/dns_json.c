@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "decode/dns.h"
+#include "dns/call.h"
 #include "decode/frame.h"
 #include "util/cleanup.h"
 
@@ -234,6 +235,7 @@ static void put_failure(struct strbuf *b, const struct dns_transaction *t)
 		[DNS_FAIL_ICMP] = "icmp",
 		[DNS_FAIL_RESET] = "reset",
 		[DNS_FAIL_NO_SYN] = "not-accepted",
+		[DNS_FAIL_CALL] = "call",
 	};
 
 	if (t->failure == DNS_FAIL_NONE) {
@@ -248,6 +250,11 @@ static void put_failure(struct strbuf *b, const struct dns_transaction *t)
 		put_u64(b, "icmp_type", t->icmp_type);
 		put_u64(b, "icmp_code", t->icmp_code);
 		put_addr(b, "from", &t->reporter);
+	}
+	if (t->failure == DNS_FAIL_CALL) {
+		put_string(b, "call", call_name(t->call));
+		put_string(b, "errno", call_errno_name(t->error));
+		put_string(b, "message", call_errno_text(t->error));
 	}
 	strbuf_putc(b, '}');
 }

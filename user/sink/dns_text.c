@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "decode/dns.h"
+#include "dns/call.h"
 #include "util/cleanup.h"
 
 #define MSEC 1000000LL
@@ -332,6 +333,10 @@ static void put_failure(struct strbuf *b, const struct dns_transaction *t, bool 
 		return;
 	case DNS_FAIL_RESET: strbuf_puts(b, "connection reset"); return;
 	case DNS_FAIL_NO_SYN: strbuf_puts(b, "connection not accepted"); return;
+	case DNS_FAIL_CALL:
+		strbuf_puts(b, "not sent: ");
+		strbuf_puts(b, brief ? call_errno_name(t->error) : call_errno_text(t->error));
+		return;
 	case DNS_FAIL_NONE: break;
 	}
 	strbuf_puts(b, t->state == DNS_NOT_SENT ? "not sent: no packet left" : "no answer yet");

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Calls to a name server of which no packet comes. The program that makes them
+says which error it got (tests/lab/askers.py): that is the oracle."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from lab import HERE as LAB_DIR
+from lab import UPSTREAM4, UPSTREAM6
+from watching import LOOKUP
+
+ASKERS = ["/usr/bin/python3", os.path.join(LAB_DIR, "askers.py")]
+FIREWALL = "table inet f {{ chain o {{ type filter hook output priority 0; udp dport 53 {}; }}; }}"
+
+
+def firewall(ns, verdict):
+    ns.run(["nft", "-f", "-"], input="flush ruleset\n" + FIREWALL.format(verdict))
+
+
+def errors(said):
+    """{pid: error} of what the askers printed."""
+    return {int(pid): error for pid, error in
+            (line.split() for line in said.splitlines() if line != "ready")}
+
+
+def reported(result):
+    return {t["process"]["pid"]: t["failure"]["errno"]
+            for t in result.of_type("transaction")
+            if t["state"] == "not-sent" and t["failure"]}
+
+
+@pytest.fixture
+def island(lab):
+    """Without a default route."""
+    ns = lab.container("island", default_route=False)
+    lab.write("/etc/netns/island/resolv.conf", f"nameserver {UPSTREAM4}\n")
+    yield ns
+    ns.remove()
+    lab.run(["rm", "-rf", "/etc/netns/island"])
+
+
+def test_errors_of_every_call(lab, php, bare, island, watch):
+    lab.write("/etc/netns/php/resolv.conf", f"nameserver {UPSTREAM4}\n")
+    later = php.popen([*ASKERS, UPSTREAM4, "fails-later"], stdin=subprocess.PIPE,
+                      stdout=subprocess.PIPE, text=True)
+    assert later.stdout.readline() == "ready\n"
+    w = watch("netns:php,netns:bare,netns:island", "--dns", "--json", "-l")
+    said = []
+
+    def fails(ns, server, *more):
+        said.append(errors(ns.run([*ASKERS, server, "fails", *more]).stdout))
+        return set(said[-1].values())
+
+    assert fails(bare, "127.0.0.53", "tcp") == {"ENETUNREACH"}
+    assert fails(bare, "::1", "tcp") <= {"EADDRNOTAVAIL", "ENETUNREACH"}
+    assert fails(island, UPSTREAM4, "tcp") == {"ENETUNREACH"}
+    for kind, error in (("unreachable", "EHOSTUNREACH"), ("prohibit", "EACCES"),
+                        ("blackhole", "EINVAL")):
+        island.run(["ip", "route", "add", kind, "10.77.9.9"])
+        assert fails(island, "10.77.9.9", "tcp") == {error}
+        island.run(["ip", "route", "del", kind, "10.77.9.9"])
+    for verdict in ("drop", "reject"):
+        firewall(php, verdict)
+        assert fails(php, UPSTREAM4) == fails(php, UPSTREAM6) == {"EPERM"}
+    said.append(errors(later.communicate()[0]))
+    assert said[-1] == {later.pid: "EPERM"}
+    w.wait_out(f'"pid":{later.pid}\\b')
+    result = w.stop()
+    want = {pid: error for each in said for pid, error in each.items()}
+    assert len(want) > 50 and reported(result) == want
+
+
+def test_findings_have_the_error(lab, php, bare, island, watch):
+    lab.write("/etc/netns/php/resolv.conf", f"nameserver {UPSTREAM4}\n")
+    firewall(php, "drop")
+    w = watch("netns:php,netns:bare,netns:island", "--dns", "--json", "-l")
+    for ns in ("php", "bare", "island"):
+        lab.run(["ip", "netns", "exec", ns, *LOOKUP], check=False)
+    w.wait_out('"not-sent"(.*\\n)*.*"not-sent"(.*\\n)*.*"not-sent"')
+    findings = {f["code"]: f for f in w.stop().of_type("finding")}
+    for code, call, error in (("LO-DOWN", "connect", "ENETUNREACH"),
+                              ("UNREACHABLE", "connect", "ENETUNREACH"),
+                              ("LOCAL-FIREWALL", "send", "EPERM")):
+        assert re.search(rf"getent\(\d+\) called.*{call}\w*\(\) failed with {error} \(",
+                         findings[code]["seen"][0]), findings[code]
+    # The fix, as it is typed, shows the rule.
+    fix = findings["LOCAL-FIREWALL"]["fix"][0]["command"]
+    assert "udp dport 53 drop" in lab.run(["sh", "-c", fix]).stdout
+
+
+def test_who_gets_through_is_left_alone(lab, php, watch):
+    """A rule for one user, and another user's lookups: one cause, told apart."""
+    lab.write("/etc/netns/php/resolv.conf", f"nameserver {UPSTREAM4}\n")
+    firewall(php, "meta skuid 65534 drop")
+    w = watch("netns:php", "--dns", "--json", "-l")
+    bad = lab.run(["ip", "netns", "exec", "php", "setpriv", "--reuid=65534", *LOOKUP],
+                  check=False)
+    good = lab.run(["ip", "netns", "exec", "php", *LOOKUP])
+    assert bad.returncode == 2 and good.returncode == 0
+    w.wait_out('"not-sent"(.*\\n)*.*"answered"')
+    result = w.stop()
+    assert result.codes == ["LOCAL-FIREWALL"]
+    assert {t["state"] for t in result.of_type("transaction")} == {"not-sent", "answered"}
