@@ -127,6 +127,31 @@ static void test_readable_part(void **state)
 	gzip_free(g);
 }
 
+/* Noise is stored, and what can be compressed after it soon is. */
+static void test_noise_is_stored(void **state)
+{
+	struct gzip *g = gzip_new(MOST);
+	size_t len = make_piece(5, text), at = 0;
+	struct gzip_piece p;
+	unsigned int n;
+	int whole;
+
+	(void)state;
+	memset(text + len, 'x', MOST);
+	for (n = 0; n < 40; n++) {
+		p = gzip_add(g, n < 20 ? text : text + len, MOST);
+		assert_true(n < 20 ? p.len < MOST + MOST / 500 : n < 32 || p.len < MOST / 100);
+		memcpy(packed + at, p.data, p.len + p.end_len);
+		at += p.len;
+		gzip_keep(g);
+	}
+	assert_int_equal(inflate_all(packed, at + p.end_len, &whole), 40 * MOST);
+	assert_true(whole);
+	for (n = 0; n < 40; n++)
+		assert_memory_equal(back + n * MOST, n < 20 ? text : text + len, MOST);
+	gzip_free(g);
+}
+
 /* gzip(1) takes it, and what gzip(1) makes is read. */
 static void test_gzip_agrees(void **state)
 {
@@ -264,6 +289,7 @@ int main(void)
 		cmocka_unit_test(test_whole_after_each_piece),
 		cmocka_unit_test(test_streams_are_on_their_own),
 		cmocka_unit_test(test_readable_part),
+		cmocka_unit_test(test_noise_is_stored),
 		cmocka_unit_test(test_gzip_agrees),
 		cmocka_unit_test(test_reading),
 		cmocka_unit_test(test_reading_what_is_cut),

@@ -6,11 +6,14 @@
 #include <string.h>
 #include <zlib.h>
 
-/* The fastest: the writer must keep up, and packets compress well or not at all. */
+/* The fastest: the writer must keep up. */
 #define LEVEL	     1
+#define LEVEL_STORED 0
 #define MEM_LEVEL    9
 #define RAW_DEFLATE  (-15) /* without header and trailer: these are made here */
 #define WINDOW_BYTES 32768
+#define MIN_SAMPLE   16384 /* shorter pieces tell nothing about the next ones */
+#define STORED_RUN   15	   /* pieces stored after one that could not be compressed */
 
 /* RFC 1952 section 2.3: deflate, no flags, no time, XFL 4 (fastest), Unix. */
 static const uint8_t header[] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3 };
@@ -29,6 +32,7 @@ struct gzip {
 	z_stream z;
 	struct sum kept, with_piece;
 	bool begun; /* a piece was kept */
+	unsigned int stored_left;
 	uint8_t *out;
 	size_t size;
 	size_t head;		      /* bytes of `out` before the compressed ones */
@@ -87,6 +91,23 @@ void gzip_start(struct gzip *g)
 	deflateReset(&g->z);
 	g->kept = (struct sum){ 0 };
 	g->begun = false;
+	g->stored_left = 0;
+}
+
+/* What is encrypted cannot be compressed, and to find that out takes ten times as
+ * long as to store it: so it is found out now and then only. */
+static void choose_level(struct gzip *g)
+{
+	g->z.avail_in = 0;
+	deflateParams(&g->z, g->stored_left ? LEVEL_STORED : LEVEL, Z_DEFAULT_STRATEGY);
+}
+
+static void learn_from(struct gzip *g, size_t len, size_t compressed)
+{
+	if (g->stored_left)
+		g->stored_left--;
+	else if (len >= MIN_SAMPLE && compressed > len - len / 8)
+		g->stored_left = STORED_RUN;
 }
 
 struct gzip_piece gzip_add(struct gzip *g, const void *data, size_t len)
@@ -96,14 +117,16 @@ struct gzip_piece gzip_add(struct gzip *g, const void *data, size_t len)
 	g->head = g->begun ? 0 : sizeof(header);
 	memcpy(g->out, header, g->head);
 	deflateGetDictionary(&g->z, g->window, &g->window_len);
-	g->z.next_in = (z_const Bytef *)data;
-	g->z.avail_in = (uInt)len;
 	g->z.next_out = g->out + g->head;
 	g->z.avail_out = (uInt)(g->size - g->head - END_LEN);
+	choose_level(g);
+	g->z.next_in = (z_const Bytef *)data;
+	g->z.avail_in = (uInt)len;
 	deflate(&g->z, Z_SYNC_FLUSH);
 	g->with_piece.crc = (uint32_t)crc32(g->kept.crc, data, (uInt)len);
 	g->with_piece.len = g->kept.len + (uint32_t)len;
 	p.len = (size_t)(g->z.next_out - g->out);
+	learn_from(g, len, p.len);
 	p.end_len = put_end(g->z.next_out, &g->with_piece);
 	return p;
 }
