@@ -164,7 +164,8 @@ def test_monitor_that_is_none(lab, podman):
     not in a user namespace of that user's."""
     ident = "ab" * 32
     fake = lab.popen(["setpriv", "--reuid", UID, "--regid", UID, "--clear-groups",
-                      "/usr/bin/python3", "-c", FAKE, "-c", ident, "-n", "decoy"])
+                      "/usr/bin/python3", lab.add_file("fake.py", FAKE), "-c", ident,
+                      "-n", "decoy"])
     wait_for("the decoy", lambda: comm(fake.pid) == "conmon")
     status, _, err = look(lab, "podman:decoy")
     assert status == 1 and "there is no such container" in err

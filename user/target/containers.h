@@ -34,9 +34,9 @@ int64_t containers_deadline(unsigned int ms);
 /*
  * Calls fn for each container of each runtime, those that do not run included,
  * and returns 0. A runtime that is absent is no error and costs a stat. One that
- * cannot be asked, or does not answer by the deadline, is left out: the return
- * value is then its -errno and e says which it is, for one line of warning; what
- * the others know was given to fn all the same.
+ * cannot be asked, or does not answer by the deadline, is left out, or its state
+ * files are read: the return value is then its -errno and e says which it is and
+ * what was done, for one line of warning; all that is known was given to fn.
  *
  * A pid is that of the container at the moment of the call: whoever opens its
  * namespace later must expect another one there (netns_open() with expect).

@@ -199,11 +199,22 @@ static pid_t find_pid(const struct docker_container *c, int64_t deadline)
 	return inspect(c->id, deadline, &full, NULL) ? 0 : full.pid;
 }
 
+static void add_instead(struct err *e)
+{
+	size_t len = strlen(e->msg);
+
+	snprintf(e->msg + len, sizeof(e->msg) - len, "; its state files are read instead");
+}
+
 /* An engine that does not answer has containers all the same. */
-static int without_engine(struct survey *s, containers_fn fn, void *ctx, int failed)
+static int without_engine(struct survey *s, containers_fn fn, void *ctx, int failed, struct err *e)
 {
 	docker_state_containers(s, fn, ctx, NULL);
-	return failed == -ECONNREFUSED ? 0 : failed;
+	if (failed == -ECONNREFUSED)
+		return 0;
+	if (e)
+		add_instead(e);
+	return failed;
 }
 
 int docker_containers(struct survey *s, containers_fn fn, void *ctx, struct err *e)
@@ -215,7 +226,7 @@ int docker_containers(struct survey *s, containers_fn fn, void *ctx, struct err 
 
 	r = get_list(s->deadline, &j, e);
 	if (r)
-		return without_engine(s, fn, ctx, r);
+		return without_engine(s, fn, ctx, r, e);
 	for (i = 0; i < json_array_size(j) && i < MAX_CONTAINERS; i++) {
 		struct container c = { .kind = TARGET_DOCKER };
 
@@ -239,8 +250,10 @@ static int target_without_engine(const char *name, int failed, struct target *ou
 	r = containers_resolve(&survey, docker_state_containers, "docker", name, out, &why);
 	if (r == -ENOENT) /* what the engine's failure means is the caller's to say */
 		return failed == -ECONNREFUSED ? -ENOENT : failed;
-	if (failed != -ECONNREFUSED)
-		log_warn("%s; its state files are read instead", e ? e->msg : "no Docker engine");
+	if (failed != -ECONNREFUSED && e) {
+		add_instead(e);
+		log_warn("%s", e->msg);
+	}
 	if (r && e)
 		*e = why;
 	return r;

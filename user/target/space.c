@@ -47,7 +47,7 @@ static void name_containers(struct spaces *spaces)
 				&e);
 
 	if (r && r != -ECONNREFUSED)
-		log_warn("container names are missing: %s", e.msg);
+		log_warn("%s", e.msg);
 }
 
 struct look {
