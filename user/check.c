@@ -523,7 +523,7 @@ static int check_one(const struct options *o, const char *spec)
 		log_error("check: a namespace that does not exist yet has nothing to check");
 		return 1;
 	}
-	if (facts_collect(&t, NULL, 0, NULL, NULL, &facts, &e)) {
+	if (facts_collect(&t, NULL, 0, NULL, 0, NULL, &facts, &e)) {
 		log_err(&e);
 		return 1;
 	}

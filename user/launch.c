@@ -52,7 +52,7 @@ static int make_resolv_conf(const struct target *files, char **text, struct err 
 	if (!files)
 		err = netns_home(&t.ns, e);
 	if (!err)
-		err = facts_collect(&t, NULL, 0, NULL, NULL, &facts, e);
+		err = facts_collect(&t, NULL, 0, NULL, 0, NULL, &facts, e);
 	if (err)
 		return err_wrap(e, "--fix-dns");
 	*text = command_fix_dns_text(&facts, e);

@@ -470,7 +470,7 @@ static void test_facts_of_bare_namespace(void **state)
 	assert_int_equal(target_resolve(word, &t, NULL), 0);
 	assert_false(t.is_host);
 	ipaddr_parse("127.0.0.53", &asked);
-	assert_int_equal(facts_collect(&t, NULL, 0, &asked, NULL, &f, NULL), 0);
+	assert_int_equal(facts_collect(&t, NULL, 0, &asked, 0, NULL, &f, NULL), 0);
 	assert_false(f.lo_up);
 	assert_false(f.has_default_route);
 	assert_int_equal(f.gateway.family, 0);
@@ -479,16 +479,16 @@ static void test_facts_of_bare_namespace(void **state)
 	assert_true(ipaddr_equal(&f.servers[f.nr_servers - 1].addr, &asked));
 	assert_int_equal(f.servers[f.nr_servers - 1].route_errno, ENETUNREACH);
 	ip(&c, "link set lo up");
-	assert_int_equal(facts_collect(&t, NULL, 0, &asked, NULL, &f, NULL), 0);
+	assert_int_equal(facts_collect(&t, NULL, 0, &asked, 0, NULL, &f, NULL), 0);
 	assert_true(f.lo_up);
 	assert_int_equal(f.servers[f.nr_servers - 1].route_errno, 0);
 	assert_false(f.servers[f.nr_servers - 1].listening);
 	ipaddr_parse("::1", &loopback);
-	assert_int_equal(facts_collect(&t, NULL, 0, &loopback, NULL, &f, NULL), 0);
+	assert_int_equal(facts_collect(&t, NULL, 0, &loopback, 0, NULL, &f, NULL), 0);
 	assert_int_equal(f.servers[f.nr_servers - 1].route_errno, 0);
 	assert_int_equal(open_fds(), before);
 	reap(&c);
-	assert_int_not_equal(facts_collect(&t, NULL, 0, NULL, NULL, &f, NULL), 0);
+	assert_int_not_equal(facts_collect(&t, NULL, 0, NULL, 0, NULL, &f, NULL), 0);
 }
 
 int main(void)

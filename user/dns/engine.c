@@ -25,8 +25,10 @@
 #include "decode/dns.h"
 #include "dns/engine_state.h"
 #include "dns/judge.h"
-#include "dns/names.h"
 #include "dns/latency.h"
+#include "dns/names.h"
+#include "dns/patterns.h"
+#include "dns/symptoms.h"
 #include "dns/table.h"
 #include "dns/tcp.h"
 #include "dns/timers.h"
@@ -249,21 +251,6 @@ static void trans_remove(struct dns_engine *e, struct trans *x)
 	table_remove(e->table, x);
 }
 
-/* Whether another query with the same question was answered meanwhile. */
-static void find_other_answer(const struct dns_engine *e, const struct trans *x,
-			      struct rule_input *in)
-{
-	const struct trans *y = NULL;
-	unsigned int n = 0;
-
-	while ((y = table_next_same_question(e->table, x, y)) && n++ < SCAN_MAX) {
-		if (y->answered < x->first || !ipaddr_equal(&y->key.client, &x->key.client))
-			continue;
-		in->answered_by = y->key.server;
-		in->answered_after = y->answered - x->first;
-	}
-}
-
 static void verdict(struct dns_engine *e, struct trans *x, const struct dns_transaction *t)
 {
 	struct rule_input in = { .event = RULE_VERDICT };
@@ -271,9 +258,8 @@ static void verdict(struct dns_engine *e, struct trans *x, const struct dns_tran
 	if (x->verdict_given)
 		return;
 	x->verdict_given = true;
-	if (x->q.name.len)
-		find_other_answer(e, x, &in);
-	judge_event(e, &in, t, 0);
+	symptoms_verdict(e, x, &in);
+	judge_event(e, &in, t, &x->q, 0);
 }
 
 static void show_unanswered(struct dns_engine *e, struct trans *x)
@@ -284,9 +270,11 @@ static void show_unanswered(struct dns_engine *e, struct trans *x)
 	report_init(e, x, &t);
 	x->stage = TRANS_SHOWN;
 	count_unanswered(e, x);
+	symptoms_unanswered(e, x);
 	emit(e, &t);
-	if (ipaddr_is_loopback(&t.server))
-		judge_event(e, &in, &t, 0);
+	symptoms_verdict(e, x, &in);
+	if (ipaddr_is_loopback(&t.server) || in.wrong_source.family || in.half_answered)
+		judge_event(e, &in, &t, &x->q, 0);
 	else
 		judge_ask(e, &t, 0); /* for the verdict */
 }
@@ -325,12 +313,14 @@ static void trans_timeout(struct dns_engine *e, struct trans *x)
 }
 
 /* The client asks another server the same: it has given up on those it asked before. */
-static void mark_switch(struct dns_engine *e, const struct trans *x)
+static void mark_switch(struct dns_engine *e, struct trans *x)
 {
 	struct trans *y = NULL;
 	unsigned int n = 0;
 
 	while ((y = (struct trans *)table_next_same_question(e->table, x, y)) && n++ < SCAN_MAX) {
+		if (y->key.id == x->key.id && y->key.client_port == x->key.client_port)
+			x->other_servers = true;
 		if (y->stage == TRANS_DONE || y->failure.how || y->verdict_given ||
 		    y->switch_time || !ipaddr_equal(&y->key.client, &x->key.client) ||
 		    ipaddr_equal(&y->key.server, &x->key.server) ||
@@ -441,6 +431,9 @@ static void note_query(struct dns_engine *e, const struct trans_key *k, int64_t 
 
 	if (s)
 		s->last_query = time;
+	if (s && k->proto == IPPROTO_TCP)
+		s->last_tcp = time;
+	engine_netns(e, k->netns)->last_plain = time;
 	settle_attempts(e, k);
 }
 
@@ -541,6 +534,16 @@ static void ask_for(struct dns_engine *e, const struct trans *x)
 	judge_ask(e, &t, 0);
 }
 
+/* What the client says it can take; 0 without EDNS. */
+static uint16_t query_edns_size(const struct dns_msg *m)
+{
+	struct dns_edns edns = { 0 };
+
+	if (m->count[DNS_ADDITIONAL])
+		dns_edns_get(&edns, m);
+	return edns.present ? edns.udp_size : 0;
+}
+
 static void query(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
 		  const struct dns_msg *m)
 {
@@ -573,8 +576,11 @@ static void query(struct dns_engine *e, const struct packet *p, const struct tra
 	count_query(e, x);
 	if (judge_trouble_ahead(e, k->netns, x->owner.pid, &k->server))
 		ask_for(e, x);
-	if (q.name.len)
-		mark_switch(e, x);
+	if (!q.name.len)
+		return;
+	x->edns_size = query_edns_size(m);
+	mark_switch(e, x);
+	symptoms_query(e, x);
 }
 
 /* It was counted as unanswered or failed, and turns out otherwise. */
@@ -625,6 +631,8 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 
 	get_question(&q, m);
 	x = table_find(e->table, k, q.name.len ? &q : NULL);
+	if (!x && is_view(e, p->tap))
+		symptoms_stray(e, k, &q, p->number);
 	if (!x || x->stage == TRANS_DONE)
 		return;
 	if (!is_view(e, p->tap)) {
@@ -640,10 +648,14 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 	t.response_nr = p->number;
 	report_response(&t, m);
 	x->answered = p->time;
+	x->rcode = t.rcode;
+	x->found = t.rcode == DNS_R_NOERROR && t.count[DNS_ANSWER];
+	x->truncated = t.flags & DNS_F_TC;
 	count_answer(e, x, &t);
 	timers_cancel(&e->timers, &x->timer);
 	table_done(e->table, x);
 	emit(e, &t);
+	symptoms_answer(e, x, &t);
 }
 
 /* An ICMP error or a reset: shown at once. A loopback server is judged at once as well; for
@@ -662,6 +674,7 @@ static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 	x->failure.time = p->time;
 	x->failure.packet_nr = p->number;
 	x->stage = TRANS_SHOWN;
+	symptoms_unanswered(e, x);
 	e->sum->failed++;
 	names_add(e->names, &x->q.name, NAMES_FAILED);
 	if (s)
@@ -829,6 +842,8 @@ static void tcp_packet(struct dns_engine *e, const struct packet *p, const struc
 	};
 	struct tcp_key k;
 
+	if (!to_server && !from_server)
+		symptoms_other_tcp(e, p, f);
 	if ((!to_server && !from_server) || f->frag_off || !flow->has_ports)
 		return;
 	if (to_server && g.syn && !(f->tcp_flags & TCP_ACK))
@@ -892,6 +907,22 @@ static void icmp_packet(struct dns_engine *e, const struct packet *p, const stru
 		fail(e, p, x, &how);
 }
 
+/* The rest may never come. */
+static void half_an_answer(struct dns_engine *e, const struct packet *p, const struct frame *f)
+{
+	const uint8_t *payload = f->data + f->payload_off;
+	struct trans_key k;
+	struct trans *x;
+
+	if (f->frag_off || !f->flow.has_ports || f->l4 != L4_UDP || !is_dns_port(f->flow.sport) ||
+	    f->payload_caplen < 2)
+		return;
+	k = key_of(p, &f->flow, false, (uint16_t)(payload[0] << 8 | payload[1]));
+	x = table_find(e->table, &k, NULL);
+	if (x)
+		x->half_answered = true;
+}
+
 /* The first fragment has the header but not the message. It is waited for, unless the capture
  * cut the fragment itself. */
 static const struct frame *whole_datagram(struct dns_engine *e, const struct packet *p,
@@ -904,8 +935,10 @@ static const struct frame *whole_datagram(struct dns_engine *e, const struct pac
 	/* What the host's end sees marks transactions, and needs no more than the header. */
 	if (is_view(e, p->tap))
 		w = frag_track_whole(e->frag, p, f, whole);
-	if (w == f && is_view(e, p->tap) && f->l4_caplen >= f->l4_len)
+	if (w == f && is_view(e, p->tap) && f->l4_caplen >= f->l4_len) {
+		half_an_answer(e, p, f);
 		return NULL;
+	}
 	return w;
 }
 
@@ -952,6 +985,8 @@ static void attempt_report(const struct attempt *a, struct dns_transaction *t)
 	t->error = a->a.error;
 }
 
+static const struct question no_question;
+
 static void attempt_timeout(struct dns_engine *e, struct attempt *a)
 {
 	struct rule_input in = { .event = RULE_NOT_SENT };
@@ -960,7 +995,7 @@ static void attempt_timeout(struct dns_engine *e, struct attempt *a)
 	attempt_report(a, &t);
 	t.serial = ++e->serial;
 	t.waited = e->now - a->a.time;
-	judge_event(e, &in, &t, a->a.ppid);
+	judge_event(e, &in, &t, &no_question, a->a.ppid);
 }
 
 static struct attempt *attempt_slot(struct dns_engine *e, const struct dns_attempt *n, bool *joined)
@@ -1245,13 +1280,14 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	e->tcp = tcp_table_new(e->o.max_streams, e->o.max_stream_bytes);
 	e->frag = frag_track_new(MAX_FRAGS);
 	e->names = names_new();
+	e->patterns = patterns_new();
 	e->ns = calloc(NETNS_SLOTS, sizeof(*e->ns));
 	e->attempts = calloc(MAX_ATTEMPTS, sizeof(*e->attempts));
 	e->held = calloc(MAX_HELD, sizeof(*e->held));
 	e->facts = calloc(MAX_FACTS, sizeof(*e->facts));
 	e->sum = calloc(1, sizeof(*e->sum));
-	if (!e->table || !e->tcp || !e->frag || !e->names || !e->ns || !e->attempts || !e->held ||
-	    !e->facts || !e->sum) {
+	if (!e->table || !e->tcp || !e->frag || !e->names || !e->patterns || !e->ns ||
+	    !e->attempts || !e->held || !e->facts || !e->sum) {
 		dns_engine_free(e);
 		return NULL;
 	}
@@ -1271,6 +1307,7 @@ void dns_engine_free(struct dns_engine *e)
 	tcp_table_free(e->tcp);
 	frag_track_free(e->frag);
 	names_free(e->names);
+	patterns_free(e->patterns);
 	free(e->ns);
 	free(e->attempts);
 	free(e->held);

@@ -35,6 +35,7 @@ struct dns_ask {
 	struct owner asker;	      /* pid 0 unknown */
 	uint32_t ppid;		      /* 0 unknown */
 	struct ipaddr server;	      /* to be among dns_facts.servers */
+	uint16_t port;		      /* that the host's listeners are looked at for */
 	uint8_t proto;
 };
 

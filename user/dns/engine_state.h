@@ -20,18 +20,23 @@
 #define NETNS_SLOTS    (2 * MAX_NAMESPACES)
 #define SERVER_BUCKETS 256
 #define MAX_SERVERS    256
+#define MAX_AAAA       3
 #define MAX_ATTEMPTS   256
-#define MAX_HELD       64
-#define MAX_FACTS      64
-#define MAX_ASKED      64
+#define MAX_HELD       256
+#define MAX_FACTS      256
+#define MAX_ASKED      128
 
 enum timer_kind { TIMER_TRANS, TIMER_ATTEMPT, TIMER_HELD };
 
 struct netns_state {
 	uint64_t netns;
 	bool used;
-	bool host_side; /* a packet was seen at the host's end */
-	int64_t lost;	/* time of the latest loss, 0 none */
+	bool host_side;	    /* a packet was seen at the host's end */
+	int64_t lost;	    /* time of the latest loss, 0 none */
+	int64_t last_plain; /* of the latest query on port 53, 0 none */
+	int64_t encrypted;  /* of the latest event of that kind, 0 none */
+	int64_t refused;
+	uint16_t refused_port;
 };
 
 struct server_state {
@@ -40,6 +45,13 @@ struct server_state {
 	struct ipaddr addr;
 	int64_t last_query, last_answer;
 	uint64_t unanswered_row;
+	uint32_t servfails;	/* in a row */
+	int64_t last_tcp;	/* query or connection, 0 none */
+	int64_t last_truncated; /* answer over UDP, 0 none */
+	int64_t big_lost; /* the latest unanswered query that allowed for a large answer, 0 none */
+	int64_t slow_told, storm_told;
+	uint32_t nr_aaaa;	 /* names whose A it answers and whose AAAA not */
+	uint32_t aaaa[MAX_AAAA]; /* their hashes */
 	struct dns_server_summary sum;
 	struct latency latency;
 };
@@ -56,7 +68,9 @@ struct held {
 	struct timer timer;
 	struct rule_input in; /* without t and facts */
 	struct dns_transaction t;
+	struct question q;
 	bool used;
+	bool facts_came;
 };
 
 /* A question that was asked lately. */
@@ -64,6 +78,7 @@ struct asked {
 	uint64_t netns;
 	uint32_t pid;
 	struct ipaddr server;
+	uint16_t port;
 	int64_t time;
 };
 
@@ -84,6 +99,7 @@ struct dns_engine {
 	struct tcp_table *tcp;
 	struct frag_track *frag;
 	struct names *names;
+	struct patterns *patterns;
 	struct netns_state *ns; /* NETNS_SLOTS, by hash */
 	struct netns_state spare_ns;
 	uint32_t nr_ns;
@@ -99,6 +115,7 @@ struct dns_engine {
 	uint32_t next_asked;
 	struct latency latency;
 	struct dns_summary *sum;
+	bool ending;
 	/* Serial of the transaction that each finding counted last. */
 	uint64_t found_serial[DNS_MAX_FINDINGS];
 	/* The packet under work, for callbacks. */

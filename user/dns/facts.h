@@ -94,9 +94,10 @@ enum nat_answer { NAT_UNKNOWN, NAT_NO, NAT_YES };
 /* How one name server looks from the namespace. */
 struct server_facts {
 	struct ipaddr addr;
-	int route_errno; /* 0: there is a route; ENETUNREACH etc. */
-	bool is_gateway; /* the default route's next hop */
-	bool listening;	 /* loopback and local addresses: a socket takes port 53 */
+	int route_errno;   /* 0: there is a route; ENETUNREACH etc. */
+	bool is_gateway;   /* the default route's next hop */
+	bool listening;	   /* loopback and local addresses: a socket takes port 53 */
+	bool host_listens; /* a socket of the host takes asked_port of that address */
 };
 
 enum target_kind {
@@ -125,6 +126,7 @@ struct dns_facts {
 	struct resolv_file resolv;
 	uint32_t nr_servers; /* parallel to resolv.conf.servers, then any server asked about */
 	struct server_facts servers[RESOLV_MAX_SERVERS + 1];
+	uint16_t asked_port;   /* what servers[].host_listens is about; 53 unless asked */
 	uint32_t nr_listeners; /* port 53 and Docker's sockets on 127.0.0.11 */
 	struct listener listeners[FACTS_MAX_LISTENERS];
 	/* The host's upstreams: /run/systemd/resolve/resolv.conf, else its resolv.conf. */
@@ -141,7 +143,8 @@ struct dns_facts {
 	enum nat_answer docker_nat_udp, docker_nat_tcp;
 	uint32_t nr_services; /* all of them; facts_services() fills it in, facts_collect() not */
 	struct service services[FACTS_MAX_SERVICES];
-	bool sudo; /* the user came by sudo: commands of a fix are prefixed with it */
+	bool has_own_servers; /* the container was started with --dns */
+	bool sudo;	      /* the user came by sudo: commands of a fix are prefixed with it */
 };
 
 #endif

@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include "dns/engine_state.h"
+#include "dns/evidence.h"
 #include "util/cleanup.h"
 
 /* A namespace's facts from before an event are no proof, give or take the time that they
  * travelled. */
 #define FACTS_SLACK (50 * MSEC)
+/* What rules_wait() waits. */
+#define MORE_CASES (30 * SEC)
 
 /* --- facts ---------------------------------------------------------------------- */
 
@@ -53,7 +56,7 @@ static bool same_cause(const struct dns_finding *a, const struct dns_rule *r,
 		       const struct rule_input *in, uint64_t netns)
 {
 	return !strcmp(a->code, r->code) && a->netns == netns &&
-	       (!r->per_server || ipaddr_equal(&a->server, &in->server));
+	       (r->scope == PER_NAMESPACE || ipaddr_equal(&a->server, rules_server(r, in)));
 }
 
 static bool lost_near(struct dns_engine *e, uint64_t netns, int64_t when)
@@ -83,6 +86,8 @@ static struct dns_finding *finding_get(struct dns_engine *e, const struct dns_ru
 	return &s->findings[i];
 }
 
+static void blind(struct dns_engine *e, const struct rule_input *about);
+
 static void found(struct dns_engine *e, const struct dns_rule *r, const struct rule_input *in)
 {
 	struct dns_finding *f = finding_get(e, r, in);
@@ -102,6 +107,20 @@ static void found(struct dns_engine *e, const struct dns_rule *r, const struct r
 		f->owner = in->t->owner;
 	if (e->ops.finding)
 		e->ops.finding(e->ctx, f);
+	if (f->possible && in->event != RULE_BLIND)
+		blind(e, in);
+}
+
+/* Says once why the findings are only possible. */
+static void blind(struct dns_engine *e, const struct rule_input *about)
+{
+	struct rule_input in = *about;
+	const struct dns_rule *r;
+
+	in.event = RULE_BLIND;
+	r = rules_match(&in);
+	if (r)
+		found(e, r, &in);
 }
 
 static bool asked_lately(struct dns_engine *e, const struct dns_transaction *t)
@@ -112,12 +131,12 @@ static bool asked_lately(struct dns_engine *e, const struct dns_transaction *t)
 	for (i = 0; i < MAX_ASKED; i++) {
 		a = &e->asked[i];
 		if (a->netns == t->netns && a->pid == t->owner.pid &&
-		    ipaddr_equal(&a->server, &t->server) && a->time &&
+		    ipaddr_equal(&a->server, &t->server) && a->port == t->server_port && a->time &&
 		    e->now - a->time < e->o.facts_wait)
 			return true;
 	}
 	a = &e->asked[e->next_asked++ % MAX_ASKED];
-	*a = (struct asked){ t->netns, t->owner.pid, t->server, e->now };
+	*a = (struct asked){ t->netns, t->owner.pid, t->server, t->server_port, e->now };
 	return false;
 }
 
@@ -128,6 +147,7 @@ void judge_ask(struct dns_engine *e, const struct dns_transaction *t, uint32_t p
 		.asker = t->owner,
 		.ppid = ppid,
 		.server = t->server,
+		.port = t->server_port,
 		.proto = t->proto,
 	};
 
@@ -154,85 +174,96 @@ bool judge_trouble_ahead(const struct dns_engine *e, uint64_t netns, uint32_t pi
 	return true;
 }
 
-/* What the server's record says about a transaction's end. */
-static void fill_verdict(const struct dns_engine *e, struct rule_input *in,
-			 const struct dns_transaction *t)
-{
-	const struct server_state *s = NULL;
-	uint32_t i;
-
-	for (i = 0; i < e->nr_servers && !s; i++)
-		if (e->servers[i]->netns == t->netns &&
-		    ipaddr_equal(&e->servers[i]->addr, &t->server))
-			s = e->servers[i];
-	in->server_silent = !s || s->last_answer < t->time;
-	in->server_unanswered = s ? s->unanswered_row : 0;
-}
-
 static bool facts_fresh(const struct facts_slot *s, const struct dns_transaction *t)
 {
 	return s && s->time >= t->time - FACTS_SLACK;
 }
 
-static bool judge(struct dns_engine *e, const struct rule_input *about,
-		  const struct dns_transaction *t)
-{
-	const struct facts_slot *s = facts_find(e, t->netns, t->owner.pid);
-	struct rule_input in = *about;
-	const struct dns_rule *r;
-
-	in.server = t->server;
-	in.t = t;
-	in.facts = s ? &s->facts : NULL;
-	in.facts_fresh = facts_fresh(s, t);
-	if (in.event == RULE_VERDICT)
-		fill_verdict(e, &in, t);
-	r = rules_match(&in);
-	if (r)
-		found(e, r, &in);
-	return r;
-}
-
 /* A call that never became a packet is shown if its error or a rule says why. */
 static void judge_held(struct dns_engine *e, struct held *h)
 {
+	const struct facts_slot *s = facts_find(e, h->t.netns, h->t.owner.pid);
+	struct rule_input in = h->in;
+	const struct dns_rule *r;
+
 	timers_cancel(&e->timers, &h->timer);
+	in.server = h->t.server;
+	in.t = &h->t;
+	in.facts = s ? &s->facts : NULL;
+	in.facts_fresh = facts_fresh(s, &h->t);
+	in.age = e->now - h->t.time;
+	evidence_fill(e, &in, &h->q);
+	r = rules_match(&in);
+	if (rules_wait(&in) && !e->ending && (!r || r->can_wait)) {
+		h->in.waited = true;
+		h->in.not_before = e->now + MORE_CASES;
+		timers_set(&e->timers, &h->timer, h->in.not_before);
+		return;
+	}
 	h->used = false;
-	if ((judge(e, &h->in, &h->t) || h->t.error) && h->t.state == DNS_NOT_SENT)
+	if (r)
+		found(e, r, &in);
+	if ((r || h->t.error) && h->t.state == DNS_NOT_SENT)
 		engine_show_not_sent(e, &h->t);
 }
 
+/* A free one; else the one that has waited longest for facts is judged without. What waits for
+ * its time is not judged before: in a flood, what is new is let go. */
 static struct held *held_slot(struct dns_engine *e)
 {
-	struct held *oldest = &e->held[0];
+	struct held *oldest = NULL;
 	uint32_t i;
 
 	for (i = 0; i < MAX_HELD; i++) {
-		if (!e->held[i].used)
-			return &e->held[i];
-		if (e->held[i].timer.due < oldest->timer.due)
-			oldest = &e->held[i];
+		struct held *h = &e->held[i];
+
+		if (!h->used)
+			return h;
+		if (h->in.not_before <= e->now && (!oldest || h->timer.due < oldest->timer.due))
+			oldest = h;
 	}
-	judge_held(e, oldest);
+	if (oldest)
+		judge_held(e, oldest);
 	return oldest;
 }
 
-void judge_event(struct dns_engine *e, const struct rule_input *about,
-		 const struct dns_transaction *t, uint32_t ppid)
+static bool waits_for_facts(const struct dns_engine *e, const struct dns_transaction *t)
 {
 	const struct facts_slot *s = facts_find(e, t->netns, t->owner.pid);
-	struct held *h = held_slot(e);
 
+	return e->ops.ask && !(facts_fresh(s, t) && s->facts.asker.pid == t->owner.pid);
+}
+
+void judge_event(struct dns_engine *e, const struct rule_input *about,
+		 const struct dns_transaction *t, const struct question *q, uint32_t ppid)
+{
+	struct held *h = held_slot(e);
+	int64_t due = about->not_before;
+
+	if (!h)
+		return;
 	h->in = *about;
 	h->t = *t;
 	h->used = true;
-	if (!e->ops.ask || (facts_fresh(s, t) && s->facts.asker.pid == t->owner.pid)) {
+	h->timer.kind = TIMER_HELD;
+	memcpy(&h->q, q, offsetof(struct question, name.wire) + q->name.len);
+	h->facts_came = !waits_for_facts(e, t) && about->event != RULE_REFUSED;
+	if (!h->facts_came && due < e->now + e->o.facts_wait)
+		due = e->now + e->o.facts_wait;
+	if (due <= e->now) {
 		judge_held(e, h);
 		return;
 	}
-	h->timer.kind = TIMER_HELD;
-	timers_set(&e->timers, &h->timer, e->now + e->o.facts_wait);
-	judge_ask(e, t, ppid);
+	timers_set(&e->timers, &h->timer, due);
+	if (!h->facts_came)
+		judge_ask(e, t, ppid);
+}
+
+enum target_kind judge_target_kind(const struct dns_engine *e, uint64_t netns)
+{
+	const struct facts_slot *s = facts_find(e, netns, 0);
+
+	return s ? s->facts.kind : TARGET_UNKNOWN;
 }
 
 /* At the start only the stub is warned of; whatever else is wrong shows when it is used. */
@@ -267,7 +298,15 @@ void judge_facts(struct dns_engine *e, const struct dns_facts *facts)
 	for (i = 0; i < MAX_HELD; i++) {
 		struct held *h = &e->held[i];
 
-		if (h->used && h->t.netns == facts->netns && h->t.owner.pid == facts->asker.pid)
+		if (!h->used || h->t.netns != facts->netns || h->t.owner.pid != facts->asker.pid)
+			continue;
+		/* The host's listeners were looked at for another port. */
+		if (h->in.event == RULE_REFUSED && facts->asked_port != h->t.server_port)
+			continue;
+		h->facts_came = true;
+		if (h->in.not_before > e->now)
+			timers_set(&e->timers, &h->timer, h->in.not_before);
+		else
 			judge_held(e, h);
 	}
 	if (!facts->asker.pid)
@@ -283,7 +322,10 @@ void judge_finish(struct dns_engine *e)
 {
 	uint32_t i;
 
+	e->ending = true;
 	for (i = 0; i < MAX_HELD; i++)
-		if (e->held[i].used)
+		if (e->held[i].used) {
+			e->held[i].in.last_call = e->held[i].in.not_before > e->now;
 			judge_held(e, &e->held[i]);
+		}
 }

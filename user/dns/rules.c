@@ -9,11 +9,12 @@
 #include "dns/rules_text.h"
 #include "util/cleanup.h"
 
+#define SEC 1000000000LL
+
 /* In the order in which they are asked. */
 static const struct dns_rule *const families[] = {
-	rules_local,
-	rules_facts,
-	rules_silence,
+	rules_local,   rules_facts, rules_docker,  rules_transport,
+	rules_answers, rules_other, rules_silence,
 };
 
 const struct dns_rule *rules_match(const struct rule_input *in)
@@ -28,6 +29,25 @@ const struct dns_rule *rules_match(const struct rule_input *in)
 	return NULL;
 }
 
+/* AAAA alone unanswered: does the server fear them all? A socket that gets no answers while
+ * others do: one lost packet, or a stale path? */
+bool rules_wait(const struct rule_input *in)
+{
+	bool silence = in->event == RULE_VERDICT && !in->t->failure && !in->answered_by.family;
+
+	if (!silence || in->waited)
+		return false;
+	if (in->t->has_question && in->t->qtype == DNS_T_AAAA && in->a_found)
+		return true;
+	return !in->server_silent && in->port_failures >= 2 && in->port_time >= SEC;
+}
+
+const struct ipaddr *rules_server(const struct dns_rule *r, const struct rule_input *in)
+{
+	return r->scope == PER_UPSTREAM && in->upstream.server.family ? &in->upstream.server
+								      : &in->server;
+}
+
 void rules_finding(struct dns_finding *f, const struct dns_rule *r, const struct rule_input *in)
 {
 	memset(f, 0, sizeof(*f));
@@ -35,8 +55,8 @@ void rules_finding(struct dns_finding *f, const struct dns_rule *r, const struct
 	f->severity = r->severity;
 	if (in->event == RULE_CHECK || (ipaddr_is_loopback(&in->server) && has_other(in)))
 		f->severity = DNS_WARNING;
-	f->server = in->server;
-	f->resolv_line = line_of(in->facts, &in->server);
+	f->server = *rules_server(r, in);
+	f->resolv_line = line_of(in->facts, &f->server);
 	if (in->facts) {
 		f->netns = in->facts->netns;
 		memcpy(f->target, in->facts->target, sizeof(f->target));
@@ -78,7 +98,7 @@ static void check_servers(struct check *c, const struct dns_facts *facts)
 	for (i = 0; i < resolv_nr_used(conf); i++) {
 		in.server = resolv_server(conf, i, NULL);
 		r = rules_match(&in);
-		if (!r || (!r->per_server && last == r))
+		if (!r || (r->scope == PER_NAMESPACE && last == r))
 			continue;
 		last = r;
 		check_found(c, r, &in);

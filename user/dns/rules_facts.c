@@ -46,7 +46,7 @@ bool docker_dns_gone(const struct dns_facts *f)
 static bool docker_gone_fires(const struct rule_input *in)
 {
 	return is_docker(&in->server) && in->facts && in->facts_fresh && in->facts->lo_up &&
-	       docker_dns_gone(in->facts);
+	       !in->answered_by.family && docker_dns_gone(in->facts);
 }
 
 static void seen_gap(struct dns_finding *f, const char *proto, const char *gap)
@@ -76,6 +76,7 @@ static void docker_gone_text(struct dns_finding *f, const struct rule_input *in)
 	strbuf_puts(&b, has_other(in) ? "Each lookup goes on to the next server."
 				      : "Lookups fail with \"Temporary failure in name "
 					"resolution\".");
+	seen_transaction(f, in);
 	seen_gap(f, "UDP", docker_gap(facts, IPPROTO_UDP, facts->docker_nat_udp));
 	seen_gap(f, "TCP", docker_gap(facts, IPPROTO_TCP, facts->docker_nat_tcp));
 	seen_file(f, in);
@@ -233,7 +234,7 @@ static void loopback_only_text(struct dns_finding *f, const struct rule_input *i
 const struct dns_rule rules_facts[] = {
 	{ .code = "DOCKER-DNS-GONE",
 	  .severity = DNS_ERROR,
-	  .events = RULE_CHECK,
+	  .events = RULE_CHECK | AFTER_QUERY,
 	  .fires = docker_gone_fires,
 	  .text = docker_gone_text },
 	{ .code = "RESOLV-LIMITS",

@@ -149,3 +149,76 @@ void fix_lo_up(struct dns_finding *f, const struct rule_input *in)
 	put_enter(&b, in);
 	strbuf_puts(&b, "ip link set lo up");
 }
+
+void put_dig(struct strbuf *b, const struct rule_input *in, const char *options)
+{
+	const struct dns_transaction *t = in->t;
+
+	strbuf_puts(b, "dig @");
+	ipaddr_put(b, &in->server);
+	if (*options)
+		strbuf_printf(b, " %s", options);
+	strbuf_putc(b, ' ');
+	put_shell(b, t->has_question ? t->name : ".");
+	if (!t->has_question || t->qtype == DNS_T_A)
+		return;
+	strbuf_putc(b, ' ');
+	dns_type_put(b, t->qtype);
+}
+
+void fix_inside(struct dns_finding *f, const struct rule_input *in, const char *how,
+		const char *cmd)
+{
+	struct strbuf b;
+
+	if (!in->facts)
+		return;
+	b = fix_begin(f, how);
+	if (in->facts->kind == TARGET_NETNS) {
+		strbuf_printf(&b, "%sip netns exec ", sudo(in));
+		put_shell(&b, bare_target(in->facts));
+		strbuf_printf(&b, " %s", cmd);
+		return;
+	}
+	put_enter(&b, in);
+	strbuf_puts(&b, cmd);
+}
+
+void fix_option(struct dns_finding *f, const struct rule_input *in, const char *how,
+		const char *option)
+{
+	struct strbuf b = fix_begin(f, how);
+
+	if (in->facts && (in->facts->kind == TARGET_DOCKER || in->facts->kind == TARGET_PODMAN)) {
+		strbuf_printf(&b, "%s%s run --dns-opt %s IMAGE", sudo(in),
+			      in->facts->kind == TARGET_DOCKER ? "docker" : "podman", option);
+	} else if (in->facts && in->facts->kind == TARGET_NETNS) {
+		strbuf_printf(&b, "echo 'options %s' | %stee -a ", option, sudo(in));
+		put_shell_in(&b, "/etc/netns/", bare_target(in->facts), "/resolv.conf");
+	} else {
+		strbuf_printf(&b, "echo 'options %s' | %stee -a /etc/resolv.conf", option,
+			      sudo(in));
+	}
+}
+
+void fix_docker_dns(struct dns_finding *f, const struct rule_input *in, const char *how)
+{
+	struct strbuf b, text;
+	char mem[256];
+
+	strbuf_init(&text, mem, sizeof(mem));
+	if (!put_upstreams(&text, in->facts, " --dns ", ""))
+		return;
+	b = fix_begin(f, how);
+	strbuf_printf(&b, "%sdocker run%s IMAGE", sudo(in), mem);
+}
+
+void fix_restart(struct dns_finding *f, const struct rule_input *in, const char *how)
+{
+	struct strbuf b = fix_begin(f, how);
+
+	if (!in->facts || in->facts->kind != TARGET_DOCKER)
+		return;
+	strbuf_printf(&b, "%sdocker restart ", sudo(in));
+	put_shell(&b, bare_target(in->facts));
+}

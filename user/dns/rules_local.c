@@ -191,15 +191,17 @@ static void local_firewall_text(struct dns_finding *f, const struct rule_input *
 }
 
 const struct dns_rule rules_local[] = {
-	{ "LO-DOWN", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT | AFTER_QUERY, false, lo_down_fires,
-	  lo_down_text },
-	{ "STUB-DEAD", DNS_ERROR, AFTER_QUERY, false, stub_dead_fires, stub_dead_text },
-	{ "STUB-CONFIG", DNS_WARNING, RULE_CHECK, false, stub_dead_fires, stub_dead_text },
-	{ "LOOPBACK-DEAD", DNS_ERROR, AFTER_QUERY | RULE_CHECK, true, other_dead_fires,
-	  loopback_dead_text },
-	{ "LOCAL-FIREWALL", DNS_ERROR, RULE_NOT_SENT, true, local_firewall_fires,
-	  local_firewall_text },
-	{ "UNREACHABLE", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT, true, unreachable_fires,
-	  unreachable_text },
+	{ "LO-DOWN", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT | AFTER_QUERY, PER_NAMESPACE,
+	  lo_down_fires, lo_down_text, false },
+	{ "STUB-DEAD", DNS_ERROR, AFTER_QUERY, PER_NAMESPACE, stub_dead_fires, stub_dead_text,
+	  false },
+	{ "STUB-CONFIG", DNS_WARNING, RULE_CHECK, PER_NAMESPACE, stub_dead_fires, stub_dead_text,
+	  false },
+	{ "LOOPBACK-DEAD", DNS_ERROR, AFTER_QUERY | RULE_CHECK, PER_SERVER, other_dead_fires,
+	  loopback_dead_text, false },
+	{ "LOCAL-FIREWALL", DNS_ERROR, RULE_NOT_SENT, PER_SERVER, local_firewall_fires,
+	  local_firewall_text, false },
+	{ "UNREACHABLE", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT, PER_SERVER, unreachable_fires,
+	  unreachable_text, false },
 	{ 0 },
 };

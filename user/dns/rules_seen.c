@@ -105,8 +105,34 @@ void put_packet_nr(struct strbuf *b, uint64_t nr)
 		strbuf_printf(b, " (packet %llu)", (unsigned long long)nr);
 }
 
+void put_duration(struct strbuf *b, int64_t ns)
+{
+	if (ns >= 1000000000)
+		strbuf_printf(b, "%.1f s", (double)ns / 1e9);
+	else
+		strbuf_printf(b, ns >= 100000000 ? "%.0f ms" : "%.1f ms", (double)ns / 1e6);
+}
+
+static void put_answer(struct strbuf *b, const struct dns_transaction *t)
+{
+	strbuf_puts(b, ": ");
+	dns_rcode_put(b, t->rcode);
+	if (t->flags & DNS_F_TC)
+		strbuf_puts(b, ", truncated,");
+	else if (t->rcode == DNS_R_NOERROR && !t->count[DNS_ANSWER])
+		strbuf_puts(b, " without a record");
+	strbuf_puts(b, " after ");
+	put_duration(b, t->latency);
+	put_packet_nr(b, t->response_nr);
+	strbuf_putc(b, '.');
+}
+
 static void put_outcome(struct strbuf *b, const struct dns_transaction *t)
 {
+	if (t->state == DNS_ANSWERED || t->state == DNS_LATE) {
+		put_answer(b, t);
+		return;
+	}
 	switch (t->failure) {
 	case DNS_FAIL_ICMP:
 		strbuf_printf(b, ": ICMP %s came back from ", icmp_text(t));
@@ -223,4 +249,34 @@ void seen_no_listener(struct dns_finding *f, const struct rule_input *in)
 	strbuf_puts(&b, "No socket in this namespace takes port 53 of ");
 	ipaddr_put(&b, &in->server);
 	strbuf_putc(&b, '.');
+}
+
+void seen_host_side(struct dns_finding *f, const struct dns_transaction *t)
+{
+	struct strbuf b;
+
+	if (!t->host_side_watched)
+		return;
+	b = seen_begin(f);
+	if (t->came_back)
+		strbuf_puts(&b,
+			    "It left through the veth, and an answer came back to the veth's host "
+			    "end, but not into the namespace: it was dropped on the way in.");
+	else if (t->left)
+		strbuf_puts(&b, "It left through the veth; no answer came back to the veth.");
+	else
+		strbuf_puts(&b, "It did not reach the veth's host end: it was dropped inside.");
+}
+
+void put_delay_or_failure(struct dns_finding *f, struct strbuf *b, const struct rule_input *in)
+{
+	if (in->answered_by.family) {
+		strbuf_puts(b, " Lookups succeed through ");
+		ipaddr_put(b, &in->answered_by);
+		strbuf_printf(b, ", each after a delay of %.1f s.",
+			      (double)in->answered_after / 1e9);
+		f->severity = DNS_WARNING;
+	} else {
+		strbuf_puts(b, " The lookup fails.");
+	}
 }

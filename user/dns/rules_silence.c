@@ -11,6 +11,9 @@
  */
 static bool no_answer_fires(const struct rule_input *in)
 {
+	/* A local resolver that waits for another server: that one is the fault. */
+	if (ipaddr_is_loopback(&in->server) && in->upstream.bad)
+		return false;
 	/* A local resolver that is being restarted. */
 	if (ipaddr_is_loopback(&in->server) && refused(in->t) && in->facts &&
 	    listening(in->facts, &in->server))
@@ -21,22 +24,59 @@ static bool no_answer_fires(const struct rule_input *in)
 	return in->t->failure != DNS_FAIL_NONE || in->server_silent || in->t->queries > 1;
 }
 
-static void put_host_side(struct dns_finding *f, const struct dns_transaction *t)
-{
-	struct strbuf b;
+/* --- GATEWAY-FILTERED -------------------------------------------------------------------- */
 
-	if (!t->host_side_watched)
-		return;
-	b = seen_begin(f);
-	if (t->came_back)
-		strbuf_puts(&b,
-			    "It left through the veth, and an answer came back to the veth's host "
-			    "end, but not into the namespace: it was dropped on the way in.");
-	else if (t->left)
-		strbuf_puts(&b, "It left through the veth; no answer came back to the veth.");
-	else
-		strbuf_puts(&b, "It did not reach the veth's host end: it was dropped inside.");
+static bool gateway_filtered_fires(const struct rule_input *in)
+{
+	const struct server_facts *s = in->facts ? server_facts(in->facts, &in->server) : NULL;
+
+	return s && s->is_gateway && s->host_listens && in->facts->asked_port == 53 &&
+	       no_answer_fires(in) && (in->server_silent || in->t->failure != DNS_FAIL_NONE);
 }
+
+/* The interface name of no bridge is known here; the source address says the same. */
+static void fix_allow_53(struct dns_finding *f, const struct rule_input *in, const char *proto)
+{
+	struct strbuf b = fix_begin(f, *proto == 'u' ? "Let the host's firewall take queries from "
+						       "this namespace:"
+						     : "And those over TCP:");
+
+	strbuf_printf(&b, "%siptables -I INPUT -s ", sudo(in));
+	ipaddr_put(&b, &in->t->client);
+	strbuf_printf(&b, " -p %s --dport 53 -j ACCEPT", proto);
+}
+
+static void gateway_filtered_text(struct dns_finding *f, const struct rule_input *in)
+{
+	struct strbuf b = what_begin(f);
+
+	strbuf_puts(&b, "The name server ");
+	ipaddr_put(&b, &in->server);
+	strbuf_puts(&b,
+		    " is the host itself, this namespace's gateway. A server listens there, but "
+		    "queries from here ");
+	if (in->t->failure == DNS_FAIL_ICMP)
+		strbuf_printf(&b, "are turned away (%s)", icmp_text(in->t));
+	else
+		strbuf_puts(&b, in->t->failure ? "are turned away" : "vanish");
+	strbuf_puts(&b, ": the host's firewall does not let them in.");
+	put_delay_or_failure(f, &b, in);
+	seen_transaction(f, in);
+	b = seen_begin(f);
+	strbuf_puts(&b, "On the host a socket takes port 53 of ");
+	ipaddr_put(&b, &in->server);
+	strbuf_putc(&b, '.');
+	seen_host_side(f, in->t);
+	seen_file(f, in);
+	if (in->server.family == 4) {
+		fix_allow_53(f, in, "udp");
+		fix_allow_53(f, in, "tcp");
+	}
+	b = fix_begin(f, "What the firewall has now:");
+	strbuf_printf(&b, "%snft list ruleset", sudo(in));
+}
+
+/* --- NO-ANSWER ------------------------------------------------------------------------------ */
 
 static void put_no_answer_cause(struct strbuf *b, const struct rule_input *in)
 {
@@ -59,17 +99,9 @@ static void no_answer_text(struct dns_finding *f, const struct rule_input *in)
 
 	strbuf_puts(&b, "The name server ");
 	put_no_answer_cause(&b, in);
-	if (in->answered_by.family) {
-		strbuf_puts(&b, " Lookups succeed through ");
-		ipaddr_put(&b, &in->answered_by);
-		strbuf_printf(&b, ", each after a delay of %.1f s.",
-			      (double)in->answered_after / 1e9);
-		f->severity = DNS_WARNING;
-	} else {
-		strbuf_puts(&b, " The lookup fails.");
-	}
+	put_delay_or_failure(f, &b, in);
 	seen_transaction(f, in);
-	put_host_side(f, in->t);
+	seen_host_side(f, in->t);
 	seen_file(f, in);
 	b = fix_begin(f, "Ask the server from the host; if that works, look for a firewall or "
 			 "missing masquerading between the namespace and it:");
@@ -82,6 +114,8 @@ static void no_answer_text(struct dns_finding *f, const struct rule_input *in)
 }
 
 const struct dns_rule rules_silence[] = {
-	{ "NO-ANSWER", DNS_ERROR, RULE_VERDICT, true, no_answer_fires, no_answer_text },
+	{ "GATEWAY-FILTERED", DNS_ERROR, RULE_VERDICT, PER_SERVER, gateway_filtered_fires,
+	  gateway_filtered_text, false },
+	{ "NO-ANSWER", DNS_ERROR, RULE_VERDICT, PER_SERVER, no_answer_fires, no_answer_text, true },
 	{ 0 },
 };

@@ -11,7 +11,8 @@
 #include "util/strbuf.h"
 
 /* The rules, one file a family; each table ends with one that has no code. */
-extern const struct dns_rule rules_local[], rules_facts[], rules_silence[];
+extern const struct dns_rule rules_local[], rules_facts[], rules_docker[], rules_transport[],
+	rules_answers[], rules_other[], rules_silence[];
 
 /* What became of a query; a server on the loopback is judged after the first second. */
 #define AFTER_QUERY (RULE_UNANSWERED | RULE_VERDICT)
@@ -68,6 +69,8 @@ void put_question(struct strbuf *b, const struct dns_transaction *t);
 /* " (packet 12)"; nothing for 0. */
 void put_packet_nr(struct strbuf *b, uint64_t nr);
 const char *icmp_text(const struct dns_transaction *t);
+/* "0.8 ms", "1.2 s" */
+void put_duration(struct strbuf *b, int64_t ns);
 /* Evidence: who asked whom what, and what came of it; where the server's address comes from; that
  * nothing listens there. */
 void seen_transaction(struct dns_finding *f, const struct rule_input *in);
@@ -77,6 +80,21 @@ void seen_no_listener(struct dns_finding *f, const struct rule_input *in);
 /* "mkdir -p DIR && printf TEXT > FILE", so that it works with and without sudo. */
 void put_write_file(struct strbuf *b, const struct rule_input *in, const char *dir,
 		    const char *name, const char *file, const char *text);
+/* Adds to f->seen what the host's end of the veth saw of the query, if it was watched. */
+void seen_host_side(struct dns_finding *f, const struct dns_transaction *t);
+/* Ends a sentence: for how long lookups wait for another server, or that they fail. */
+void put_delay_or_failure(struct dns_finding *f, struct strbuf *b, const struct rule_input *in);
+/* A line for the resolv.conf of this kind of target, "options ndots:1". */
+void fix_option(struct dns_finding *f, const struct rule_input *in, const char *how,
+		const char *option);
+/* A command to run in the target's network namespace. */
+void fix_inside(struct dns_finding *f, const struct rule_input *in, const char *how,
+		const char *cmd);
+/* docker run --dns with the host's servers; docker restart. */
+void fix_docker_dns(struct dns_finding *f, const struct rule_input *in, const char *how);
+void fix_restart(struct dns_finding *f, const struct rule_input *in, const char *how);
+/* dig for that name, at that server. */
+void put_dig(struct strbuf *b, const struct rule_input *in, const char *options);
 /* Fixes: nswatch --fix-dns; how to give this kind of target servers that it can reach; ip link
  * set lo up. */
 void fix_here(struct dns_finding *f, const struct rule_input *in);

@@ -214,6 +214,18 @@ struct trans *table_next_same_question(const struct table *t, const struct trans
 	return NULL;
 }
 
+struct trans *table_next_question(const struct table *t, uint64_t netns, const struct question *q,
+				  const struct trans *pos)
+{
+	uint32_t h = pos ? pos->question_hash : hash_question(t, netns, q);
+	struct trans *y = pos ? pos->by_question : t->by_question[h & t->mask];
+
+	for (; y; y = y->by_question)
+		if (y->question_hash == h && y->key.netns == netns && question_equal(&y->q, q))
+			return y;
+	return NULL;
+}
+
 struct trans *table_next_live(const struct table *t, const struct trans *pos)
 {
 	return pos ? pos->prev : t->live.newest;

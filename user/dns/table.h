@@ -65,6 +65,16 @@ struct trans {
 	struct owner owner;
 	uint8_t opcode;
 	struct trans_failure failure; /* how 0: none */
+	uint16_t rcode;		      /* of the answer */
+	bool found;		      /* the answer has records */
+	bool truncated;		      /* the answer is, TC */
+	bool half_answered;	      /* a first fragment of an answer came */
+	bool other_servers;	      /* asked under the same id and from the same port */
+	bool has_twin, twin_answered; /* the other of A and AAAA, asked at once from the port */
+	uint16_t twin_id;
+	uint16_t edns_size;	    /* of the query, 0 none */
+	struct ipaddr wrong_source; /* whence an answer came that fits otherwise; family 0 none */
+	uint64_t wrong_source_nr;
 	bool verdict_given;
 	bool left, came_back;	 /* seen on the host's side */
 	struct ipaddr switch_to; /* the client went on to this server */
@@ -91,6 +101,9 @@ struct trans *table_find(const struct table *t, const struct trans_key *key,
 /* All with that question in the namespace, newest first: start with NULL. */
 struct trans *table_next_same_question(const struct table *t, const struct trans *x,
 				       const struct trans *pos);
+/* The same for any question: start with NULL. */
+struct trans *table_next_question(const struct table *t, uint64_t netns, const struct question *q,
+				  const struct trans *pos);
 /* Unfinished ones, newest first: start with NULL. */
 struct trans *table_next_live(const struct table *t, const struct trans *pos);
 bool question_equal(const struct question *a, const struct question *b);

@@ -19,9 +19,9 @@
 #include "util/ipaddr.h"
 
 #define DNS_ANSWERS_LEN	 2048
-#define DNS_MAX_SERVERS	 32 /* kept apart in the summary */
-#define DNS_MAX_FINDINGS 64 /* causes; further ones are counted */
-#define DNS_MAX_NAMES	 32 /* most asked and most failing ones in the summary */
+#define DNS_MAX_SERVERS	 32  /* kept apart in the summary */
+#define DNS_MAX_FINDINGS 256 /* causes; further ones are counted */
+#define DNS_MAX_NAMES	 32  /* most asked and most failing ones in the summary */
 
 #define DNS_SUMMARY_RCODES 24 /* counted by code; above: in the last */
 

@@ -12,12 +12,12 @@
 #define FACTS_PER_SECOND 50
 
 void attempts_send_facts(struct loader *l, const struct target *t, const struct owner *asker,
-			 uint32_t ppid, const struct ipaddr *server, int code)
+			 uint32_t ppid, const struct ipaddr *server, uint16_t port, int code)
 {
 	struct wire_msg m = { .type = WIRE_FACTS, .code = code };
 	struct err e = { 0 };
 
-	if (facts_collect(t, asker, ppid, server, &l->memory, &m.facts, &e))
+	if (facts_collect(t, asker, ppid, server, port, &l->memory, &m.facts, &e))
 		log_debug("%s: %s", t->name, e.msg);
 	child_send(l, &m);
 }
@@ -49,7 +49,7 @@ static void take_attempt(struct loader *l, const struct nsw_attempt *a)
 	}
 	/* One that has failed began a moment ago. */
 	if (!a->error && may_collect_facts(l))
-		attempts_send_facts(l, &w->target, &owner, a->ppid, &server, 0);
+		attempts_send_facts(l, &w->target, &owner, a->ppid, &server, 0, 0);
 	child_send(l, &m);
 }
 
@@ -77,7 +77,7 @@ void attempts_answer(struct loader *l, const struct dns_ask *a)
 
 	if (w)
 		attempts_send_facts(l, &w->target, &a->asker, a->ppid,
-				    a->server.family ? &a->server : NULL, 1);
+				    a->server.family ? &a->server : NULL, a->port, 1);
 }
 
 int attempts_open(struct loader *l, struct err *e)

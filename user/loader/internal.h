@@ -90,7 +90,7 @@ void attempts_read(struct loader *l, unsigned int most);
 void attempts_answer(struct loader *l, const struct dns_ask *a);
 /* server and asker may be NULL. code: 1 answers a question. */
 void attempts_send_facts(struct loader *l, const struct target *t, const struct owner *asker,
-			 uint32_t ppid, const struct ipaddr *server, int code);
+			 uint32_t ppid, const struct ipaddr *server, uint16_t port, int code);
 
 /* Output files: the first, and those that the collector asks for. */
 int files_open(struct loader *l, struct err *e);

@@ -199,6 +199,6 @@ int watchset_attach(struct loader *l, struct err *e)
 		announce(l, &l->targets[i]);
 	/* A command speaks for itself in a moment, and it may have other files. */
 	for (i = 0; i < l->n && !err && l->o->dns && !l->o->argv; i++)
-		attempts_send_facts(l, &l->targets[i].target, NULL, 0, NULL, 0);
+		attempts_send_facts(l, &l->targets[i].target, NULL, 0, NULL, 0, 0);
 	return err;
 }

@@ -19,6 +19,7 @@
 #include "util/cleanup.h"
 
 #define RESOLV_CONF	 "/etc/resolv.conf"
+#define DNS_PORT	 53
 #define SYSTEMD_UPSTREAM "/run/systemd/resolve/resolv.conf"
 
 static void closedirp(DIR **d)
@@ -374,8 +375,29 @@ static void find_bridge(const struct facts_visit *v, int nsfd, const struct targ
 	}
 }
 
+/* Which of the servers' addresses a socket of the host takes that port of. */
+static void look_at_host(struct dns_facts *f, uint16_t port)
+{
+	struct listener l[FACTS_MAX_LISTENERS];
+	bool gateway = false;
+	uint32_t i, n = 0;
+
+	f->asked_port = port ? port : DNS_PORT;
+	for (i = 0; i < f->nr_servers; i++)
+		gateway |= f->servers[i].is_gateway;
+	/* Nobody wants to know otherwise. */
+	if (f->is_host_netns || (f->asked_port == DNS_PORT && !gateway) ||
+	    netns_port_here(f->asked_port, l, FACTS_MAX_LISTENERS, &n, NULL))
+		return;
+	for (i = 0; i < f->nr_servers; i++)
+		f->servers[i].host_listens =
+			netns_listens(l, n, &f->servers[i].addr, IPPROTO_TCP, f->asked_port) ||
+			(f->asked_port == DNS_PORT &&
+			 netns_listens(l, n, &f->servers[i].addr, IPPROTO_UDP, DNS_PORT));
+}
+
 int facts_collect(const struct target *t, const struct owner *asker, uint32_t ppid,
-		  const struct ipaddr *server, const struct facts_memory *memory,
+		  const struct ipaddr *server, uint16_t port, const struct facts_memory *memory,
 		  struct dns_facts *out, struct err *e)
 {
 	struct facts_visit v = { .f = out, .e = e };
@@ -399,6 +421,8 @@ int facts_collect(const struct target *t, const struct owner *asker, uint32_t pp
 	r = netns_call(fd, visit_facts, &v, e);
 	if (!r && !t->is_host)
 		find_bridge(&v, fd, t);
+	if (!r)
+		look_at_host(out, port);
 	free(v.links);
 	return r;
 }

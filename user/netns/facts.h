@@ -45,11 +45,12 @@ void facts_read_resolv(const struct target *t, const struct owner *asker, uint32
 
 /*
  * Fills in all of *out; server (or NULL) is looked at besides those of the
- * resolv.conf. *t is not TARGET_NEW. 0, or -errno when the namespace cannot be
- * entered (-ESTALE, -ENOENT: it is gone); resolv is filled even then.
+ * resolv.conf. port: that the host's sockets are looked at for, 0 is 53. *t is not TARGET_NEW. 0,
+ * or -errno when the namespace cannot be entered (-ESTALE, -ENOENT: it is gone); resolv is filled
+ * even then.
  */
 int facts_collect(const struct target *t, const struct owner *asker, uint32_t ppid,
-		  const struct ipaddr *server, const struct facts_memory *memory,
+		  const struct ipaddr *server, uint16_t port, const struct facts_memory *memory,
 		  struct dns_facts *out, struct err *e);
 
 /* A port of the host that leads to one of a container. */

@@ -86,6 +86,8 @@ int inventory_links_here(struct link **links, size_t *n, struct err *e);
 int netns_route_here(const struct ipaddr *addr, int *route_errno, struct err *e);
 int netns_default_here(struct default_route *out, struct err *e);
 int netns_gateway_here(bool *found, struct ipaddr *gateway, struct err *e);
+/* The same for one other port alone. */
+int netns_port_here(uint16_t port, struct listener *out, uint32_t max, uint32_t *n, struct err *e);
 int netns_listeners_here(struct listener *out, uint32_t max, uint32_t *n, struct err *e);
 /* Every listening TCP and unconnected UDP socket, at most max. */
 int netns_sockets_here(struct listener *out, uint32_t max, uint32_t *n, struct err *e);

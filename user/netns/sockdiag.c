@@ -30,7 +30,8 @@ static void consider(struct sockdiag_found *f, const struct listener *l)
 	static const uint8_t docker[4] = { 127, 0, 0, 11 };
 	struct ipaddr embedded = ipaddr_v4(docker), addr = ipaddr_unmap(&l->addr);
 
-	if (!f->all && l->port != DNS_PORT && !ipaddr_equal(&addr, &embedded))
+	if (f->port ? l->port != f->port
+		    : !f->all && l->port != DNS_PORT && !ipaddr_equal(&addr, &embedded))
 		return;
 	if (f->n < f->max)
 		f->out[f->n++] = *l;
@@ -144,6 +145,15 @@ int netns_listeners_here(struct listener *out, uint32_t max, uint32_t *n, struct
 int netns_sockets_here(struct listener *out, uint32_t max, uint32_t *n, struct err *e)
 {
 	struct sockdiag_found f = { .out = out, .max = max, .all = true };
+	int r = list_sockets(&f, e);
+
+	*n = r ? 0 : f.n;
+	return r;
+}
+
+int netns_port_here(uint16_t port, struct listener *out, uint32_t max, uint32_t *n, struct err *e)
+{
+	struct sockdiag_found f = { .out = out, .max = max, .port = port };
 	int r = list_sockets(&f, e);
 
 	*n = r ? 0 : f.n;

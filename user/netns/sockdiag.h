@@ -16,7 +16,8 @@ struct sockdiag_found {
 	struct listener *out;
 	uint32_t max, n;
 	uint8_t proto;
-	bool all; /* not only what takes DNS queries */
+	bool all;      /* not only what takes DNS queries */
+	uint16_t port; /* sockets on that one alone; 0: any */
 };
 
 /*
