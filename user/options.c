@@ -159,6 +159,13 @@ static const struct opt table[] = {
 	  .commands = IN_VIEW,
 	  .set = set_flag,
 	  .field = FIELD(dns) },
+	{ .name = "mdns",
+	  .help = "with --dns -w: mDNS and LLMNR packets as well",
+	  .section = S_SHOW,
+	  .commands = IN_WATCH,
+	  .rules = NEEDS_WRITE,
+	  .set = set_flag,
+	  .field = FIELD(mdns) },
 	{ .name = "json",
 	  .help = "one JSON object a line, for programs",
 	  .section = S_SHOW,
@@ -1016,6 +1023,11 @@ static bool files_without_ring(const struct options *o)
 	return o->stop_files && !rotates(o);
 }
 
+static bool mdns_alone(const struct options *o)
+{
+	return o->mdns && !o->dns;
+}
+
 static bool over_itself(const struct options *o)
 {
 	return o->read_file && o->write_file && !to_stdout(o) &&
@@ -1042,6 +1054,7 @@ static const struct {
 	{ filesize_without_file, "-a filesize: needs -w FILE", NULL },
 	{ files_without_ring, "-a files: needs -b, which is what makes several files",
 	  "-b filesize:10000 -a files:5" },
+	{ mdns_alone, "--mdns adds to what --dns captures", "nswatch php --dns --mdns -w FILE" },
 	{ over_itself, "-w would overwrite the file that -r reads", NULL },
 };
 

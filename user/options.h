@@ -62,6 +62,7 @@ struct options {
 	uint32_t buffer_mib;	   /* -B; default 8 */
 
 	bool dns;
+	bool mdns; /* with dns: mDNS and LLMNR packets are captured as well */
 	bool json;
 	bool quiet;	    /* -q: no per-packet or per-transaction lines, summary only */
 	bool print;	    /* -P: print packets although -w is given */

@@ -6,11 +6,12 @@ import subprocess
 
 import pytest
 
-from lab import Tshark, read_pcapng, sockets, wait_for
+from lab import UPSTREAM4, Tshark, read_pcapng, sockets, wait_for
 from watching import tshark_fields
 
 # Ports of what --dns selects; in a quote tshark calls them the same.
 DNS = "udp.port == 53 || tcp.port == 53"
+MDNS = DNS + " || udp.port in {5353, 5355}"
 
 # On port 53 and 5000: an answer of 4000 bytes for each query; a short one at the end.
 SERVER = """
@@ -71,6 +72,9 @@ for port in (53, 5001):
     ask(closed4, port, wait=False)
     ask(closed6, port, wait=False)
     ask(closed6, port, [hop], wait=False)
+for addr, port in (("224.0.0.251", 5353), (addr4, 5355)):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.sendto(bytes(3000), (addr, port))
 ask(addr4, 53, name=b"end")
 """
 
@@ -93,14 +97,14 @@ def frames_of(path, interface=None):
             if interface is None or name.endswith(interface)]
 
 
-def tshark_selects(path):
-    """The numbers of the frames that speak of port 53, with all fragments of them: in
-    its second pass tshark knows which frame completes a datagram."""
+def tshark_selects(path, display):
+    """The numbers of the frames that match, with all fragments of them: in its second
+    pass tshark knows which frame completes a datagram."""
     done = subprocess.run(
         ["tshark", "-n", "-2", "-r", path, "-T", "fields", "-e", "frame.number",
          "-e", "ip.reassembled_in", "-e", "ipv6.reassembled.in"], check=True, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    found = {n for n, in tshark_fields(path, "frame.number", display=DNS)}
+    found = {n for n, in tshark_fields(path, "frame.number", display=display)}
     return [int(line.split("\t")[0]) for line in done.stdout.splitlines()
             if found & set(line.split("\t"))]
 
@@ -110,17 +114,20 @@ def test_fragments_quotes_and_extension_headers(lab, php, big, watch, out):
              "echo 0 >ipv4/icmp_ratelimit"])
     everything = Tshark(lab, php.path, f"{out}/all.pcapng", ["eth0"])
     w = watch("netns:php", "--dns", "-w", f"{out}/dns.pcapng", "-i", "eth0")
+    more = watch("netns:php", "--dns", "--mdns", "-w", f"{out}/mdns.pcapng", "-i", "eth0")
     php.run(["ping", "-c", "2", "-i", "0.2", "-s", "3000", big.addr4])
     php.run(["/usr/bin/python3", "-c", CLIENT, big.addr4, big.addr6, "10.77.0.1",
              "fd77::1"])
     everything.wait_seen(b"\3end\0", count=2)
-    result = w.stop()
+    assert w.stop().status == 0 and more.stop().status == 0
     everything.stop()
-    assert result.status == 0
 
-    mine, theirs = frames_of(f"{out}/dns.pcapng"), frames_of(everything.path)
-    numbers = tshark_selects(everything.path)
-    assert collections.Counter(mine) == collections.Counter(theirs[n - 1] for n in numbers)
+    theirs = frames_of(everything.path)
+    for name, display in (("dns", DNS), ("mdns", MDNS)):
+        numbers = tshark_selects(everything.path, display)
+        assert collections.Counter(frames_of(f"{out}/{name}.pcapng")) == \
+            collections.Counter(theirs[n - 1] for n in numbers), name
+    assert len(tshark_selects(everything.path, DNS)) < len(numbers)
     # That it was not all for nothing: what it was about is there, on both sides.
     kinds = ("ip.flags.mf == 1", "ipv6.fraghdr.offset > 0", "ipv6.hopopts", "ipv6.dstopts",
              "ip.hdr_len > 20", "icmp.type == 3", "icmpv6.type == 1")
@@ -128,3 +135,52 @@ def test_fragments_quotes_and_extension_headers(lab, php, big, watch, out):
         found = {int(n) for n, in tshark_fields(everything.path, "frame.number",
                                                 display=kind)}
         assert found & set(numbers) and found - set(numbers), kind
+
+
+# Stands before libbpf and refuses the map of fragments, unless it is the small one.
+REFUSE = """
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+long syscall(long number, ...)
+{
+	long a[6];
+	va_list ap;
+
+	va_start(ap, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (number == SYS_bpf && a[0] == BPF_MAP_CREATE) {
+		const union bpf_attr *attr = (void *)a[1];
+
+		if (!strcmp(attr->map_name, "fragments") && attr->max_entries > 1) {
+			errno = EINVAL;
+			return -1;
+		}
+	}
+	return ((long (*)(long, ...))dlsym(RTLD_NEXT, "syscall"))(number, a[0], a[1], a[2],
+								  a[3], a[4], a[5]);
+}
+"""
+
+
+def test_kernel_that_refuses_the_selection(lab, php, watch, out):
+    shim = f"{out}/refuse.so"
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-x", "c", "-", "-o", shim],
+                   input=REFUSE, text=True, check=True)
+    w = watch("netns:php", "--dns", "--json", "udp", "or", "icmp",
+              env={"LD_PRELOAD": shim, "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    php.run(["dig", "+tries=1", f"@{UPSTREAM4}", "www.example.test"])
+    php.run(["dig", "+tcp", "+tries=1", f"@{UPSTREAM4}", "www.example.test"])
+    php.run(["ping", "-c", "1", UPSTREAM4])
+    result = w.stop()
+    assert result.status == 0
+    assert result.err.count("DNS is selected by a filter") == 1
+    # The query and its answer, and the ping and its: on eth0 and the host's end of it.
+    assert result.books["matched"] == 8
+    assert [t["state"] for t in result.of_type("transaction")] == ["answered"]

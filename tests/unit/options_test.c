@@ -74,13 +74,13 @@ static void words(void **state)
 	_cleanup_(fini) struct line l;
 
 	(void)state;
-	parse_ok(&l, "php -w x.pcapng udp port 53 --dns");
+	parse_ok(&l, "php -w x.pcapng udp port 53 --dns --mdns");
 	assert_int_equal(l.o.command, CMD_WATCH);
 	assert_int_equal(l.o.nr_targets, 1);
 	assert_string_equal(l.o.targets[0], "php");
 	assert_string_equal(l.o.filter, "udp port 53");
 	assert_string_equal(l.o.write_file, "x.pcapng");
-	assert_true(l.o.dns);
+	assert_true(l.o.dns && l.o.mdns);
 	assert_null(l.o.argv);
 	assert_int_equal(l.o.snaplen, 262144);
 	assert_int_equal(l.o.buffer_mib, 8);
@@ -327,6 +327,8 @@ static void refusals(void **state)
 		{ "php -w - --json", "both write to stdout" },
 		{ "php -f udp port 53", "-f and `port`" },
 		{ "php --mount tools", "--mount needs a command" },
+		{ "php --mdns -w x", "--mdns adds to what --dns captures" },
+		{ "php --dns --mdns", "--mdns needs -w FILE" },
 		{ "php --fix-dns", "--fix-dns needs a command" },
 		{ "php --mount a,b -- ls", "one TARGET" },
 		{ "php -D -- ls", "-D only lists" },

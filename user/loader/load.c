@@ -29,6 +29,7 @@ static int load_with(struct loader *l, bool dns, const struct bpf_insn *insns, s
 		.max_taps = MAX_TAPS,
 		.owners = l->o->dns || l->o->json,
 		.dns = dns,
+		.mdns = l->o->mdns,
 		.filter = insns,
 		.filter_len = n,
 	};
