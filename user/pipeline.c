@@ -220,7 +220,8 @@ static void on_transaction(void *ctx, const struct dns_transaction *t)
 	struct strbuf *b = out_reserve(&p->out, LINE_ROOM);
 
 	learn_names(p, t);
-	if (p->o->quiet)
+	/* What a resolver passed on is in the line of the lookup itself. */
+	if (p->o->quiet || (t->upstream_of && !p->o->json))
 		return;
 	if (p->o->json)
 		dns_json_transaction(b, t);

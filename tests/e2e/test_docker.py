@@ -173,6 +173,79 @@ def test_user_defined_network(containers, watch):
     assert "127.0.0.11" in str(result.of_type("transaction"))
 
 
+def through_docker(result):
+    """The lookups through the embedded resolver, and what it passed on for each."""
+    lookups = [t for t in result.of_type("transaction") if not t["upstream_of"]]
+    passed_on = {t["upstream_of"]: t for t in result.of_type("transaction") if t["upstream_of"]}
+    return lookups, passed_on
+
+
+def test_embedded_resolver(containers, watch):
+    """A lookup is one, its client's, whichever way the resolver takes: containers by name,
+    UDP and TCP, truncated answers, several containers, restarted ones."""
+    docker = containers.docker
+    containers.network("app")
+    for name in ("web", "db"):
+        containers.run(name, "--network", "app", "--dns", UPSTREAM4)
+    for again in (False, True):
+        if again:
+            docker.cli("restart", "-t", "0", "web", "db")
+        w = watch("web,db", "--dns", "--json", "-l")
+        for name in ("web", "db"):
+            docker.exec(name, "getent", "hosts", "www.example.test")
+            docker.exec(name, "nslookup", "-type=a", f"{name}.missing.test", check=False)
+            docker.exec(name, "getent", "ahostsv4", "big.example.test")
+            docker.exec(name, "getent", "hosts", "db")
+        w.wait_out('"name":"db.missing.test')
+        w.wait_out('"db".*(\n.*)*"target":"db".*"name":"db",')
+        result = w.stop()
+        lookups, passed_on = through_docker(result)
+        dockerd = docker.daemon.pid
+        for t in lookups:
+            assert (t["server"], t["server_port"]) == ("127.0.0.11", 53)
+            assert t["interface"] == "lo" and t["state"] == "answered"
+            assert t["process"]["comm"] in ("getent", "nslookup")
+            if t["question"]["name"] == "db":
+                assert t["upstream"] is None and t["serial"] not in passed_on
+            else:
+                assert t["upstream"] == UPSTREAM4
+                up = passed_on.pop(t["serial"])
+                assert up["question"] == t["question"] and up["id"] == t["id"]
+                assert up["target"] == t["target"] and up["interface"] == "eth0"
+                assert up["process"] == {"pid": dockerd, "comm": "dockerd"}
+        assert not passed_on
+        assert {t["transport"] for t in lookups} == {"udp", "tcp"}
+        summary, = result.of_type("summary")
+        assert summary["transactions"] == summary["answered"] == len(lookups)
+        assert [s["server"] for s in summary["servers"]] == ["127.0.0.11"]
+        assert result.codes == []
+
+
+def test_embedded_resolver_in_words(containers, watch):
+    containers.network("app")
+    containers.run("web", "--network", "app", "--dns", UPSTREAM4)
+    w = watch("web", "--dns", "-l")
+    containers.docker.exec("web", "getent", "ahostsv4", "v4.example.test")
+    w.wait_out("v4.example.test")
+    lines = [line for line in w.stop().lines if " v4.example.test" in line and ":" in line[:3]]
+    assert len(lines) == 1
+    assert "127.0.0.11" in lines[0] and f"(via {UPSTREAM4})" in lines[0]
+
+
+def test_embedded_resolver_that_asks_the_host(containers, watch):
+    """Without --dns it asks the stub, in the host's namespace."""
+    containers.network("app")
+    containers.run("web", "--network", "app")
+    w = watch("web,host", "--dns", "--json", "-l")
+    containers.docker.exec("web", "getent", "ahostsv4", "v4.example.test")
+    w.wait_out('"target":"web".*v4.example.test')
+    lookups, passed_on = through_docker(w.stop())
+    mine, = [t for t in lookups if t["target"] == "web"]
+    assert mine["server"] == "127.0.0.11" and mine["upstream"] == "127.0.0.53"
+    up = passed_on[mine["serial"]]
+    assert (up["target"], up["process"]["comm"]) == ("host", "dockerd")
+
+
 def test_two_containers_in_one_namespace(lab, containers, watch, namespace):
     containers.run("side", "--network", "container:php")
     one, two = watch("php", "-l"), watch("side", "-l")

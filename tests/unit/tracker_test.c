@@ -157,6 +157,39 @@ static void docker_resolver_ports_are_seen_through(void **state)
 	bench_free(b);
 }
 
+static void ask_as(struct bench *b, uint32_t pid, const struct tap *tap, uint32_t server,
+		   uint16_t id)
+{
+	b->owner.pid = pid;
+	query(b, tap, tap->is_loopback ? LOCAL : CLIENT, 40000, server, id, "example.com", 1);
+}
+
+/* Docker's resolver passes a query on: one lookup. A client's own second server is another. */
+static void passed_on_is_no_lookup(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	ask_as(b, 99, &b->lo, DOCKER, 7);
+	ask_as(b, 5, &b->eth0, SERVER, 7);
+	answer(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1, 0, 1);
+	answer(b, &b->lo, LOCAL, 40000, DOCKER, 7, "example.com", 1, 0, 1);
+	assert_int_equal(b->t[0].upstream_of, b->t[1].serial);
+	assert_true(ipaddr_equal(&b->t[1].upstream, &b->t[0].server));
+	/* The same process under the same id; another id. */
+	ask_as(b, 99, &b->lo, DOCKER, 8);
+	ask_as(b, 99, &b->eth0, SERVER, 8);
+	ask_as(b, 5, &b->eth0, SECOND, 9);
+	/* Processes unknown: only at once. */
+	ask_as(b, 0, &b->lo, DOCKER, 10);
+	b->now += MSEC;
+	ask_as(b, 0, &b->eth0, SERVER, 10);
+	b->now += SEC / 2;
+	ask_as(b, 0, &b->eth0, SECOND, 10);
+	assert_int_equal(dns_engine_finish(b->e, b->now)->transactions, 6);
+	bench_free(b);
+}
+
 static void attempt_of(struct bench *b, uint32_t pid, uint32_t server)
 {
 	b->owner.pid = pid;
@@ -589,6 +622,7 @@ int main(void)
 		cmocka_unit_test(host_side_is_evidence_only),
 		cmocka_unit_test(one_packet_on_two_interfaces_is_no_retry),
 		cmocka_unit_test(docker_resolver_ports_are_seen_through),
+		cmocka_unit_test(passed_on_is_no_lookup),
 		cmocka_unit_test(owner_comes_from_an_attempt),
 		cmocka_unit_test(owner_is_not_guessed),
 		cmocka_unit_test(failed_calls_are_shown_at_once),

@@ -44,6 +44,9 @@
 #define RING_SKEW (20 * MSEC)
 /* A packet of the retry may be read a little after the verdict's time. */
 #define VERDICT_GRACE (200 * MSEC)
+/* Docker's resolver goes on to its next upstream after four seconds; at once otherwise. */
+#define PASS_ON_LATEST	(13 * SEC)
+#define PASS_ON_AT_ONCE (100 * MSEC)
 /* How many of one question, or of the newest, are looked through. */
 #define SCAN_MAX 64
 /* A query again after so long is answered as a new one (tshark's dns.time). */
@@ -153,6 +156,8 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	t->opcode = x->opcode;
 	strbuf_init(&name, t->name, sizeof(t->name));
 	dns_name_text(&name, &x->q.name);
+	t->upstream = x->upstream;
+	t->upstream_of = x->upstream_of;
 	t->host_side_watched = engine_netns(e, x->key.netns)->host_side;
 	t->left = x->left;
 	t->came_back = x->came_back;
@@ -225,12 +230,14 @@ static void count_unanswered(struct dns_engine *e, struct trans *x)
 {
 	struct server_state *s = trans_server(e, x);
 
+	if (s)
+		s->unanswered_row++;
+	if (x->upstream_of)
+		return;
 	e->sum->unanswered++;
 	names_add(e->names, &x->q.name, NAMES_UNANSWERED);
-	if (!s)
-		return;
-	s->sum.unanswered++;
-	s->unanswered_row++;
+	if (s)
+		s->sum.unanswered++;
 }
 
 static void trans_drop(void *ctx, struct trans *x)
@@ -457,6 +464,8 @@ static void retry(struct dns_engine *e, struct trans *x, const struct packet *p)
 		x->asked_nr = p->number;
 	}
 	x->queries++;
+	if (x->upstream_of)
+		return;
 	e->sum->retries++;
 	names_retry(e->names, &x->q.name);
 	if (s)
@@ -544,6 +553,43 @@ static uint16_t query_edns_size(const struct dns_msg *m)
 	return edns.present ? edns.udp_size : 0;
 }
 
+/*
+ * Docker's embedded resolver passes a query on as it is, with its id: from a socket of its own in
+ * the same namespace or, where it was given the host's own resolver, in the host's; so it is
+ * another process's. Where processes are not known, as in a file, a client's own second server
+ * must be told apart by the time: it is not asked at once.
+ */
+static bool is_passed_on(const struct trans *from, const struct trans *x)
+{
+	int64_t after = x->first - from->first;
+
+	if (from->stage == TRANS_DONE || after < 0)
+		return false;
+	if (from->owner.pid && x->owner.pid)
+		return from->owner.pid != x->owner.pid && after < PASS_ON_LATEST;
+	return from->key.netns == x->key.netns && after < PASS_ON_AT_ONCE;
+}
+
+static void tie_upstream(struct dns_engine *e, struct trans *x)
+{
+	const struct trans_key *k;
+	struct trans *from;
+	uint32_t i;
+
+	if (is_docker_addr(&x->key.server)) {
+		e->passable[e->next_passable++ % MAX_PASSABLE] = x->key;
+		return;
+	}
+	for (i = 0; i < MAX_PASSABLE && i < e->next_passable; i++) {
+		k = &e->passable[i];
+		from = k->id == x->key.id ? table_find(e->table, k, &x->q) : NULL;
+		if (!from || !is_passed_on(from, x))
+			continue;
+		x->upstream_of = from->serial;
+		from->upstream = x->key.server;
+	}
+}
+
 static void query(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
 		  const struct dns_msg *m)
 {
@@ -573,7 +619,9 @@ static void query(struct dns_engine *e, const struct packet *p, const struct tra
 	if (!x)
 		return;
 	x->opcode = m->opcode;
-	count_query(e, x);
+	tie_upstream(e, x);
+	if (!x->upstream_of)
+		count_query(e, x);
 	if (judge_trouble_ahead(e, k->netns, x->owner.pid, &k->server))
 		ask_for(e, x);
 	if (!q.name.len)
@@ -588,6 +636,8 @@ static void uncount(struct dns_engine *e, const struct trans *x)
 {
 	struct server_state *s = trans_server(e, x);
 
+	if (x->upstream_of)
+		return;
 	names_take_back(e->names, &x->q.name, x->failure.how ? NAMES_FAILED : NAMES_UNANSWERED);
 	if (x->failure.how) {
 		e->sum->failed--;
@@ -606,6 +656,12 @@ static void count_answer(struct dns_engine *e, const struct trans *x,
 	struct server_state *s = trans_server(e, x);
 	unsigned int last = DNS_SUMMARY_RCODES - 1;
 
+	if (s) {
+		s->last_answer = e->now;
+		s->unanswered_row = 0;
+	}
+	if (x->upstream_of)
+		return;
 	e->sum->answered++;
 	if (t->state == DNS_LATE) {
 		e->sum->late++;
@@ -617,8 +673,6 @@ static void count_answer(struct dns_engine *e, const struct trans *x,
 		return;
 	s->sum.answered++;
 	s->sum.rcode[t->rcode < last ? t->rcode : last]++;
-	s->last_answer = e->now;
-	s->unanswered_row = 0;
 	latency_add(&s->latency, t->latency);
 }
 
@@ -658,12 +712,23 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 	symptoms_answer(e, x, &t);
 }
 
+static void count_failed(struct dns_engine *e, const struct trans *x)
+{
+	struct server_state *s = trans_server(e, x);
+
+	if (x->upstream_of)
+		return;
+	e->sum->failed++;
+	names_add(e->names, &x->q.name, NAMES_FAILED);
+	if (s)
+		s->sum.failed++;
+}
+
 /* An ICMP error or a reset: shown at once. A loopback server is judged at once as well; for
  * another one the verdict waits whether somebody else answers. */
 static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 		 const struct trans_failure *how)
 {
-	struct server_state *s = trans_server(e, x);
 	struct dns_transaction t;
 
 	if (x->failure.how)
@@ -675,10 +740,7 @@ static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 	x->failure.packet_nr = p->number;
 	x->stage = TRANS_SHOWN;
 	symptoms_unanswered(e, x);
-	e->sum->failed++;
-	names_add(e->names, &x->q.name, NAMES_FAILED);
-	if (s)
-		s->sum.failed++;
+	count_failed(e, x);
 	report_init(e, x, &t);
 	emit(e, &t);
 	if (ipaddr_is_loopback(&x->key.server)) {

@@ -25,6 +25,7 @@
 #define MAX_HELD       256
 #define MAX_FACTS      256
 #define MAX_ASKED      128
+#define MAX_PASSABLE   64
 
 enum timer_kind { TIMER_TRANS, TIMER_ATTEMPT, TIMER_HELD };
 
@@ -113,6 +114,8 @@ struct dns_engine {
 	struct facts_slot *facts;  /* MAX_FACTS */
 	struct asked asked[MAX_ASKED];
 	uint32_t next_asked;
+	struct trans_key passable[MAX_PASSABLE]; /* the latest lookups through Docker's resolver */
+	uint32_t next_passable;
 	struct latency latency;
 	struct dns_summary *sum;
 	bool ending;

@@ -79,6 +79,8 @@ struct trans {
 	bool left, came_back;	 /* seen on the host's side */
 	struct ipaddr switch_to; /* the client went on to this server */
 	int64_t switch_time;	 /* 0: it did not */
+	uint64_t upstream_of;	 /* serial of the lookup that it was passed on for, 0 none */
+	struct ipaddr upstream;	 /* whom it was passed on to; family 0 none */
 	struct question q;	 /* last, its name as long as it is: the rest is not filled */
 };
 

@@ -83,6 +83,11 @@ struct dns_transaction {
 	uint8_t call;		/* enum nsw_call: what the application called */
 	uint16_t error;		/* errno that it got */
 
+	/* Docker's embedded resolver passes a lookup on, which is no other lookup: it is not
+	 * counted. */
+	struct ipaddr upstream; /* whom it was passed on to, the latest; family 0 none seen */
+	uint64_t upstream_of;	/* this is what was passed on, of that serial; 0: it is not */
+
 	/* What the host's end of the veth saw of it; only if such a tap exists. */
 	bool host_side_watched;
 	bool left;	/* the query passed there */

@@ -298,6 +298,8 @@ void dns_json_transaction(struct strbuf *b, const struct dns_transaction *t)
 	put_number(b, "response_packet", t->response_nr);
 	put_answer(b, t);
 	put_failure(b, t);
+	put_addr(b, "upstream", &t->upstream);
+	put_number(b, "upstream_of", t->upstream_of);
 	if (t->host_side_watched) {
 		key(b, "host_side");
 		strbuf_putc(b, '{');

@@ -373,6 +373,11 @@ static void put_remarks(struct strbuf *b, const struct dns_transaction *t)
 		strbuf_printf(b, " (%s%s%s)", name ? name : "extended error",
 			      t->ede_text[0] ? ": " : "", t->ede_text);
 	}
+	if (t->upstream.family) {
+		strbuf_puts(b, " (via ");
+		ipaddr_put(b, &t->upstream);
+		strbuf_putc(b, ')');
+	}
 	if (t->queries > 1)
 		strbuf_printf(b, " (%u %s)", t->queries,
 			      t->state == DNS_NOT_SENT ? "calls" : "tries");
