@@ -249,6 +249,7 @@ def test_docker_without_its_engine(lab, containers, watch):
     label(lab, containers.run("php"), "dk-php")
     containers.run("gone")
     engine.cli("rename", "php", "php8")
+    containers.names.append("php8")
     ident = engine.inspect("php8")["Id"]
     try:
         engine.daemon.send_signal(signal.SIGSTOP)

@@ -42,7 +42,7 @@ def first_string(data):
 
 
 class Cri:
-    def __init__(self, lab, sock="/run/containerd/containerd.sock"):
+    def __init__(self, lab, sock):
         # The socket is in the lab's /run: seen from here through its root.
         self.path = f"/proc/{lab.holder.pid}/root{sock}"
 

@@ -36,8 +36,12 @@ graphroot = "/run/lab/podman/storage"
 runroot = "/run/containers/storage"
 """
 # The folders are Debian's; nobody here may lower an OOM score.
-CONTAINERD_CONF = """
+# Not the usual socket: a dockerd that starts would take this for its containerd.
+CONTAINERD_SOCK = "/run/lab/containerd.sock"
+CONTAINERD_CONF = f"""
 version = 2
+[grpc]
+address = "{CONTAINERD_SOCK}"
 [plugins."io.containerd.internal.v1.opt"]
 path = "/run/lab/opt"
 [plugins."io.containerd.grpc.v1.cri"]
@@ -78,6 +82,9 @@ class Podman:
         self.sh(f"tar -C {rootfs(lab)} -c . | podman import - lab")
 
     def _set_up_root(self):
+        # Its cache and CNI's addresses; no more than these folders stays.
+        self.lab.run(["sh", "-ec", "for dir in /var/lib/containers /var/lib/cni; do "
+                      "mkdir -p $dir; mount -t tmpfs nswatch-lab $dir; done"])
         self.lab.write("/etc/containers/containers.conf", CONTAINERS_CONF)
         self.lab.write("/etc/containers/storage.conf", STORAGE_CONF)
 
@@ -214,10 +221,10 @@ class Containerd:
         if self.daemon.poll() is not None:
             with open(self.log) as f:
                 raise LabError("containerd does not run: " + f.read()[-2000:])
-        return self.lab.run(["ctr", "version"], check=False).returncode == 0
+        return self.ctr("default", "version", check=False).returncode == 0
 
     def ctr(self, namespace, *args, **kw):
-        return self.lab.run(["ctr", "-n", namespace, *args], **kw)
+        return self.lab.run(["ctr", "-a", CONTAINERD_SOCK, "-n", namespace, *args], **kw)
 
     def run(self, namespace, name, *options, command=SLEEP):
         self.tasks.append((namespace, name))
@@ -237,7 +244,7 @@ class Containerd:
         """A pod by the Container Runtime Interface; its sandbox's pid."""
         if not self.pods:
             self.ctr("k8s.io", "image", "import", write_image(self.lab))
-        cri = Cri(self.lab)
+        cri = Cri(self.lab, CONTAINERD_SOCK)
         config, sandbox = cri.run_pod(namespace, name, f"/nswatch-lab-{mark()}")
         self.pods.append(sandbox)
         for each in containers:
@@ -254,7 +261,7 @@ class Containerd:
 
     def close(self):
         for sandbox in self.pods:
-            Cri(self.lab).remove_pod(sandbox)
+            Cri(self.lab, CONTAINERD_SOCK).remove_pod(sandbox)
         for namespace, name in self.tasks:
             self.ctr(namespace, "task", "rm", "-f", name, check=False)
             self.ctr(namespace, "container", "rm", name, check=False)
