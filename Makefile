@@ -16,6 +16,9 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 OUT     ?= .output
 
 CC      ?= cc
@@ -192,9 +195,13 @@ format:
 install: nswatch
 	install -D -m 755 nswatch $(DESTDIR)$(SBINDIR)/nswatch
 	install -D -m 644 docs/nswatch.8 $(DESTDIR)$(MANDIR)/man8/nswatch.8
+	install -D -m 644 tools/completion/nswatch.bash $(DESTDIR)$(BASHDIR)/nswatch
+	install -D -m 644 tools/completion/_nswatch $(DESTDIR)$(ZSHDIR)/_nswatch
+	install -D -m 644 tools/completion/nswatch.fish $(DESTDIR)$(FISHDIR)/nswatch.fish
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/nswatch $(DESTDIR)$(MANDIR)/man8/nswatch.8
+	rm -f $(DESTDIR)$(SBINDIR)/nswatch $(DESTDIR)$(MANDIR)/man8/nswatch.8 \
+		$(DESTDIR)$(BASHDIR)/nswatch $(DESTDIR)$(ZSHDIR)/_nswatch $(DESTDIR)$(FISHDIR)/nswatch.fish
 
 clean:
 	rm -rf $(OUT) nswatch

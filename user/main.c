@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "complete.h"
 #include "interfaces.h"
 #include "list.h"
 #include "loader/loader.h"
@@ -46,6 +48,9 @@ int main(int argc, char **argv)
 
 	open_standard_streams();
 	setlocale(LC_CTYPE, "");
+	/* For the shells' completion scripts; no option of its own, it takes any words. */
+	if (argc > 1 && !strcmp(argv[1], "--complete"))
+		return complete_main(argc - 2, argv + 2);
 	if (options_parse(&o, argc, argv, &e)) {
 		log_err(&e);
 		options_free(&o);

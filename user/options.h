@@ -92,4 +92,15 @@ void options_usage(bool brief);
 /* Prints name and version to stdout. */
 void options_version(void);
 
+enum completion { COMPLETE_NOTHING, COMPLETE_TARGETS, COMPLETE_FILES, COMPLETE_COMMANDS };
+
+/*
+ * For a command line that ends in words[n - 1], which may be half typed: calls fn
+ * for each option, value or command that may stand there, typed or not, and
+ * returns what else may.
+ */
+enum completion options_complete(char *const *words, unsigned int n,
+				 void (*fn)(void *ctx, const char *word, const char *help),
+				 void *ctx);
+
 #endif
