@@ -504,18 +504,19 @@ static void look_at_way_out(const struct target *t, struct dns_facts *f)
 	if (!own)
 		return;
 	way_out_find(&all, own, &way);
-	f->is_blocked = way.end == WAY_BLOCKED || way.end == WAY_NO_FORWARD;
+	/* What lies beyond the first of them is not this network's affair. */
+	f->is_blocked = way.nr_hops == 1 && (way.end == WAY_BLOCKED || way.end == WAY_NO_FORWARD);
 }
 
 /* Returns 0, EXIT_FAULT if something is wrong, or 1. */
 static int check_one(const struct options *o, const char *spec)
 {
-	_cleanup_free_ struct findings *all = calloc(1, sizeof(*all));
+	struct findings all = { 0 };
 	struct dns_facts facts;
 	struct err e = { 0 };
 	struct target t;
 
-	if (!all || target_resolve(spec, &t, &e)) {
+	if (target_resolve(spec, &t, &e)) {
 		log_err(&e);
 		return 1;
 	}
@@ -529,14 +530,14 @@ static int check_one(const struct options *o, const char *spec)
 	}
 	look_at_services(&t, &facts);
 	look_at_way_out(&t, &facts);
-	dns_check(&facts, keep_finding, all);
+	dns_check(&facts, keep_finding, &all);
 	if (o->json)
-		print_json(&t, &facts, all);
+		print_json(&t, &facts, &all);
 	else
-		print_text(o, &t, &facts, all);
-	if (all->faults)
+		print_text(o, &t, &facts, &all);
+	if (all.faults)
 		return EXIT_FAULT;
-	return judge(&facts, all) == UNKNOWN ? 1 : 0;
+	return judge(&facts, &all) == UNKNOWN ? 1 : 0;
 }
 
 int check_main(const struct options *o)

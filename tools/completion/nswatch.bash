@@ -4,12 +4,12 @@
 
 _nswatch()
 {
-	local cur prev words cword word help
+	local cur words cword word _
 	local -a files
 
-	_get_comp_words_by_ref -n := cur prev words cword
+	_get_comp_words_by_ref -n := cur words cword
 	COMPREPLY=()
-	while IFS=$'\t' read -r word help; do
+	while IFS=$'\t' read -r word _; do
 		case $word in
 		:files)
 			compopt -o filenames
