@@ -21,6 +21,7 @@
 #include "owner.bpf.h"
 #include "emit.bpf.h"
 #include "socket.bpf.h"
+#include "netns.bpf.h"
 
 #define TC_ACT_UNSPEC (-1)
 
@@ -52,6 +53,27 @@ int syscall_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	call_returns((void *)ctx->args[0], ctx->args[1]);
 	return 0;
+}
+
+SEC("raw_tp/sched_process_fork")
+int netns_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	meet((struct task_struct *)ctx->args[1]);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exec")
+int netns_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	meet((struct task_struct *)ctx->args[0]);
+	return 0;
+}
+
+SEC("cgroup/sock_create")
+int netns_socket(struct bpf_sock *ctx)
+{
+	meet((struct task_struct *)bpf_get_current_task());
+	return 1;
 }
 
 SEC("cgroup/connect4")

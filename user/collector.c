@@ -30,8 +30,19 @@
 #define ANSWER_WAIT_NS	 500000000LL  /* for facts asked for, once stopped */
 #define BUSY_WAIT_NS	 1000000000LL /* for a record in the making, once stopped */
 
+#define GONE_NS 500000000LL /* a program may still run on a packet, once detached */
+
+/*
+ * One for each announcement of a tap: an interface under one name. The sinks know
+ * it by its seat's number; its id in the kernel comes to others after it, and what
+ * that had counted before is not its own. With all seats taken the first are taken
+ * over, and what had happened on them counts in the sums only.
+ */
 struct seat {
 	struct tap tap;
+	uint32_t kernel_id;	/* 0: that belongs to another seat now */
+	struct tap_stats base;	/* had been counted before */
+	struct tap_stats final; /* once kernel_id is 0 */
 	uint64_t delivered;
 	uint64_t reported_lost; /* told to the sinks */
 	bool taken;
@@ -41,9 +52,17 @@ struct collector {
 	const struct collector_setup *s;
 	struct stream *stream;
 	struct pipeline *pipeline;
-	struct seat *seats;	    /* by tap id */
-	uint32_t nr_seats, highest; /* highest: id in use */
-	int64_t next_report;	    /* on the monotonic clock: the other may be set back */
+	struct seat *seats;	    /* from 1 */
+	uint32_t nr_seats, highest; /* highest: seat taken */
+	uint32_t next_seat;
+	uint32_t *seat_of; /* by the kernel's id; 0 none */
+	struct gone {
+		uint32_t id;
+		int64_t when; /* on the ring's clock */
+	} * gone;	      /* a ring of nr_seats: detached, records may still come */
+	uint32_t first_gone, nr_gone;
+	struct tap_stats past; /* of seats that were taken over */
+	int64_t next_report;   /* on the monotonic clock: the other may be set back */
 	uint64_t warned_lost;
 	unsigned int questions; /* asked and not answered */
 	volatile sig_atomic_t stopping;
@@ -64,13 +83,12 @@ static int64_t monotonic_ns(void)
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
-static void sum_counts(const struct collector *c, uint32_t id, struct tap_stats *out)
+static void count_kernel(const struct collector *c, uint32_t kernel_id, struct tap_stats *out)
 {
 	uint32_t ncpus = programs_ncpus(c->s->programs), cpu;
-	const struct nsw_count *n = programs_counts(c->s->programs) + (size_t)id * ncpus;
+	const struct nsw_count *n = programs_counts(c->s->programs) + (size_t)kernel_id * ncpus;
 
-	*out = (struct tap_stats){ .delivered = c->seats[id].delivered };
-	pipeline_count(c->pipeline, &c->seats[id].tap, out);
+	*out = (struct tap_stats){ 0 };
 	for (cpu = 0; cpu < ncpus; cpu++) {
 		out->seen += n[cpu].seen;
 		out->matched += n[cpu].matched;
@@ -79,6 +97,30 @@ static void sum_counts(const struct collector *c, uint32_t id, struct tap_stats 
 		out->load_failed += n[cpu].load_failed;
 		out->truncated += n[cpu].truncated;
 	}
+}
+
+static void subtract_kernel(struct tap_stats *from, const struct tap_stats *s)
+{
+	from->seen -= s->seen;
+	from->matched -= s->matched;
+	from->captured -= s->captured;
+	from->ring_full -= s->ring_full;
+	from->load_failed -= s->load_failed;
+	from->truncated -= s->truncated;
+}
+
+static void sum_counts(const struct collector *c, uint32_t seat, struct tap_stats *out)
+{
+	const struct seat *s = &c->seats[seat];
+
+	if (s->kernel_id) {
+		count_kernel(c, s->kernel_id, out);
+		subtract_kernel(out, &s->base);
+	} else {
+		*out = s->final;
+	}
+	out->delivered = s->delivered;
+	pipeline_count(c->pipeline, &s->tap, out);
 }
 
 static void tap_stats(void *ctx, const struct tap *tap, struct tap_stats *s)
@@ -132,6 +174,7 @@ static struct books draw_up(const struct collector *c)
 	struct books b = { .rows = rows, .has_file = c->s->file_fd >= 0 };
 	uint32_t id;
 
+	add(&b.total, &c->past);
 	for (id = 1; id <= c->highest; id++) {
 		struct tap_stats s;
 
@@ -228,15 +271,84 @@ static void on_attempt(struct collector *c, const struct nsw_attempt *n)
 	pipeline_attempt(c->pipeline, &a);
 }
 
+/* What its kernel id counts from now on is not the seat's. */
+static void close_seat(struct collector *c, struct seat *s)
+{
+	if (!s->kernel_id)
+		return;
+	count_kernel(c, s->kernel_id, &s->final);
+	subtract_kernel(&s->final, &s->base);
+	c->seat_of[s->kernel_id] = 0;
+	s->kernel_id = 0;
+}
+
+/* The next seat, or the one that was taken first. What the pipeline counts for it
+ * goes on from there. */
+static uint32_t take_seat(struct collector *c)
+{
+	uint32_t seat = c->next_seat;
+	struct seat *s = &c->seats[seat];
+
+	c->next_seat = seat + 1 < c->nr_seats ? seat + 1 : 1;
+	if (seat > c->highest)
+		c->highest = seat;
+	if (s->taken) {
+		close_seat(c, s);
+		s->final.delivered = s->delivered;
+		add(&c->past, &s->final);
+	}
+	*s = (struct seat){ .taken = true };
+	return seat;
+}
+
+/* A new tap, or another name for one that goes on. */
 static void on_tap(struct collector *c, const struct tap *tap)
 {
-	if (tap->id >= c->nr_seats)
+	uint32_t kernel_id = tap->id, seat;
+	struct seat *s;
+
+	if (!kernel_id || kernel_id >= c->nr_seats)
 		return;
-	c->seats[tap->id].tap = *tap;
-	c->seats[tap->id].taken = true;
-	if (tap->id > c->highest)
-		c->highest = tap->id;
-	pipeline_tap(c->pipeline, &c->seats[tap->id].tap);
+	if (c->seat_of[kernel_id])
+		close_seat(c, &c->seats[c->seat_of[kernel_id]]);
+	seat = take_seat(c);
+	s = &c->seats[seat];
+	s->kernel_id = kernel_id;
+	count_kernel(c, kernel_id, &s->base);
+	s->tap = *tap;
+	s->tap.id = seat;
+	c->seat_of[kernel_id] = seat;
+	pipeline_tap(c->pipeline, &s->tap);
+}
+
+static void on_gone(struct collector *c, uint32_t kernel_id)
+{
+	if (c->nr_gone == c->nr_seats || kernel_id >= c->nr_seats)
+		return;
+	c->gone[(c->first_gone + c->nr_gone++) % c->nr_seats] = (struct gone){
+		.id = kernel_id,
+		.when = stream_clock(c->stream),
+	};
+}
+
+/* Tells the loader of the ids whose last record has been read. */
+static void give_back_ids(struct collector *c)
+{
+	struct wire_msg m = { .type = WIRE_FREED };
+
+	while (c->nr_gone) {
+		const struct gone *g = &c->gone[c->first_gone];
+
+		if (stream_horizon(c->stream) < g->when + GONE_NS)
+			return;
+		m.code = (int)g->id;
+		if (wire_send(c->s->sock, &m, -1))
+			return;
+		if (c->seat_of[g->id])
+			close_seat(c, &c->seats[c->seat_of[g->id]]);
+		c->first_gone = (c->first_gone + 1) % c->nr_seats;
+		c->nr_gone--;
+	}
 }
 
 static void report_books(const struct collector *c)
@@ -251,6 +363,7 @@ static void on_message(struct collector *c, const struct wire_msg *m)
 {
 	switch (m->type) {
 	case WIRE_TAP: on_tap(c, &m->tap); break;
+	case WIRE_GONE: on_gone(c, (uint32_t)m->code); break;
 	case WIRE_ATTEMPT: on_attempt(c, &m->attempt); break;
 	case WIRE_FACTS:
 		if (m->code && c->questions)
@@ -293,9 +406,9 @@ static const struct tap *tap_by_id(void *ctx, uint32_t id)
 
 	if (id >= c->nr_seats)
 		return NULL;
-	if (!c->seats[id].taken)
+	if (!c->seat_of[id])
 		read_messages(c);
-	return c->seats[id].taken ? &c->seats[id].tap : NULL;
+	return c->seat_of[id] ? &c->seats[c->seat_of[id]].tap : NULL;
 }
 
 static void ask(void *ctx, const struct dns_ask *a)
@@ -430,6 +543,7 @@ static void watch(struct collector *c)
 		size_t n = drain(c, false);
 		int64_t now = stream_now(c->stream);
 
+		give_back_ids(c);
 		read_messages(c);
 		pipeline_tick(c->pipeline, now);
 		if (monotonic_ns() >= c->next_report) {
@@ -585,7 +699,9 @@ static int start(struct collector *c, struct err *e)
 
 int collector_run(const struct collector_setup *s)
 {
-	struct collector c = { .s = s, .nr_seats = NSW_MAX_TAPS, .nap = NAP_FIRST_NS };
+	struct collector c = {
+		.s = s, .nr_seats = NSW_MAX_TAPS, .next_seat = 1, .nap = NAP_FIRST_NS
+	};
 	struct err e = { 0 };
 	int status = 1;
 
@@ -593,7 +709,9 @@ int collector_run(const struct collector_setup *s)
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	c.seats = calloc(c.nr_seats, sizeof(*c.seats));
-	if (!c.seats || start(&c, &e)) {
+	c.seat_of = calloc(c.nr_seats, sizeof(*c.seat_of));
+	c.gone = calloc(c.nr_seats, sizeof(*c.gone));
+	if (!c.seats || !c.seat_of || !c.gone || start(&c, &e)) {
 		log_err(&e);
 	} else {
 		watch(&c);
@@ -603,5 +721,7 @@ int collector_run(const struct collector_setup *s)
 	pipeline_free(c.pipeline);
 	stream_free(c.stream);
 	free(c.seats);
+	free(c.seat_of);
+	free(c.gone);
 	return status;
 }

@@ -136,6 +136,28 @@ static const struct opt table[] = {
 	  .commands = IN_WATCH,
 	  .rules = REPEATS,
 	  .set = add_interface },
+	{ .name = "all",
+	  .help = "every network namespace of this machine, instead of\n"
+		  "a TARGET; the host's own one included",
+	  .section = S_TARGET,
+	  .commands = IN_WATCH,
+	  .set = set_flag,
+	  .field = FIELD(all) },
+	{ .name = "exclude",
+	  .arg = "NAMES",
+	  .help = "with --all: but not these, joined by commas;\n"
+		  "* and ? match as in a shell",
+	  .section = S_TARGET,
+	  .commands = IN_WATCH,
+	  .set = set_string,
+	  .field = FIELD(exclude) },
+	{ .name = "follow",
+	  .help = "go on when TARGET restarts; with --all: take in what\n"
+		  "appears later",
+	  .section = S_TARGET,
+	  .commands = IN_WATCH,
+	  .set = set_flag,
+	  .field = FIELD(follow) },
 	{ .name = "side",
 	  .arg = "SIDE",
 	  .help = "inside (default), host (the host's end of the\n"
@@ -372,8 +394,6 @@ static const struct {
 	const char *name;
 	const char *hint;
 } rejected[] = {
-	{ 0, "all", "nswatch list, then name the one to watch" },
-	{ 0, "follow", "start nswatch again when the container has restarted" },
 	{ 'T', NULL, "--json, or `nswatch TARGET -w - | tshark -r - -T ...`" },
 	{ 'e', NULL, "`nswatch TARGET -w - | tshark -r - -T fields -e ...`" },
 	{ 'E', NULL, "`nswatch TARGET -w - | tshark -r - -T fields -E ...`" },
@@ -932,6 +952,8 @@ static int take_watch(struct parser *p)
 {
 	int err;
 
+	if (p->o->all)
+		return join_filter(p, 0);
 	if (!p->nr_words)
 		return want_target(p);
 	err = split_targets(p, p->words[0]);
@@ -980,7 +1002,7 @@ static bool command_empty(const struct options *o)
 
 static bool command_many(const struct options *o)
 {
-	return o->argv && o->nr_targets > 1;
+	return o->argv && (o->nr_targets > 1 || o->all);
 }
 
 static bool command_and_list(const struct options *o)
@@ -991,6 +1013,28 @@ static bool command_and_list(const struct options *o)
 static bool check_many(const struct options *o)
 {
 	return o->command == CMD_CHECK && o->nr_targets > 1;
+}
+
+static bool exclude_alone(const struct options *o)
+{
+	return o->exclude && !o->all;
+}
+
+/* The host's ends are interfaces of the host, which is watched itself. */
+static bool all_sides(const struct options *o)
+{
+	return o->all && o->side != SIDES_INSIDE;
+}
+
+static bool all_and_list(const struct options *o)
+{
+	return o->all && o->list_interfaces;
+}
+
+/* A command ends, and the watch with it. */
+static bool follow_command(const struct options *o)
+{
+	return o->follow && o->argv;
 }
 
 static bool mount_many(const struct options *o)
@@ -1045,6 +1089,12 @@ static const struct {
 	  "one TARGET" },
 	{ command_and_list, "-D only lists interfaces: it takes no -- COMMAND", NULL },
 	{ check_many, "`nswatch check` takes one TARGET", NULL },
+	{ exclude_alone, "--exclude takes something out of --all", "nswatch --all --exclude php" },
+	{ all_sides, "--side does not go with --all: the host's ends are watched as the host's own",
+	  "leave out --side, or name the containers" },
+	{ all_and_list, "-D lists the interfaces of one TARGET", "nswatch list" },
+	{ follow_command, "--follow does not go with -- COMMAND: the watch ends with the command",
+	  NULL },
 	{ mount_many, "--mount takes one TARGET", NULL },
 	{ text_and_file_to_stdout, "-w - and -P, --dns or --json would both write to stdout",
 	  "-w FILE" },
@@ -1163,6 +1213,7 @@ void options_free(struct options *o)
 
 static const char synopsis[] =
 	"Usage: nswatch [OPTIONS] TARGET[,TARGET...] [FILTER...] [-- COMMAND...]\n"
+	"       nswatch [OPTIONS] --all [FILTER...]\n"
 	"       nswatch [OPTIONS] -r FILE [FILTER...]\n"
 	"       nswatch list [--json]\n"
 	"       nswatch check TARGET [--json]\n";

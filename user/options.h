@@ -37,6 +37,7 @@ struct options {
 	const char *const *targets; /* "[KIND:]NAME" each */
 	unsigned int nr_targets;
 	bool all;
+	const char *exclude; /* with all: "NAME,...", each for fnmatch(3); or NULL */
 	bool follow;
 	const char
 		*filter; /* pcap-filter(7) expression or NULL: -f, or the trailing words joined */

@@ -11,10 +11,11 @@
 #include <linux/types.h>
 #endif
 
-#define NSW_MAX_TAPS 8192 /* tap ids are 1..NSW_MAX_TAPS-1; 0 is none */
-#define NSW_MAX_CPUS 512
-#define NSW_COMM_LEN 16	    /* TASK_COMM_LEN */
-#define NSW_MAX_SNAP 262144 /* tcpdump's MAXIMUM_SNAPLEN */
+#define NSW_MAX_TAPS  8192 /* tap ids are 1..NSW_MAX_TAPS-1; 0 is none */
+#define NSW_MAX_NETNS 16384
+#define NSW_MAX_CPUS  512
+#define NSW_COMM_LEN  16     /* TASK_COMM_LEN */
+#define NSW_MAX_SNAP  262144 /* tcpdump's MAXIMUM_SNAPLEN */
 
 /* Bits of nsw_rec.flags. */
 enum nsw_rec_flag {
@@ -69,8 +70,9 @@ struct nsw_addr {
 _Static_assert(sizeof(struct nsw_addr) == 20, "address");
 
 /* What a process does before any packet exists: a socket call to a name server
- * port, as it begins and again if it fails, or an exec in a watched namespace
- * (dst, proto are zero then). */
+ * port, as it begins and again if it fails, an exec in a watched namespace (dst,
+ * proto are zero then), or the first sign of an unknown namespace (netns alone is
+ * set). */
 struct nsw_attempt {
 	__u64 time;  /* as nsw_rec.time */
 	__u32 netns; /* inode of the socket's network namespace */
@@ -95,6 +97,7 @@ enum nsw_call {
 	NSW_CALL_READ,
 	NSW_NR_CALLS,
 	NSW_CALL_EXEC = NSW_NR_CALLS,
+	NSW_CALL_NETNS,
 };
 
 /* Immediates of marked instructions in the programs; the loader rewrites these. */

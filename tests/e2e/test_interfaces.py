@@ -88,7 +88,7 @@ def test_interface_renamed(lab, php, watch, out):
     send(lab, php, "10.78.0.1")
     lab._batch(["link set eth1 down", "link set eth1 name wan0",
                 "link set wan0 up"], ns=php.path)
-    w.wait_out(r"wan0 appeared", stream="err")
+    w.wait_out(r"is called wan0 now", stream="err")
     send(lab, php, "10.78.0.1")
     w.wait_out(r"^ +2 ")  # ARP comes first
     assert w.stop().status == 0

@@ -20,6 +20,7 @@
 
 #define TAI_HELPER	208 /* bpf_ktime_get_tai_ns(), kernel 6.1 */
 #define NR_SOCKET_HOOKS 6
+#define NR_MEET_HOOKS	3
 #define VERIFIER_LOG	(1024 * 1024)
 #define MAX_INSTANCES	64 /* taps with programs of their own */
 
@@ -43,6 +44,8 @@ struct programs {
 	bool has_all; /* the optional programs are loaded */
 	int socket_links[NR_SOCKET_HOOKS];
 	int exec_link, exit_link;
+	int meet_links[NR_MEET_HOOKS];
+	bool one_for_all;
 };
 
 /*
@@ -152,6 +155,12 @@ static int configure(struct programs *p, const struct programs_options *o)
 	number_calls(skel);
 	skel->rodata->cfg_dns = p->dns;
 	skel->rodata->cfg_mdns = o->mdns;
+	if (!o->meet) {
+		bpf_program__set_autoload(skel->progs.netns_fork, false);
+		bpf_program__set_autoload(skel->progs.netns_exec, false);
+		bpf_program__set_autoload(skel->progs.netns_socket, false);
+		bpf_map__set_max_entries(skel->maps.known, 1);
+	}
 	err = bpf_map__set_max_entries(skel->maps.packets, p->ring_size);
 	if (!err && !p->dns)
 		err = shrink_dns_maps(skel);
@@ -313,6 +322,9 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 	for (i = 0; i < NR_SOCKET_HOOKS; i++)
 		p->socket_links[i] = -1;
 	p->exec_link = p->exit_link = -1;
+	for (i = 0; i < NR_MEET_HOOKS; i++)
+		p->meet_links[i] = -1;
+	p->one_for_all = o->one_for_all;
 	p->shared[HOOK_INGRESS] = p->shared[HOOK_EGRESS] = -1;
 	libbpf_set_print(print_debug);
 	p->ncpus = (uint32_t)libbpf_num_possible_cpus();
@@ -339,6 +351,10 @@ void programs_detach_processes(struct programs *p)
 	for (i = 0; i < NR_SOCKET_HOOKS; i++) {
 		closep(&p->socket_links[i]);
 		p->socket_links[i] = -1;
+	}
+	for (i = 0; i < NR_MEET_HOOKS; i++) {
+		closep(&p->meet_links[i]);
+		p->meet_links[i] = -1;
 	}
 	closep(&p->exec_link);
 	closep(&p->exit_link);
@@ -371,7 +387,7 @@ int programs_instance(struct programs *p, enum programs_hook hook, const struct 
 {
 	int fd;
 
-	if (tap->id <= MAX_INSTANCES)
+	if (!p->one_for_all && tap->id <= MAX_INSTANCES)
 		return load_instance(p, hook, tap->id | (uint32_t)tap->flags << 16);
 	if (p->shared[hook] < 0)
 		p->shared[hook] = load_instance(p, hook, 0);
@@ -499,6 +515,46 @@ int programs_watch_netns(struct programs *p, uint32_t netns)
 	return bpf_map_update_elem(bpf_map__fd(p->skel->maps.watched), &netns, &one, BPF_ANY);
 }
 
+void programs_unwatch_netns(struct programs *p, uint32_t netns)
+{
+	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.watched), &netns);
+}
+
+void programs_forget_netns(struct programs *p, uint32_t netns)
+{
+	programs_unwatch_netns(p, netns);
+	programs_forget_ports(p, netns);
+	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.known), &netns);
+}
+
+static bool is_among(const uint32_t *netns, size_t n, uint32_t one)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (netns[i] == one)
+			return true;
+	return false;
+}
+
+int programs_set_known(struct programs *p, const uint32_t *netns, size_t n)
+{
+	int map = bpf_map__fd(p->skel->maps.known), err = 0;
+	uint32_t key, *last = NULL;
+	uint8_t one = 1;
+	size_t i;
+
+	/* After a deletion from the start: there is no way on from a key that is gone. */
+	while (!bpf_map_get_next_key(map, last, &key)) {
+		last = is_among(netns, n, key) ? &key : NULL;
+		if (!last)
+			bpf_map_delete_elem(map, &key);
+	}
+	for (i = 0; i < n && !err; i++)
+		err = bpf_map_update_elem(map, &netns[i], &one, BPF_ANY);
+	return err;
+}
+
 /*
  * The root of the cgroup v2 hierarchy, without a mount point: wherever the
  * administrator mounted it, and also if nowhere (fsopen(2), Linux 5.2).
@@ -590,4 +646,22 @@ int programs_seed_owners(struct programs *p, struct err *e)
 		err = holders_seed(bpf_map__fd(p->skel->maps.owners),
 				   bpf_map__fd(p->skel->maps.watched));
 	return err ? err_sys(e, err, "cannot look through the open sockets") : 0;
+}
+
+int programs_attach_namespaces(struct programs *p, struct err *e)
+{
+	_cleanup_fd_ int cgroup = open_root_cgroup();
+	int socket = bpf_program__fd(p->skel->progs.netns_socket), i;
+
+	if (cgroup < 0)
+		return err_sys(e, cgroup, "cannot open the root cgroup");
+	p->meet_links[0] = bpf_raw_tracepoint_open("sched_process_fork",
+						   bpf_program__fd(p->skel->progs.netns_fork));
+	p->meet_links[1] = bpf_raw_tracepoint_open("sched_process_exec",
+						   bpf_program__fd(p->skel->progs.netns_exec));
+	p->meet_links[2] = bpf_link_create(socket, cgroup, BPF_CGROUP_INET_SOCK_CREATE, NULL);
+	for (i = 0; i < NR_MEET_HOOKS; i++)
+		if (p->meet_links[i] < 0)
+			return err_sys(e, -errno, "cannot watch for new namespaces");
+	return 0;
 }

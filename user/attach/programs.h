@@ -24,6 +24,8 @@ struct programs_options {
 	bool owners;	     /* records carry the socket's owner */
 	bool dns;	     /* only what bpf/dns.bpf.h selects, and the filter then narrows */
 	bool mdns;	     /* with dns: mDNS and LLMNR as well */
+	bool one_for_all;    /* many taps are to come: none gets a program of its own */
+	bool meet;	     /* for programs_attach_namespaces() */
 	/* Body of the capture filter, to be inlined below INSNS_OWN_STACK, or NULL: all match. */
 	const struct bpf_insn *filter;
 	size_t filter_len; /* instructions */
@@ -72,6 +74,18 @@ void programs_forget_ports(struct programs *p, uint32_t netns);
 
 /* Socket calls of this namespace are of interest. */
 int programs_watch_netns(struct programs *p, uint32_t netns);
+
+/* Of this namespace nothing is of interest any more; it is gone, or left alone. */
+void programs_unwatch_netns(struct programs *p, uint32_t netns);
+
+/* Sets which namespaces are known: the first sign of any other one is reported in
+ * the attempts ring (NSW_CALL_NETNS). 0 or -errno. */
+int programs_set_known(struct programs *p, const uint32_t *netns, size_t n);
+/* This one is gone: another one that gets its number is reported. */
+void programs_forget_netns(struct programs *p, uint32_t netns);
+
+/* Attaches what reports unknown namespaces. Vanishes with the caller. */
+int programs_attach_namespaces(struct programs *p, struct err *e);
 
 /* Attaches what looks at processes: the socket hooks to the root cgroup and, with
  * dns, the tracepoints of exec and of the end of system calls. They vanish with the caller. */

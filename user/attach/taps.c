@@ -3,9 +3,13 @@
  * Theory of operation
  *
  * A tap is one interface with our programs on it. It is known to the kernel by
- * (inode of its own namespace, ifindex), to the collector by its id. Ids are
- * never reused within a run: an interface that is recreated, or moves away and
- * comes back, gets a new one, so a late record is never taken for somebody else's.
+ * (inode of its own namespace, ifindex), to the collector by its id. An interface
+ * that is recreated, or moves away and comes back, gets a new one. An id is used
+ * again only when the collector says that it has had every record of it, so a
+ * late one is never taken for somebody else's.
+ *
+ * A rename leaves the programs where they are: no packet is missed. The collector
+ * is told that the id has another name from now on.
  *
  * taps_sync() is the only way in: it compares what is there with what is
  * tapped. Whatever event made it necessary, however many were missed, the
@@ -22,6 +26,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "attach/grace.h"
 #include "attach/guard.h"
 #include "attach/hook.h"
 #include "netns/inventory.h"
@@ -29,14 +34,27 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
+/* What one namespace may take of all ids, and how often an interface may change
+ * its name: a container can do both as fast as it likes. */
+#define MAX_PER_NETNS 1024
+#define MAX_RENAMES   256
+
+enum attachment_state {
+	ATT_LIVE,    /* in the kernel's tap map */
+	ATT_REFUSED, /* it could not be tapped: said once, and not tried again */
+	ATT_LEFT,    /* detached; the collector may have records of it to come */
+	ATT_FREE,    /* its id is to be used again */
+};
+
 struct attachment {
 	struct tap tap;
-	struct netns_ref ns; /* of this interface */
+	struct netns_id ns; /* of this interface */
+	char *path;	    /* to that */
 	struct hook hooks[2];
 	unsigned int nr_hooks;
+	enum attachment_state state;
+	unsigned int renames;
 	bool present; /* seen by the sync under way */
-	bool live;    /* in the kernel's tap map */
-	bool refused; /* it could not be tapped: said once, and not tried again */
 };
 
 struct taps {
@@ -44,10 +62,14 @@ struct taps {
 	struct taps_options o;
 	const struct taps_ops *ops;
 	void *ctx;
-	struct attachment **all; /* by order of attachment; index + 1 is the tap id */
-	uint32_t n;
+	struct attachment **all; /* index + 1 is the tap id */
+	uint32_t n;		 /* ids used so far */
+	uint32_t *free_ids;	 /* a ring of max_taps: the longest unused first */
+	uint32_t first_free, nr_free;
 	bool use_clsact;
-	bool full; /* said once */
+	bool full;     /* said once */
+	bool crowded;  /* said once */
+	bool restless; /* said once */
 	struct guard guard;
 };
 
@@ -70,7 +92,10 @@ struct taps *taps_new(struct programs *p, const struct taps_options *o, const st
 		return NULL;
 	*t = (struct taps){ .programs = p, .o = *o, .ops = ops, .ctx = ctx, .guard = GUARD_NONE };
 	t->all = calloc(o->max_taps, sizeof(*t->all));
-	if (!t->all) {
+	t->free_ids = calloc(o->max_taps, sizeof(*t->free_ids));
+	if (!t->all || !t->free_ids) {
+		free(t->all);
+		free(t->free_ids);
 		free(t);
 		return NULL;
 	}
@@ -87,8 +112,17 @@ static int unhook_here(void *arg)
 	return 0;
 }
 
+static struct netns_ref place_of(const struct attachment *a)
+{
+	struct netns_ref ref = { .id = a->ns };
+
+	snprintf(ref.path, sizeof(ref.path), "%s", a->path);
+	return ref;
+}
+
 static void unhook(struct attachment *a)
 {
+	struct netns_ref ref;
 	bool clsact = a->nr_hooks && a->hooks[0].link < 0;
 	_cleanup_fd_ int fd = -1;
 
@@ -96,7 +130,8 @@ static void unhook(struct attachment *a)
 		unhook_here(a); /* links go by closing, from anywhere */
 		return;
 	}
-	fd = netns_ref_open(&a->ns, NULL);
+	ref = place_of(a);
+	fd = netns_ref_open(&ref, NULL);
 	if (fd >= 0)
 		netns_call(fd, unhook_here, a, NULL);
 	a->nr_hooks = 0;
@@ -105,23 +140,68 @@ static void unhook(struct attachment *a)
 static void detach(struct taps *t, struct attachment *a)
 {
 	unhook(a);
-	a->refused = false;
-	if (!a->live)
+	if (a->state == ATT_LEFT || a->state == ATT_FREE)
 		return;
-	a->live = false;
-	programs_tap_del(t->programs, (uint32_t)a->ns.id.ino, a->tap.ifindex);
+	programs_tap_del(t->programs, (uint32_t)a->ns.ino, a->tap.ifindex);
+	a->state = ATT_LEFT;
 	t->ops->removed(t->ctx, &a->tap);
+}
+
+void taps_freed(struct taps *t, uint32_t id)
+{
+	if (!id || id > t->n || t->all[id - 1]->state != ATT_LEFT)
+		return;
+	t->all[id - 1]->state = ATT_FREE;
+	t->free_ids[(t->first_free + t->nr_free++) % t->o.max_taps] = id;
+}
+
+static void free_attachment(struct attachment *a)
+{
+	if (!a)
+		return;
+	free(a->path);
+	free(a);
+}
+
+/* Fresh ids first: the others remember, meanwhile, how often an interface was
+ * attached to. 0: there is none. */
+static uint32_t next_id(struct taps *t)
+{
+	uint32_t id;
+
+	if (t->n + 1 < t->o.max_taps)
+		return ++t->n;
+	if (!t->nr_free)
+		return 0;
+	id = t->free_ids[t->first_free];
+	t->first_free = (t->first_free + 1) % t->o.max_taps;
+	t->nr_free--;
+	free_attachment(t->all[id - 1]);
+	t->all[id - 1] = NULL;
+	return id;
+}
+
+static uint32_t nr_live(const struct taps *t)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < t->n; i++)
+		n += t->all[i]->state == ATT_LIVE;
+	return n;
 }
 
 void taps_free(struct taps *t)
 {
+	_cleanup_grace_ struct grace grace = { -1 };
 	uint32_t i;
 
 	if (!t)
 		return;
+	if (nr_live(t) > GRACE_MANY)
+		grace_hurry(&grace);
 	for (i = t->n; i-- > 0;) {
 		detach(t, t->all[i]);
-		free(t->all[i]);
+		free_attachment(t->all[i]);
 	}
 	guard_finish(&t->guard);
 	/* Unlike TCX, clsact lets go of a program that may still run on a packet:
@@ -129,6 +209,7 @@ void taps_free(struct taps *t)
 	if (t->use_clsact)
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	free(t->all);
+	free(t->free_ids);
 	free(t);
 }
 
@@ -140,45 +221,56 @@ static struct attachment *find(struct taps *t, const struct site *s)
 	for (i = 0; i < t->n; i++) {
 		struct attachment *a = t->all[i];
 
-		if ((a->live || a->refused) && a->tap.ifindex == s->ifindex &&
-		    a->tap.side == s->side && netns_same(&a->ns.id, &s->ns.id))
+		if (a->tap.ifindex == s->ifindex && a->state <= ATT_REFUSED &&
+		    a->tap.side == s->side && netns_same(&a->ns, &s->ns.id))
 			return a;
 	}
 	return NULL;
 }
 
-/* How often an interface of this name was tapped for this target before. */
-static uint32_t generations(const struct taps *t, uint64_t netns, const struct site *s)
+/* Which one that is of all that had this name, of this target. */
+static uint32_t next_generation(const struct taps *t, const char *target, enum tap_side side,
+				const char *ifname)
 {
 	uint32_t i, n = 0;
 
-	for (i = 0; i < t->n; i++)
-		if (t->all[i]->tap.netns == netns && t->all[i]->tap.side == s->side &&
-		    !strcmp(t->all[i]->tap.ifname, s->ifname))
-			n++;
-	return n;
+	for (i = 0; i < t->n; i++) {
+		const struct tap *tap = t->all[i] ? &t->all[i]->tap : NULL;
+
+		if (tap && tap->generation > n && tap->side == side &&
+		    !strcmp(tap->ifname, ifname) && !strcmp(tap->target, target))
+			n = tap->generation;
+	}
+	return n + 1;
 }
 
 static struct attachment *new_attachment(struct taps *t, const struct target *target,
 					 const struct site *s)
 {
 	struct attachment *a = calloc(1, sizeof(*a));
+	uint32_t id;
 
 	if (!a)
 		return NULL;
-	a->ns = s->ns;
+	a->path = strdup(s->ns.path);
+	id = a->path ? next_id(t) : 0;
+	if (!id) {
+		free_attachment(a);
+		return NULL;
+	}
+	a->ns = s->ns.id;
 	a->tap = (struct tap){
-		.id = t->n + 1,
-		.generation = generations(t, target->ns.ino, s) + 1,
+		.id = id,
 		.netns = target->ns.ino,
 		.ifindex = s->ifindex,
 		.side = s->side,
 		.dlt = DLT_EN10MB,
 		.is_loopback = s->loopback,
 	};
+	t->all[id - 1] = a;
+	a->tap.generation = next_generation(t, target->name, s->side, s->ifname);
 	snprintf(a->tap.target, sizeof(a->tap.target), "%s", target->name);
 	snprintf(a->tap.ifname, sizeof(a->tap.ifname), "%s", s->ifname);
-	t->all[t->n++] = a;
 	return a;
 }
 
@@ -241,11 +333,15 @@ static int attach_here(void *arg)
 static int guard_hooks(struct taps *t, struct attachment *a, struct err *e)
 {
 	unsigned int i;
+	struct netns_ref ref;
 	int err = 0;
 
-	for (i = 0; i < a->nr_hooks && !err; i++)
-		if (a->hooks[i].link < 0)
-			err = guard_add(&t->guard, &a->ns, &a->hooks[i], e);
+	for (i = 0; i < a->nr_hooks && !err; i++) {
+		if (a->hooks[i].link >= 0)
+			continue;
+		ref = place_of(a);
+		err = guard_add(&t->guard, &ref, &a->hooks[i], e);
+	}
 	return err;
 }
 
@@ -264,49 +360,110 @@ static int attach(struct taps *t, int nsfd, struct attachment *a, const struct s
 			       (uint32_t)a->tap.netns);
 	if (err)
 		return err_sys(e, err, "tap table");
-	a->live = true;
 	t->ops->added(t->ctx, &a->tap);
 	err = netns_call(nsfd, attach_here, &call, e);
 	guarded = guard_hooks(t, a, err ? NULL : e);
 	return err ?: guarded;
 }
 
-/* Taps the site unless it is tapped already. An interface that vanishes in the
- * middle of it is no error. */
-static void ensure(struct taps *t, int nsfd, const struct target *target, const struct site *s)
+static void give_name(struct taps *t, struct attachment *a, const char *target, const char *ifname)
 {
-	struct attachment *a = find(t, s);
+	struct tap tap = a->tap;
+
+	tap.generation = next_generation(t, target, tap.side, ifname);
+	snprintf(tap.target, sizeof(tap.target), "%s", target);
+	snprintf(tap.ifname, sizeof(tap.ifname), "%s", ifname);
+	a->tap = tap;
+	if (a->state == ATT_LIVE)
+		t->ops->added(t->ctx, &a->tap);
+}
+
+static void rename_tap(struct taps *t, struct attachment *a, const char *ifname)
+{
+	char before[IFNAMSIZ];
+
+	if (a->renames++ >= MAX_RENAMES) {
+		if (!t->restless)
+			log_warn("%s: %s is renamed over and over; that is not followed any more",
+				 a->tap.target, a->tap.ifname);
+		t->restless = true;
+		return;
+	}
+	memcpy(before, a->tap.ifname, sizeof(before));
+	give_name(t, a, a->tap.target, ifname);
+	if (a->state == ATT_LIVE)
+		t->ops->renamed(t->ctx, &a->tap, before);
+}
+
+void taps_rename_target(struct taps *t, const struct target *target)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->n; i++) {
+		struct attachment *a = t->all[i];
+
+		if (a->state <= ATT_REFUSED && a->tap.netns == target->ns.ino &&
+		    strcmp(a->tap.target, target->name) != 0)
+			give_name(t, a, target->name, a->tap.ifname);
+	}
+}
+
+/* One container cannot take all the ids; the host has an end of everybody's veths. */
+static bool has_room(struct taps *t, const struct target *target)
+{
+	if (!target->is_host && taps_count(t, target) >= MAX_PER_NETNS) {
+		if (!t->crowded)
+			log_warn("%s: more than %u interfaces; further ones are not watched",
+				 target->name, MAX_PER_NETNS);
+		t->crowded = true;
+		return false;
+	}
+	if (t->n + 1 < t->o.max_taps || t->nr_free)
+		return true;
+	if (!t->full)
+		log_warn("%s: more than %u interfaces in all; new ones are not watched",
+			 target->name, t->o.max_taps - 1);
+	t->full = true;
+	return false;
+}
+
+static void attach_new(struct taps *t, int nsfd, const struct target *target, const struct site *s)
+{
+	struct attachment *a = has_room(t, target) ? new_attachment(t, target, s) : NULL;
 	struct err e = { 0 };
 	int err;
 
-	/* Renamed, or gone and another one in its place. */
-	if (a && strcmp(a->tap.ifname, s->ifname)) {
-		detach(t, a);
-		a = NULL;
-	}
-	if (!a && t->n + 1 >= t->o.max_taps) {
-		if (!t->full)
-			log_warn(
-				"%s: more than %u interfaces came and went; new ones are not watched",
-				target->name, t->o.max_taps - 1);
-		t->full = true;
+	if (!a)
+		return;
+	a->present = true;
+	err = attach(t, nsfd, a, s, &e);
+	if (!err) {
+		t->ops->attached(t->ctx, &a->tap);
 		return;
 	}
+	/* Not if it vanished in the middle of it. */
+	if (err != -ENODEV) {
+		log_warn("%s/%s: %s", target->name, s->ifname, e.msg);
+		unhook(a);
+		programs_tap_del(t->programs, (uint32_t)a->ns.ino, a->tap.ifindex);
+		a->state = ATT_REFUSED;
+		return;
+	}
+	detach(t, a);
+}
+
+/* Taps the site unless it is tapped already. */
+static void ensure(struct taps *t, int nsfd, const struct target *target, const struct site *s)
+{
+	struct attachment *a = find(t, s);
+
 	if (!a) {
-		a = new_attachment(t, target, s);
-		if (!a)
-			return;
-		err = attach(t, nsfd, a, s, &e);
-		if (err) {
-			detach(t, a);
-			a->refused = err != -ENODEV;
-			if (a->refused)
-				log_warn("%s/%s: %s", target->name, s->ifname, e.msg);
-		} else {
-			t->ops->attached(t->ctx, &a->tap);
-		}
+		attach_new(t, nsfd, target, s);
+		return;
 	}
 	a->present = true;
+	if (strcmp(a->tap.ifname, s->ifname) != 0)
+		rename_tap(t, a, s->ifname);
 }
 
 static bool is_wanted(const struct taps *t, const struct link *l)
@@ -357,6 +514,7 @@ static void ensure_link(struct taps *t, int nsfd, const struct target *target, c
 int taps_sync(struct taps *t, const struct target *target, struct err *e)
 {
 	_cleanup_free_ struct link *links = NULL;
+	_cleanup_grace_ struct grace grace = { -1 };
 	struct netns_ref ref = { .id = target->ns };
 	_cleanup_fd_ int fd = -1;
 	size_t n, i;
@@ -372,6 +530,8 @@ int taps_sync(struct taps *t, const struct target *target, struct err *e)
 		return err;
 	for (i = 0; i < t->n; i++)
 		t->all[i]->present = t->all[i]->tap.netns != target->ns.ino;
+	if (n > taps_count(t, target) + GRACE_MANY)
+		grace_hurry(&grace);
 	for (i = 0; i < n; i++)
 		ensure_link(t, fd, target, &links[i]);
 	for (i = 0; i < t->n; i++)
@@ -385,7 +545,7 @@ void taps_gone(struct taps *t, const struct target *target, uint32_t ifindex)
 	uint32_t i;
 
 	for (i = 0; i < t->n; i++)
-		if (t->all[i]->tap.ifindex == ifindex && netns_same(&t->all[i]->ns.id, &target->ns))
+		if (t->all[i]->tap.ifindex == ifindex && netns_same(&t->all[i]->ns, &target->ns))
 			detach(t, t->all[i]);
 }
 
@@ -404,7 +564,7 @@ unsigned int taps_count(const struct taps *t, const struct target *target)
 	uint32_t i;
 
 	for (i = 0; i < t->n; i++)
-		n += t->all[i]->live && t->all[i]->tap.netns == target->ns.ino;
+		n += t->all[i]->state == ATT_LIVE && t->all[i]->tap.netns == target->ns.ino;
 	return n;
 }
 
@@ -415,7 +575,7 @@ void taps_names(const struct taps *t, const struct target *target, struct strbuf
 	for (i = 0; i < t->n; i++) {
 		const struct tap *tap = &t->all[i]->tap;
 
-		if (!t->all[i]->live || tap->netns != target->ns.ino)
+		if (t->all[i]->state != ATT_LIVE || tap->netns != target->ns.ino)
 			continue;
 		if (out->len)
 			strbuf_puts(out, ", ");

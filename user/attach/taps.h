@@ -31,6 +31,9 @@ struct taps_ops {
 	void (*added)(void *ctx, const struct tap *tap);
 	/* Its programs are attached: from here on every packet is seen. */
 	void (*attached)(void *ctx, const struct tap *tap);
+	/* added() was called again before this: same id, from now on by this name. */
+	void (*renamed)(void *ctx, const struct tap *tap, const char *before);
+	/* Detached. Its id stays taken until taps_freed(). */
 	void (*removed)(void *ctx, const struct tap *tap);
 };
 
@@ -52,6 +55,13 @@ void taps_gone(struct taps *t, const struct target *target, uint32_t ifindex);
 
 /* Forgets the target's taps; its namespace is gone. */
 void taps_drop(struct taps *t, const struct target *target);
+
+/* All records of a tap that was removed have been read: its id may be used again.
+ * id comes from the collector and is checked. */
+void taps_freed(struct taps *t, uint32_t id);
+
+/* The target has another name now; its taps get that one. */
+void taps_rename_target(struct taps *t, const struct target *target);
 
 /* Attached taps of a target. */
 unsigned int taps_count(const struct taps *t, const struct target *target);

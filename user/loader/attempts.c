@@ -41,6 +41,10 @@ static void take_attempt(struct loader *l, const struct nsw_attempt *a)
 	struct owner owner = record_owner(&a->owner);
 	struct ipaddr server = record_addr(&a->dst);
 
+	if (a->call == NSW_CALL_NETNS) {
+		follow_hint(l);
+		return;
+	}
 	if (!w)
 		return;
 	if (a->call == NSW_CALL_EXEC) {
@@ -82,6 +86,10 @@ void attempts_answer(struct loader *l, const struct dns_ask *a)
 
 int attempts_open(struct loader *l, struct err *e)
 {
+	struct err why = { 0 };
+
+	if (l->o->follow && programs_attach_namespaces(l->programs, &why))
+		log_warn("some new containers will be noticed late: %s", why.msg);
 	l->attempts = ring_buffer__new(programs_attempts_fd(l->programs), on_attempt, l, NULL);
 	return l->attempts ? 0 : err_sys(e, -errno, "attempts ring");
 }

@@ -16,7 +16,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-#define SOCKET_BYTES (4 * 1024 * 1024)
+#define SOCKET_BYTES (16 * 1024 * 1024)
 
 /*
  * Nothing may keep the loader waiting for the collector: that may be stopped,
@@ -114,6 +114,8 @@ bool child_serve(struct loader *l)
 	closep(&fd);
 	if (m.type == WIRE_ASK)
 		attempts_answer(l, &m.ask);
+	else if (m.type == WIRE_FREED && l->taps)
+		taps_freed(l->taps, (uint32_t)m.code);
 	else if (m.type == WIRE_DONE)
 		loader_begin_stop(l);
 	return true;

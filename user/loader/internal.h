@@ -23,19 +23,32 @@
 #include "sandbox/sandbox.h"
 #include "sandbox/wire.h"
 
-#define MAX_TAPS 1024
+/* Beyond so many namespaces things are said in sums, and programs are shared. */
+#define MANY_TARGETS 8
+
+struct roll;
 
 struct watched {
 	struct target target;
 	int nsid;
 	bool dirty; /* its interfaces changed */
 	bool gone;
+	int64_t gone_at; /* CLOCK_MONOTONIC, ns */
+};
+
+/* When to look again who is there (--follow). */
+struct follow {
+	int timer_fd, inotify_fd;
+	unsigned int looks; /* since the last sign of something new */
+	int64_t last_look;  /* when it ended; CLOCK_MONOTONIC, ns */
+	int64_t cost;	    /* of that, ns */
 };
 
 struct loader {
 	const struct options *o;
-	struct watched *targets;
-	unsigned int n;
+	struct watched **targets;
+	unsigned int n, room;
+	struct follow follow;
 	struct identity identity;
 	struct series series;
 	struct filter *filter;
@@ -56,6 +69,8 @@ struct loader {
 	struct facts_memory memory;
 	time_t facts_second;
 	unsigned int facts_used;
+	int64_t said_second; /* and how many lines were said in it about interfaces */
+	unsigned int said;
 	bool stopping, stop_sent;
 	bool is_usage_error; /* what failed is the user's to correct */
 	int status;	     /* the collector's, once it ended */
@@ -96,11 +111,31 @@ void attempts_send_facts(struct loader *l, const struct target *t, const struct 
 int files_open(struct loader *l, struct err *e);
 void files_serve(struct loader *l);
 
+int64_t loader_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* Ids for taps, and one: --all is for machines with many of them. */
+uint32_t load_max_taps(const struct options *o);
+
 /* What is watched. */
 int watchset_resolve(struct loader *l, struct err *e);
 int watchset_attach(struct loader *l, struct err *e);
 /* Link events are waiting. */
 void watchset_update(struct loader *l);
 struct watched *watchset_find(struct loader *l, uint64_t ino);
+/* Takes in what is there now. False: something has no proper name yet, or is missing. */
+bool watchset_look(struct loader *l);
+void watchset_free(struct loader *l);
+
+/*
+ * --follow: signs that something new may be there, and when to look. Without
+ * signs nothing is looked at, and nobody is woken up.
+ */
+int follow_open(struct loader *l, struct err *e);
+void follow_close(struct loader *l);
+/* Something new may be there. */
+void follow_hint(struct loader *l);
+/* Its descriptors are readable. */
+void follow_timer(struct loader *l);
+void follow_inotify(struct loader *l);
 
 #endif

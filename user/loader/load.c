@@ -9,7 +9,8 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-#define MIB (1024 * 1024)
+#define MAX_TAPS 2048
+#define MIB	 (1024 * 1024)
 
 /*
  * What --dns wants to see, for a kernel that refuses bpf/dns.bpf.h: DNS itself, Docker's
@@ -20,13 +21,20 @@
 	"port 53 or ip host 127.0.0.11 or icmp or icmp6 or " \
 	"(ip and ip[6:2] & 0x3fff != 0) or (ip6 and ip6[6] == 44)"
 
+uint32_t load_max_taps(const struct options *o)
+{
+	return o->all ? NSW_MAX_TAPS : MAX_TAPS;
+}
+
 static int load_with(struct loader *l, bool dns, const struct bpf_insn *insns, size_t n,
 		     struct err *e)
 {
 	struct programs_options po = {
 		.snaplen = l->o->snaplen,
 		.ring_bytes = (uint64_t)l->o->buffer_mib * MIB,
-		.max_taps = MAX_TAPS,
+		.max_taps = load_max_taps(l->o),
+		.one_for_all = l->n > MANY_TARGETS,
+		.meet = l->o->follow,
 		.owners = l->o->dns || l->o->json,
 		.dns = dns,
 		.mdns = l->o->mdns,

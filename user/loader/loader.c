@@ -24,14 +24,25 @@
  * (timeout(1) does that); one after it means "at once". */
 #define IMPATIENT_NS 500000000LL
 
-enum { FD_SIGNAL, FD_LINKS, FD_ATTEMPTS, FD_COLLECTOR, FD_FILES, FD_COMMAND, FD_TIMER, NR_FDS };
+enum {
+	FD_SIGNAL,
+	FD_LINKS,
+	FD_ATTEMPTS,
+	FD_COLLECTOR,
+	FD_FILES,
+	FD_COMMAND,
+	FD_TIMER,
+	FD_LOOK,
+	FD_INOTIFY,
+	NR_FDS
+};
 
 void loader_begin_stop(struct loader *l)
 {
 	l->stopping = true;
 }
 
-static int64_t monotonic_ns(void)
+int64_t loader_now_ns(void)
 {
 	struct timespec ts;
 
@@ -44,7 +55,7 @@ static int64_t monotonic_ns(void)
  * its output, the collector. */
 static void on_stop_signal(struct loader *l, const struct signalfd_siginfo *si)
 {
-	int64_t now = monotonic_ns();
+	int64_t now = loader_now_ns();
 	bool first = !l->first_signal, again = !first && now - l->first_signal > IMPATIENT_NS;
 
 	loader_begin_stop(l);
@@ -132,6 +143,8 @@ static void fill_fds(const struct loader *l, struct pollfd fds[NR_FDS])
 		[FD_FILES] = l->files_sock,
 		[FD_COMMAND] = command_pid(&l->command) ? command_pidfd(&l->command) : -1,
 		[FD_TIMER] = l->stopping ? -1 : l->timer_fd,
+		[FD_LOOK] = l->stopping ? -1 : l->follow.timer_fd,
+		[FD_INOTIFY] = l->stopping ? -1 : l->follow.inotify_fd,
 	};
 	int i;
 
@@ -159,6 +172,10 @@ static void loop(struct loader *l)
 			on_signal(l);
 		if (fds[FD_LINKS].revents)
 			watchset_update(l);
+		if (fds[FD_INOTIFY].revents)
+			follow_inotify(l);
+		if (fds[FD_LOOK].revents)
+			follow_timer(l);
 		if (fds[FD_FILES].revents)
 			files_serve(l);
 		if (fds[FD_COLLECTOR].revents)
@@ -185,9 +202,9 @@ static void hurry(void)
 
 /* Each hook is a descriptor. A command, started before, keeps the limit that we
  * were given. */
-static void raise_fd_limit(void)
+static void raise_fd_limit(uint32_t max_taps)
 {
-	const rlim_t need = 2 * MAX_TAPS + 256;
+	const rlim_t need = 2 * max_taps + 256;
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= need)
@@ -205,7 +222,7 @@ static int set_up(struct loader *l, struct err *e)
 	sandbox_identity(&l->identity);
 	if (!err)
 		err = watchset_resolve(l, e);
-	raise_fd_limit();
+	raise_fd_limit(load_max_taps(l->o));
 	if (!err)
 		err = load_programs(l, e);
 	if (!err)
@@ -258,7 +275,8 @@ static void tear_down(struct loader *l)
 	programs_free(l->programs);
 	series_fini(&l->series);
 	filter_free(l->filter);
-	free(l->targets);
+	watchset_free(l);
+	follow_close(l);
 	closep(&l->sock);
 	closep(&l->files_sock);
 	closep(&l->file_fd);
@@ -275,6 +293,7 @@ int loader_main(const struct options *o)
 		.file_fd = -1,
 		.signal_fd = -1,
 		.timer_fd = -1,
+		.follow = { .timer_fd = -1, .inotify_fd = -1 },
 		.next_file = 2,
 		.command = COMMAND_INIT,
 	};

@@ -1,13 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation
+ *
+ * The roll (target/roll.h) tells what should be watched; here is what is. Both go
+ * by namespace: one that several containers share is watched once, and what it is
+ * called may change while it is watched. A namespace is over when the kernel says
+ * so (its number is withdrawn) or, for a target named by the user, when the name
+ * leads to another one: what held it may be held by others, but is not meant.
+ */
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "attach/grace.h"
 #include "launch.h"
 #include "loader/internal.h"
 #include "netns/inventory.h"
+#include "netns/scan.h"
+#include "target/roll.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+
+/* Lines a second about interfaces that come, go and change their names: a container
+ * may do that without end. */
+#define LINES_PER_SECOND 20
+
+static bool may_say(struct loader *l)
+{
+	int64_t second = loader_now_ns() / 1000000000LL;
+
+	if (l->announcing || l->stopping)
+		return false;
+	if (second != l->said_second)
+		l->said = 0;
+	l->said_second = second;
+	if (l->said++ == LINES_PER_SECOND)
+		log_info("interfaces come and go faster than it can be told");
+	return l->said <= LINES_PER_SECOND;
+}
 
 static void tap_added(void *ctx, const struct tap *tap)
 {
@@ -21,40 +52,113 @@ static void tap_attached(void *ctx, const struct tap *tap)
 {
 	struct loader *l = ctx;
 
-	if (!l->announcing)
+	if (!may_say(l))
+		return;
+	if (tap->generation > 1)
+		log_info("%s: %s appeared again, watching it (attachment %u)", tap->target,
+			 tap->ifname, tap->generation);
+	else
 		log_info("%s: %s appeared, watching it", tap->target, tap->ifname);
+}
+
+static void tap_renamed(void *ctx, const struct tap *tap, const char *before)
+{
+	struct loader *l = ctx;
+
+	if (may_say(l))
+		log_info("%s: %s is called %s now", tap->target, before, tap->ifname);
 }
 
 static void tap_removed(void *ctx, const struct tap *tap)
 {
 	struct loader *l = ctx;
+	struct wire_msg m = { .type = WIRE_GONE, .code = (int)tap->id };
 
-	if (!l->stopping)
-		log_debug("%s: %s is gone", tap->target, tap->ifname);
+	if (l->stopping)
+		return;
+	log_debug("%s: %s is gone", tap->target, tap->ifname);
+	wire_send(l->sock, &m, -1);
 }
 
-static const struct taps_ops taps_ops = { tap_added, tap_attached, tap_removed };
+static const struct taps_ops taps_ops = { tap_added, tap_attached, tap_renamed, tap_removed };
 
-int watchset_resolve(struct loader *l, struct err *e)
+static struct watched *add_target(struct loader *l, const struct target *t)
 {
+	struct watched *w;
+
+	if (l->n == l->room) {
+		unsigned int room = l->room ? 2 * l->room : 8;
+		struct watched **grown = reallocarray(l->targets, room, sizeof(struct watched *));
+
+		if (!grown)
+			return NULL;
+		l->targets = grown;
+		l->room = room;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	w->target = *t;
+	w->nsid = NETNS_WATCH_NONE;
+	l->targets[l->n++] = w;
+	return w;
+}
+
+static void drop_target(struct loader *l, unsigned int i)
+{
+	free(l->targets[i]);
+	memmove(&l->targets[i], &l->targets[i + 1], (--l->n - i) * sizeof(*l->targets));
+}
+
+void watchset_free(struct loader *l)
+{
+	while (l->n)
+		free(l->targets[--l->n]);
+	free(l->targets);
+}
+
+/* A word that leads nowhere is an error at first, later only somebody missing. */
+static int call_words(const struct options *o, struct roll *r, struct err *e)
+{
+	struct target t;
 	unsigned int i;
 	int err;
 
-	l->targets = calloc(l->o->nr_targets, sizeof(*l->targets));
-	if (!l->targets)
-		return err_sys(e, -ENOMEM, "targets");
-	for (i = 0; i < l->o->nr_targets; i++) {
-		err = target_resolve(l->o->targets[i], &l->targets[i].target, e);
-		if (err)
+	for (i = 0; i < o->nr_targets; i++) {
+		err = target_resolve(o->targets[i], &t, e);
+		if (!err)
+			err = roll_add(r, &t);
+		if (err && e)
 			return err;
-		l->n++;
+		r->is_unsure |= err != 0;
 	}
-	err = launch(&l->command, l->o, &l->targets[0].target, e);
-	if (!err && l->targets[0].target.kind == TARGET_NEW && !l->o->argv) {
+	return 0;
+}
+
+static int call_roll(const struct options *o, struct roll *r, struct err *e)
+{
+	return o->all ? roll_all(r, o->exclude, e) : call_words(o, r, e);
+}
+
+int watchset_resolve(struct loader *l, struct err *e)
+{
+	struct roll r = { 0 };
+	size_t i;
+	int err = call_roll(l->o, &r, e);
+
+	if (!err && l->o->all && !r.n)
+		err = err_set(e, -ENOENT, "--exclude leaves nothing of --all");
+	if (!err)
+		err = launch(&l->command, l->o, &r.v[0], e);
+	if (!err && r.v[0].kind == TARGET_NEW && !l->o->argv) {
 		err_set(e, -EINVAL, "a new namespace needs a command to run in it");
 		err_hint(e, "nswatch new -- COMMAND");
-		return e->code;
+		err = e->code;
 	}
+	for (i = 0; i < r.n && !err; i++)
+		if (!add_target(l, &r.v[i]))
+			err = err_sys(e, -ENOMEM, "targets");
+	roll_free(&r);
 	return err;
 }
 
@@ -63,24 +167,63 @@ struct watched *watchset_find(struct loader *l, uint64_t ino)
 	unsigned int i;
 
 	for (i = 0; i < l->n; i++)
-		if (l->targets[i].target.ns.ino == ino)
-			return &l->targets[i];
+		if (!l->targets[i]->gone && l->targets[i]->target.ns.ino == ino)
+			return l->targets[i];
 	return NULL;
+}
+
+static struct watched *by_nsid(struct loader *l, int nsid)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->n; i++)
+		if (!l->targets[i]->gone && l->targets[i]->nsid == nsid)
+			return l->targets[i];
+	return NULL;
+}
+
+static void leave(struct loader *l, struct watched *w)
+{
+	w->gone = true;
+	w->gone_at = loader_now_ns();
+	taps_drop(l->taps, &w->target);
+	programs_forget_netns(l->programs, (uint32_t)w->target.ns.ino);
+	follow_hint(l);
+}
+
+static void lose(struct loader *l, struct watched *w)
+{
+	leave(l, w);
+	if (!l->o->all)
+		log_info("%s: its network namespace is gone%s", w->target.name,
+			 l->o->follow ? "; waiting for it to come back" : "");
+	else if (may_say(l))
+		log_info("%s: gone", w->target.name);
 }
 
 static void on_link_event(void *ctx, int nsid, int msgtype, uint32_t ifindex, const char *ifname)
 {
 	struct loader *l = ctx;
+	struct watched *w;
 	unsigned int i;
 
 	(void)ifname;
-	for (i = 0; i < l->n; i++) {
-		if (msgtype != NETNS_WATCH_RESYNC && l->targets[i].nsid != nsid)
-			continue;
-		l->targets[i].dirty = true;
-		if (msgtype == RTM_DELLINK)
-			taps_gone(l->taps, &l->targets[i].target, ifindex);
+	if (msgtype == NETNS_WATCH_RESYNC) {
+		for (i = 0; i < l->n; i++)
+			l->targets[i]->dirty = true;
+		follow_hint(l);
+		return;
 	}
+	w = by_nsid(l, nsid);
+	if (msgtype == RTM_NEWNSID && !w)
+		follow_hint(l);
+	if (!w)
+		return;
+	w->dirty = true;
+	if (msgtype == RTM_DELLINK)
+		taps_gone(l->taps, &w->target, ifindex);
+	else if (msgtype == RTM_DELNSID)
+		lose(l, w);
 }
 
 static void sync_target(struct loader *l, struct watched *w)
@@ -91,13 +234,22 @@ static void sync_target(struct loader *l, struct watched *w)
 	w->dirty = false;
 	if (!err)
 		return;
-	if (err != -ESTALE && err != -ENOENT) {
+	if (err == -ESTALE || err == -ENOENT)
+		lose(l, w);
+	else
 		log_warn("%s: %s", w->target.name, e.msg);
-		return;
-	}
-	w->gone = true;
-	taps_drop(l->taps, &w->target);
-	log_info("%s: its network namespace is gone", w->target.name);
+}
+
+/* Nobody waits for those to come back. */
+static void forget_gone(struct loader *l)
+{
+	unsigned int i = 0;
+
+	while (i < l->n)
+		if (l->targets[i]->gone && l->o->all)
+			drop_target(l, i);
+		else
+			i++;
 }
 
 void watchset_update(struct loader *l)
@@ -106,12 +258,24 @@ void watchset_update(struct loader *l)
 
 	netns_watch_read(l->links, on_link_event, l);
 	for (i = 0; i < l->n; i++) {
-		if (l->targets[i].dirty && !l->targets[i].gone)
-			sync_target(l, &l->targets[i]);
-		left += !l->targets[i].gone;
+		if (l->targets[i]->dirty && !l->targets[i]->gone)
+			sync_target(l, l->targets[i]);
+		left += !l->targets[i]->gone;
 	}
-	if (!left)
+	forget_gone(l);
+	if (!left && !l->o->follow)
 		loader_begin_stop(l);
+}
+
+/* Is the host itself watched, its ends of all veths are its interfaces. */
+static bool watches_host(const struct loader *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->targets[i]->target.is_host)
+			return true;
+	return l->o->all;
 }
 
 static int start_attaching(struct loader *l, struct err *e)
@@ -119,11 +283,11 @@ static int start_attaching(struct loader *l, struct err *e)
 	const struct options *o = l->o;
 	struct taps_options to = {
 		.inside = o->side != SIDES_HOST,
-		.host = o->side != SIDES_INSIDE || o->dns,
+		.host = o->side != SIDES_INSIDE || (o->dns && !watches_host(l)),
 		.interfaces = o->interfaces,
 		.nr_interfaces = o->nr_interfaces,
 		.directions = o->directions,
-		.max_taps = MAX_TAPS,
+		.max_taps = load_max_taps(o),
 	};
 
 	l->taps = taps_new(l->programs, &to, &taps_ops, l);
@@ -152,7 +316,6 @@ static int no_such_interface(struct loader *l, const struct target *t, int nsfd,
 static int attach_target(struct loader *l, struct watched *w, struct err *e)
 {
 	_cleanup_fd_ int fd = target_open(&w->target, e);
-	int err;
 
 	if (fd < 0)
 		return fd;
@@ -160,9 +323,38 @@ static int attach_target(struct loader *l, struct watched *w, struct err *e)
 	if (w->nsid < NETNS_WATCH_HOME)
 		return w->nsid;
 	programs_watch_netns(l->programs, (uint32_t)w->target.ns.ino);
-	err = taps_sync(l->taps, &w->target, e);
-	if (!err && !taps_count(l->taps, &w->target) && l->o->nr_interfaces)
-		return no_such_interface(l, &w->target, fd, e);
+	return taps_sync(l->taps, &w->target, e);
+}
+
+static int check_interfaces(struct loader *l, const struct watched *w, struct err *e)
+{
+	_cleanup_fd_ int fd = -1;
+
+	if (l->o->all || !l->o->nr_interfaces || taps_count(l->taps, &w->target))
+		return 0;
+	fd = target_open(&w->target, e);
+	return fd < 0 ? fd : no_such_interface(l, &w->target, fd, e);
+}
+
+static int attach_first(struct loader *l, struct err *e)
+{
+	_cleanup_grace_ struct grace grace = { -1 };
+	unsigned int i = 0;
+	int err = 0;
+
+	if (l->n > MANY_TARGETS)
+		grace_hurry(&grace);
+	while (i < l->n && !err) {
+		err = attach_target(l, l->targets[i], e);
+		if (!err)
+			err = check_interfaces(l, l->targets[i], e);
+		if (!err) {
+			i++;
+		} else if (l->o->all && (err == -ESTALE || err == -ENOENT)) {
+			drop_target(l, i); /* it was over before we came */
+			err = 0;
+		}
+	}
 	return err;
 }
 
@@ -176,29 +368,162 @@ static void announce(struct loader *l, const struct watched *w)
 	log_info("watching %s: %s", w->target.name, names.len ? mem : "no interface yet");
 }
 
+static void announce_all(struct loader *l)
+{
+	unsigned int i, taps = 0;
+
+	/* Whoever waits for the first of these lines may rely on all targets. */
+	for (i = 0; i < l->n; i++) {
+		taps += taps_count(l->taps, &l->targets[i]->target);
+		if (l->n <= MANY_TARGETS)
+			announce(l, l->targets[i]);
+	}
+	if (l->n > MANY_TARGETS)
+		log_info("watching %u network namespaces, %u interfaces", l->n, taps);
+}
+
+/* What need not be reported: all there is now, watched or not. */
+static int set_known(struct loader *l, const struct roll *r)
+{
+	_cleanup_free_ struct netns_seen *seen = NULL;
+	_cleanup_free_ uint32_t *netns = NULL;
+	size_t n = 0, nr_seen = 0, i;
+
+	if (!l->o->all)
+		netns_scan(&seen, &nr_seen, NULL);
+	netns = calloc(r->n + r->nr_excluded + l->n + nr_seen + 1, sizeof(*netns));
+	if (!netns)
+		return -ENOMEM;
+	for (i = 0; i < r->n; i++)
+		netns[n++] = (uint32_t)r->v[i].ns.ino;
+	for (i = 0; i < r->nr_excluded; i++)
+		netns[n++] = (uint32_t)r->excluded[i].ino;
+	for (i = 0; i < nr_seen; i++)
+		netns[n++] = (uint32_t)seen[i].id.ino;
+	for (i = 0; i < l->n; i++)
+		if (!l->targets[i]->gone)
+			netns[n++] = (uint32_t)l->targets[i]->target.ns.ino;
+	return programs_set_known(l->programs, netns, n);
+}
+
 int watchset_attach(struct loader *l, struct err *e)
 {
 	unsigned int i;
 	int err;
 
 	err = start_attaching(l, e);
+	if (!err && l->o->follow)
+		err = follow_open(l, e);
 	if (!err)
 		owners_attach(l);
-	if (!err && l->o->dns)
+	if (!err && (l->o->dns || l->o->follow))
 		err = attempts_open(l, e);
 	l->announcing = true;
-	for (i = 0; i < l->n && !err; i++) {
-		err = attach_target(l, &l->targets[i], e);
-		if (err)
-			return err;
-	}
+	if (!err)
+		err = attach_first(l, e);
 	l->announcing = false;
+	if (err)
+		return err;
 	owners_seed(l);
-	/* Whoever waits for the first of these lines may rely on all targets. */
-	for (i = 0; i < l->n && !err; i++)
-		announce(l, &l->targets[i]);
-	/* A command speaks for itself in a moment, and it may have other files. */
-	for (i = 0; i < l->n && !err && l->o->dns && !l->o->argv; i++)
-		attempts_send_facts(l, &l->targets[i].target, NULL, 0, NULL, 0, 0);
-	return err;
+	announce_all(l);
+	/* What came since the roll was called is found by a look. */
+	follow_hint(l);
+	/* A command speaks for itself in a moment, and it may have other files. Of a whole
+	 * machine's namespaces only those that look names up are of interest. */
+	for (i = 0; i < l->n && l->o->dns && !l->o->argv && !l->o->all; i++)
+		attempts_send_facts(l, &l->targets[i]->target, NULL, 0, NULL, 0, 0);
+	return 0;
+}
+
+/* The same namespace, described anew: who lives there may have changed. */
+static void update_target(struct loader *l, struct watched *w, const struct target *t)
+{
+	if (strcmp(w->target.name, t->name) != 0) {
+		log_info("%s is called %s now", w->target.name, t->name);
+		w->target = *t;
+		taps_rename_target(l->taps, t);
+	}
+	w->target = *t;
+}
+
+/* The gap, if this is one that was watched before. */
+static void say_back(struct loader *l, const struct watched *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->n; i++) {
+		const struct watched *old = l->targets[i];
+
+		if (old == w || !old->gone || strcmp(old->target.name, w->target.name) != 0)
+			continue;
+		log_info("%s: back in another network namespace, %.3f s after the last was left",
+			 w->target.name, (double)(loader_now_ns() - old->gone_at) / 1000000000.0);
+		drop_target(l, i);
+		return;
+	}
+}
+
+static void join(struct loader *l, const struct target *t)
+{
+	_cleanup_grace_ struct grace grace = { -1 };
+	struct watched *w = add_target(l, t);
+	struct err e = { 0 };
+	int err;
+
+	if (!w)
+		return;
+	/* Its first packets are on their way, and others come after it. */
+	if (l->n > MANY_TARGETS)
+		grace_hurry(&grace);
+	l->announcing = true;
+	err = attach_target(l, w, &e);
+	l->announcing = false;
+	if (err) {
+		if (err != -ESTALE && err != -ENOENT)
+			log_warn("%s: %s", t->name, e.msg);
+		taps_drop(l->taps, t);
+		drop_target(l, l->n - 1);
+		return;
+	}
+	say_back(l, w);
+	announce(l, w);
+	if (l->o->dns && !l->o->all)
+		attempts_send_facts(l, t, NULL, 0, NULL, 0, 0);
+}
+
+bool watchset_look(struct loader *l)
+{
+	struct roll r = { 0 };
+	bool sure, joined = false;
+	unsigned int i;
+
+	if (call_roll(l->o, &r, NULL)) {
+		roll_free(&r);
+		return false;
+	}
+	for (i = 0; i < l->n; i++) {
+		struct watched *w = l->targets[i];
+		const struct target *t = roll_find(&r, &w->target.ns);
+
+		if (w->gone)
+			continue;
+		if (t) {
+			update_target(l, w, t);
+		} else if (!l->o->all) {
+			leave(l, w);
+			log_info("%s: is not in its network namespace any more", w->target.name);
+		}
+	}
+	for (i = 0; i < r.n; i++) {
+		if (watchset_find(l, r.v[i].ns.ino))
+			continue;
+		join(l, &r.v[i]);
+		joined = true;
+	}
+	if (joined)
+		owners_seed(l);
+	set_known(l, &r);
+	sure = !r.is_unsure;
+	roll_free(&r);
+	return sure;
 }

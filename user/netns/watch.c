@@ -174,14 +174,14 @@ static int on_link(const struct nlmsghdr *nlh, struct delivery *d)
 	return MNL_CB_OK;
 }
 
-/* The id that goes is in the message; the message itself comes from home. */
-static int on_delnsid(const struct nlmsghdr *nlh, struct delivery *d)
+/* The id that comes or goes is in the message; the message itself comes from home. */
+static int on_nsid_event(const struct nlmsghdr *nlh, struct delivery *d)
 {
 	int32_t nsid = -1;
 
 	on_nsid(nlh, &nsid);
 	if (d->nsid == NETNS_WATCH_HOME && nsid >= 0)
-		d->cb(d->ctx, nsid, RTM_DELNSID, 0, "");
+		d->cb(d->ctx, nsid, nlh->nlmsg_type, 0, "");
 	return MNL_CB_OK;
 }
 
@@ -190,7 +190,8 @@ static int on_event(const struct nlmsghdr *nlh, void *ctx)
 	switch (nlh->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK: return on_link(nlh, ctx);
-	case RTM_DELNSID: return on_delnsid(nlh, ctx);
+	case RTM_NEWNSID:
+	case RTM_DELNSID: return on_nsid_event(nlh, ctx);
 	default: return MNL_CB_OK;
 	}
 }

@@ -14,14 +14,15 @@
 struct netns_watch;
 
 #define NETNS_WATCH_HOME   (-1) /* nsid of events at home */
+#define NETNS_WATCH_NONE   (-2) /* no nsid: of one that was not added */
 #define NETNS_WATCH_RESYNC 0	/* msgtype: events were lost, look at everything again */
 
 /*
  * nsid: what netns_watch_add() returned, or NETNS_WATCH_HOME. msgtype:
  * RTM_NEWLINK (added, renamed, up, down), RTM_DELLINK, RTM_DELNSID (the
- * namespace is gone; ifindex 0, ifname empty), or NETNS_WATCH_RESYNC. ifname is
- * untrusted bytes. Events of namespaces that were not added come as well, if
- * they have a number for another reason: skip nsids you do not know.
+ * namespace is gone; ifindex 0, ifname empty), RTM_NEWNSID (one got a number here), or
+ * NETNS_WATCH_RESYNC. ifname is untrusted bytes. Events of namespaces that were not added come as
+ * well, if they have a number for another reason: skip nsids you do not know.
  */
 typedef void netns_watch_cb(void *ctx, int nsid, int msgtype, uint32_t ifindex, const char *ifname);
 

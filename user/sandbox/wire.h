@@ -16,7 +16,8 @@
  */
 enum wire_type {
 	/* loader → collector */
-	WIRE_TAP,     /* a new tap; its packets come after this */
+	WIRE_TAP,     /* a new tap; its packets come after this. One that goes on: its new name */
+	WIRE_GONE,    /* tap number `code` is detached */
 	WIRE_ATTEMPT, /* a socket call to a name server */
 	WIRE_FACTS,   /* unasked, or the answer to WIRE_ASK */
 	WIRE_FILE,    /* the next output file, with its fd; fd -1 with `code` = -errno */
@@ -26,6 +27,7 @@ enum wire_type {
 	/* collector → loader */
 	WIRE_ASK,
 	WIRE_NEED_FILE, /* rotation: `code` is the number of the next file */
+	WIRE_FREED,	/* every record of the gone tap number `code` has been read */
 	WIRE_DONE,	/* a limit is reached, or output failed: please stop */
 	WIRE_RESULT,	/* the last message: `code` is the exit status */
 	WIRE_NR_TYPES,

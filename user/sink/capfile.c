@@ -90,7 +90,7 @@ struct capfile {
 	uint64_t file_packets;
 	int64_t file_first; /* time of its first packet */
 	uint32_t nr_interfaces;
-	uint16_t interfaces[NSW_MAX_TAPS]; /* tap ids by interface number */
+	uint16_t interfaces[NSW_MAX_TAPS]; /* tap ids by interface number, of the last ones */
 
 	struct slot slots[NSW_MAX_TAPS]; /* by tap id */
 	uint32_t highest;		 /* id in use */
@@ -229,7 +229,7 @@ static bool declare(struct capfile *c, struct slot *s)
 		return false;
 	s->file = c->file;
 	s->interface = c->nr_interfaces;
-	c->interfaces[c->nr_interfaces++] = (uint16_t)s->tap->id;
+	c->interfaces[c->nr_interfaces++ % NSW_MAX_TAPS] = (uint16_t)s->tap->id;
 	if (c->format->interface)
 		grow(c, c->format->interface(c, end_of(c->batch), room_in(c->batch), s->tap));
 	return true;
@@ -260,9 +260,14 @@ static void put_stats(struct capfile *c)
 	for (i = 0; i <= c->highest; i++)
 		if (has_only_losses(c, &c->slots[i]))
 			declare(c, &c->slots[i]);
-	for (i = 0; i < c->nr_interfaces && (b = current(c)); i++) {
-		const struct tap *tap = c->slots[c->interfaces[i]].tap;
+	i = c->nr_interfaces > NSW_MAX_TAPS ? c->nr_interfaces - NSW_MAX_TAPS : 0;
+	for (; i < c->nr_interfaces && (b = current(c)); i++) {
+		const struct slot *s = &c->slots[c->interfaces[i % NSW_MAX_TAPS]];
+		const struct tap *tap = s->tap;
 		struct tap_stats st = { 0 };
+
+		if (s->interface != i)
+			continue; /* its tap id was given to another one since */
 
 		c->o.stats(c->o.ctx, tap, &st);
 		capfile_stats(c, tap, &st.written, &st.write_lost);
@@ -392,9 +397,13 @@ static struct slot *slot_of(struct capfile *c, const struct tap *tap)
 	return s;
 }
 
+/* Another one may have had the id before: declared again, it is a new interface. */
 void capfile_tap(struct capfile *c, const struct tap *tap)
 {
-	declare(c, slot_of(c, tap));
+	struct slot *s = slot_of(c, tap);
+
+	s->file = 0;
+	declare(c, s);
 }
 
 static bool lose(struct slot *s)

@@ -57,6 +57,7 @@ struct stream {
 	uint64_t scanned;	      /* ring position up to which records are in the queue */
 	int64_t pass_time;	      /* t0 of the latest pass */
 	uint64_t pass_pos;	      /* producers' position that it saw */
+	int64_t horizon;	      /* of the latest pass: all that is older was in the ring */
 	int64_t busy_limit;	      /* t0 of the last pass that did not see the busy record */
 	size_t taken;		      /* bytes that the latest pass found */
 	uint64_t released;	      /* as told to the producers */
@@ -233,6 +234,7 @@ size_t stream_poll(struct stream *s, bool final)
 			s->busy_limit = s->pass_time;
 		horizon = s->busy_limit;
 	}
+	s->horizon = horizon;
 	s->pass_time = t0;
 	s->pass_pos = until;
 	while (s->limit < s->tail && (final || is_due(s->queue[s->limit], horizon, t0)))
@@ -377,6 +379,16 @@ int64_t stream_now(struct stream *s)
 	int64_t now = clock_now(&s->clock);
 
 	return clock_wall(&s->clock, now, now);
+}
+
+int64_t stream_clock(const struct stream *s)
+{
+	return clock_now(&s->clock);
+}
+
+int64_t stream_horizon(const struct stream *s)
+{
+	return s->horizon;
 }
 
 uint64_t stream_strays(const struct stream *s)

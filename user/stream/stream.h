@@ -70,6 +70,11 @@ int64_t stream_now(struct stream *s);
 /* The same for a time that the programs took. */
 int64_t stream_wall(struct stream *s, uint64_t time);
 
+/* Now, and how far the last pass came, both on the ring's own clock in ns: records
+ * older than the horizon have all been given out once stream_next() ends. */
+int64_t stream_clock(const struct stream *s);
+int64_t stream_horizon(const struct stream *s);
+
 /* Records whose length or tap could not be true; never counted as delivered. */
 uint64_t stream_strays(const struct stream *s);
 
