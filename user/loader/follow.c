@@ -25,9 +25,10 @@
 #include "util/log.h"
 
 #define MSEC	   1000000LL
-#define REST	   10	       /* times what the last look took */
-#define REST_MIN   (40 * MSEC) /* between two looks */
-#define SURE_LOOKS 5	       /* as many in any case */
+#define REST	   10		/* times what the last look took */
+#define REST_MIN   (40 * MSEC)	/* between two looks */
+#define REST_MAX   (400 * MSEC) /* whatever the last one took: it may have waited itself */
+#define SURE_LOOKS 5		/* as many in any case */
 
 /* Before each look of a series, ns. */
 static const int64_t pauses[] = {
@@ -73,9 +74,10 @@ void follow_close(struct loader *l)
 static void schedule(struct follow *f)
 {
 	int64_t now = loader_now_ns(), when = now + pauses[f->looks];
-	int64_t rest = f->cost * REST > REST_MIN ? f->cost * REST : REST_MIN;
+	int64_t rest = f->cost * REST;
 	struct itimerspec at = { 0 };
 
+	rest = rest < REST_MIN ? REST_MIN : rest > REST_MAX ? REST_MAX : rest;
 	if (when < f->last_look + rest)
 		when = f->last_look + rest;
 	at.it_value.tv_sec = when / 1000000000LL;
