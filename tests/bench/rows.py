@@ -16,6 +16,7 @@ import time
 import arena
 import stats
 from arena import BenchError
+from fleet import first_packet, fleet
 from tools import Session, Settings, difference, switches
 
 FULL = 262144  # the tools' own default
@@ -350,6 +351,16 @@ ROWS = [
         rate=50_000, packets=1_000_000, per=2, fixed=True),
     Row("12", "wake-ups a second when idle", "/s", wakeups, [le(None, 0)], CAPTURE,
         twice=False, fixed=True),
+    Row("14attach", "500 namespaces of 2 interfaces, --all --dns: attached after", "s", fleet,
+        [le(None, 2)], (), twice=False, fixed=True, what="attach"),
+    Row("14memory", "the same: memory of all processes", "MiB", fleet, [le(None, 64)], (),
+        twice=False, fixed=True, what="memory"),
+    Row("14idle", "the same: wake-ups a second when idle", "/s", fleet, [le(None, 0)], (),
+        twice=False, fixed=True, what="idle"),
+    Row("14more", "the same: one more is attached after", "ms", fleet, [le(None, 50)], (),
+        twice=False, fixed=True, what="more"),
+    Row("15", "from the start to the first packet", "ms", first_packet, [le(None, 100)],
+        ("tcpdump",), twice=False),
 ]
 
 # Rows whose frames come in through XDP, which veth takes with GRO alone.
