@@ -31,6 +31,9 @@
 #define TCP_HLEN_MIN	  20
 #define SLL_HLEN_ADDR	  8 /* LINUX_SLL has room for eight bytes of address */
 #define NULL_AF_INET	  2
+#define LLC_HLEN_MIN	  3 /* DSAP, SSAP, one byte of control */
+#define LLC_SAP_IP	  0x06
+#define LLC_UI		  0x03 /* unnumbered information */
 
 enum {
 	ET_IP = 0x0800,
@@ -656,7 +659,21 @@ static void walk_arp(struct walk *w)
 	set_end(w);
 }
 
-/* IEEE 802.2; only the SNAP form with an Ethernet type goes on. */
+/* IP behind its own service access point, in a frame that carries information. */
+static bool is_llc_ip(struct walk *w)
+{
+	const uint8_t *p = w->c.data + w->c.off;
+	uint8_t control;
+
+	if (cursor_left(&w->c) < LLC_HLEN_MIN || p[0] != LLC_SAP_IP)
+		return false;
+	control = p[2];
+	if ((control & 1) && (control & 0xef) != LLC_UI)
+		return false;
+	return cursor_skip(&w->c, LLC_HLEN_MIN + !(control & 1));
+}
+
+/* IEEE 802.2; IP and the SNAP form with an Ethernet type go on. */
 static void walk_llc(struct walk *w)
 {
 	static const uint8_t snap[] = { 0xaa, 0xaa, 0x03, 0, 0, 0 };
@@ -664,6 +681,10 @@ static void walk_llc(struct walk *w)
 	const uint8_t *p;
 
 	f->layer = LAYER_LLC;
+	if (is_llc_ip(w)) {
+		w->next = walk_ip;
+		return;
+	}
 	if (cursor_left(&w->c) < sizeof(snap) ||
 	    memcmp(w->c.data + w->c.off, snap, sizeof(snap)) != 0)
 		return;
@@ -697,6 +718,13 @@ static const struct {
 	{ ET_QINQ_OLD, walk_vlan },
 };
 
+/* Behind a provider's tag there are types only; of no length there is nothing to say
+ * but behind a customer's tag. */
+static bool may_be_length(const struct frame *f)
+{
+	return f->nr_vlans ? f->vlan_tpid != ET_QINQ : f->ethertype != 0;
+}
+
 static void walk_ethertype(struct walk *w)
 {
 	struct frame *f = w->f;
@@ -709,9 +737,11 @@ static void walk_ethertype(struct walk *w)
 			return;
 		}
 	}
-	if (f->ethertype && f->ethertype <= ETHERTYPE_MAX_LEN)
+	if (!may_be_length(f))
+		return;
+	if (f->ethertype <= ETHERTYPE_MAX_LEN)
 		walk_8023(w);
-	else if (f->ethertype && f->ethertype < ETHERTYPE_MIN)
+	else if (f->ethertype < ETHERTYPE_MIN)
 		fault(w, FAULT_LENGTH_TYPE, f->ethertype);
 }
 

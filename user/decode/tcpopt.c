@@ -5,9 +5,8 @@
 
 void tcpopts_init(struct tcpopts *o, const struct frame *f)
 {
-	uint32_t len = f->l4_len < f->tcp_hlen ? f->l4_len : f->tcp_hlen;
-
-	o->c = cursor_init(f->data + f->l4_off, f->l4_caplen, len);
+	o->past_end = false;
+	o->c = cursor_init(f->data + f->l4_off, f->l4_caplen, f->tcp_hlen);
 	cursor_skip(&o->c, TCP_HLEN_MIN);
 }
 
@@ -24,7 +23,10 @@ bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt)
 	if (opt->kind == TCPOPT_END || !cursor_ok(c) || !cursor_reported(c))
 		return false;
 	len = cursor_u8(c);
-	if (!cursor_ok(c) || len < 2 || len - 2u > cursor_reported(c))
+	if (!cursor_ok(c) || len < 2)
+		return false;
+	o->past_end = len - 2u > cursor_reported(c);
+	if (o->past_end)
 		return false;
 	opt->body = cursor_init(c->data + c->off, cursor_left(c), len - 2u);
 	c->off += opt->body.caplen;
@@ -43,4 +45,30 @@ int tcpopts_wscale(const struct frame *f)
 		if (opt.kind == TCPOPT_WSCALE && opt.body.len == 1)
 			return cursor_u8(&opt.body);
 	return -1;
+}
+
+static bool is_accecn(struct tcpopt *opt)
+{
+	uint16_t id;
+
+	if (opt->kind == TCPOPT_ACCECN0 || opt->kind == TCPOPT_ACCECN1)
+		return true;
+	if (opt->kind != TCPOPT_EXP1 && opt->kind != TCPOPT_EXP2)
+		return false;
+	id = cursor_be16(&opt->body);
+	return id == TCPEXID_ACCECN0 || id == TCPEXID_ACCECN1;
+}
+
+bool tcpopts_has_accecn(const struct frame *f)
+{
+	struct tcpopts o;
+	struct tcpopt opt;
+
+	if (f->tcp_hlen <= TCP_HLEN_MIN)
+		return false;
+	tcpopts_init(&o, f);
+	while (tcpopts_next(&o, &opt))
+		if (is_accecn(&opt))
+			return true;
+	return false;
 }

@@ -35,6 +35,9 @@ enum tcpopt_kind {
 	TCPOPT_EXP2 = 254,
 };
 
+/* RFC 6994: what the first two bytes of an experimental option say. */
+enum { TCPEXID_ACCECN0 = 0xacc0, TCPEXID_ACCECN1 = 0xacc1, TCPEXID_FAST_OPEN = 0xf989 };
+
 /* One option: kind, and a cursor over its body, of which the capture may hold only a part; then it
  * is the last. */
 struct tcpopt {
@@ -45,14 +48,17 @@ struct tcpopt {
 /* A walk over the options of a segment. */
 struct tcpopts {
 	struct cursor c;
+	bool past_end; /* an option says that it goes on behind the header */
 };
 
 void tcpopts_init(struct tcpopts *o, const struct frame *f);
 /* False at the end, at an option whose length cannot be, or where bytes are missing:
- * o->c tells. Padding is skipped. */
+ * o->past_end and o->c tell. Padding is skipped. */
 bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt);
 
 /* Shift count of the window scale option, -1 if there is none. */
 int tcpopts_wscale(const struct frame *f);
+/* Whether there is one of accurate ECN (draft-ietf-tcpm-accurate-ecn 3.2.3), in either coding. */
+bool tcpopts_has_accecn(const struct frame *f);
 
 #endif

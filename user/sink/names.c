@@ -12,7 +12,6 @@ struct type_name {
 
 /* IEEE 802 numbers; sorted. */
 static const struct type_name ethertypes[] = {
-	{ 0x0000, "PRI: 0  DROP: 0 ID: 0" },
 	{ 0x0600, "XNS Internet Datagram Protocol" },
 	{ 0x0805, "X.25 Layer 3" },
 	{ 0x0842, "Wake on LAN" },

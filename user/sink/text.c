@@ -380,10 +380,14 @@ static void put_info(struct line *l)
 			text_ip(l);
 		break;
 	}
-	if (l->malformed)
+	if (l->contained)
+		strbuf_puts(l->info,
+			    "[Malformed Packet: length of contained item exceeds length of "
+			    "containing item]");
+	else if (l->malformed)
 		strbuf_puts(l->info, l->f->is_fragment ? "[BoundErrorUnreassembled Packet]"
 						       : "[Malformed Packet]");
-	if ((l->truncated && !l->malformed) || cuts_trailer(l->f))
+	if ((l->truncated && !l->malformed && !l->contained) || cuts_trailer(l->f))
 		strbuf_puts(l->info, "[Packet size limited during capture]");
 }
 
@@ -423,7 +427,7 @@ void text_line(struct text *t, const struct packet *p, const struct frame *f, st
 	if (!t->has_first)
 		t->first = p->time;
 	t->has_first = true;
-	tone = t->o.color ? tones[l.malformed ? TONE_TROUBLE : l.tone] : NULL;
+	tone = t->o.color ? tones[l.malformed || l.contained ? TONE_TROUBLE : l.tone] : NULL;
 	if (tone)
 		strbuf_puts(out, tone);
 	put_columns(t, &l, f, out);

@@ -26,6 +26,7 @@ struct line {
 	struct strbuf *info;
 	bool truncated; /* a read went behind the captured bytes */
 	bool malformed; /* or behind the packet's own end */
+	bool contained; /* or, within what a header says of itself, behind the packet's end */
 	enum line_tone tone;
 	struct tcp_track *tcp;
 	struct echo_track *echo;

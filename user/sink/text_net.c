@@ -19,26 +19,11 @@ enum { ET_IP = 0x0800, ET_IP6 = 0x86dd, ET_VLAN = 0x8100, ET_QINQ = 0x88a8 };
 
 /* --- link ------------------------------------------------------------------ */
 
-static void put_ethertype(struct line *l)
-{
-	const char *name = name_ethertype(l->f->ethertype);
-	struct strbuf b;
-
-	strbuf_init(&b, l->protocol_mem, sizeof(l->protocol_mem));
-	strbuf_puts(&b, "0x");
-	strbuf_hex(&b, l->f->ethertype, 4);
-	l->protocol = l->protocol_mem;
-	strbuf_puts(l->info, name ? name : l->f->dlt == DLT_EN10MB ? "Ethernet II" : "");
-}
-
-static void put_vlan(struct line *l)
+static void put_tag(struct line *l)
 {
 	const struct frame *f = l->f;
 	bool qinq = f->vlan_tpid == ET_QINQ;
 
-	l->protocol = qinq ? "802.1ad" : "VLAN";
-	if (!f->nr_vlans)
-		return;
 	strbuf_puts(l->info, "PRI: ");
 	strbuf_u64(l->info, f->last_tci >> 13);
 	strbuf_puts(l->info, qinq ? "  DROP: " : "  DEI: ");
@@ -47,14 +32,71 @@ static void put_vlan(struct line *l)
 	strbuf_u64(l->info, f->last_tci & 0xfff);
 }
 
+/* A type that is not decoded. One without a name leaves what the layer before said. */
+static void put_ethertype(struct line *l)
+{
+	const struct frame *f = l->f;
+	const char *name = name_ethertype(f->ethertype);
+	struct strbuf b;
+
+	strbuf_init(&b, l->protocol_mem, sizeof(l->protocol_mem));
+	strbuf_puts(&b, "0x");
+	strbuf_hex(&b, f->ethertype, 4);
+	l->protocol = l->protocol_mem;
+	if (name)
+		strbuf_puts(l->info, name);
+	else if (f->nr_vlans)
+		put_tag(l);
+	else if (f->dlt == DLT_EN10MB)
+		strbuf_puts(l->info, "Ethernet II");
+}
+
+static void put_vlan(struct line *l)
+{
+	const struct frame *f = l->f;
+
+	l->protocol = f->vlan_tpid == ET_QINQ ? "802.1ad" : "VLAN";
+	if (f->nr_vlans)
+		put_tag(l);
+}
+
+/* IEEE's and others' service access points. */
 static const struct {
 	uint8_t sap;
 	const char *name;
 } saps[] = {
-	{ 0x00, "NULL LSAP" }, { 0x02, "LLC Sub-Layer Management" },
-	{ 0x06, "TCP/IP" },    { 0x42, "Spanning Tree BPDU" },
-	{ 0xaa, "SNAP" },      { 0xe0, "NetWare" },
-	{ 0xf0, "NetBIOS" },   { 0xfe, "ISO Network Layer" },
+	{ 0x00, "NULL LSAP" },
+	{ 0x02, "LLC Sub-Layer Management" },
+	{ 0x04, "SNA Path Control" },
+	{ 0x06, "TCP/IP" },
+	{ 0x08, "SNA" },
+	{ 0x0c, "SNA" },
+	{ 0x0e, "PROWAY (IEC955) Network Management and Initialization" },
+	{ 0x10, "NetWare (unofficial?)" },
+	{ 0x14, "ISO Network Layer (OSLAN 1)" },
+	{ 0x18, "Texas Instruments" },
+	{ 0x20, "ISO Network Layer (unofficial?)" },
+	{ 0x34, "ISO Network Layer (unofficial?)" },
+	{ 0x42, "Spanning Tree BPDU" },
+	{ 0x4e, "EIA RS-511 Manufacturing Message Service" },
+	{ 0x54, "ISO Network Layer (OSLAN 2)" },
+	{ 0x7e, "ISO 8208 (X.25 over 802.2)" },
+	{ 0x80, "XNS" },
+	{ 0x82, "BACnet" },
+	{ 0x86, "Nestar" },
+	{ 0x8e, "PROWAY (IEC955) Active Station List Maintenance" },
+	{ 0x98, "ARP" },
+	{ 0xaa, "SNAP" },
+	{ 0xb4, "HP JetDirect Printer" },
+	{ 0xba, "Banyan Vines" },
+	{ 0xbc, "Banyan Vines" },
+	{ 0xe0, "NetWare" },
+	{ 0xf0, "NetBIOS" },
+	{ 0xf4, "IBM Net Management" },
+	{ 0xf8, "HP Extended LLC" },
+	{ 0xfa, "Ungermann-Bass" },
+	{ 0xfc, "Remote Program Load" },
+	{ 0xfe, "ISO Network Layer" },
 };
 
 static void put_sap(struct strbuf *b, uint8_t sap)
@@ -71,23 +113,53 @@ static void put_sap(struct strbuf *b, uint8_t sap)
 	strbuf_hex(b, sap & 0xfe, 2);
 }
 
-/* IEEE 802.2 5.4: information and supervisory frames are numbered, others are commands. */
-static void put_llc_control(struct strbuf *b, uint8_t c0, uint8_t c1)
+/* Unnumbered ones by their modifier bits, as a command and as a response. */
+static const struct {
+	uint8_t control;
+	const char *command, *response;
+} unnumbered[] = {
+	{ 0x03, "UI", "UI" },	    { 0x07, "SIM", "RIM" },   { 0x0f, "SARM", "DM" },
+	{ 0x23, "UP", "UP" },	    { 0x2f, "SABM", "SABM" }, { 0x43, "DISC", "RD" },
+	{ 0x4f, "SARME", "SARME" }, { 0x63, "UA", "UA" },     { 0x6f, "SABME", "SABME" },
+	{ 0x83, "SNRM", "SNRM" },   { 0x87, "FRMR", "FRMR" }, { 0x8f, "RESET", "RESET" },
+	{ 0xaf, "XID", "XID" },	    { 0xc7, "CFGR", "CFGR" }, { 0xcf, "SNRME", "SNRME" },
+	{ 0xe3, "TEST", "TEST" },   { 0xef, "BCN", "BCN" },
+};
+
+static const char *unnumbered_name(uint8_t control, bool response)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(unnumbered); i++)
+		if (unnumbered[i].control == (control & 0xef))
+			return response ? unnumbered[i].response : unnumbered[i].command;
+	return "Unknown";
+}
+
+/* IEEE 802.2 5.4: information and supervisory frames are numbered, others are
+ * commands. The poll bit of a command is the final bit of a response. */
+static void put_llc_control(struct strbuf *b, uint8_t c0, uint8_t c1, bool response)
 {
 	static const char *const supervisory[] = { "RR", "RNR", "REJ", "SREJ" };
+	const char *final = response ? " F" : " P";
 
 	if (!(c0 & 1)) {
-		strbuf_puts(b, "I, N(R)=");
+		strbuf_puts(b, c1 & 1 ? "I P, N(R)=" : "I, N(R)=");
 		strbuf_u64(b, c1 >> 1);
 		strbuf_puts(b, ", N(S)=");
 		strbuf_u64(b, c0 >> 1);
 	} else if (!(c0 & 2)) {
-		strbuf_puts(b, "S, func=");
+		strbuf_putc(b, 'S');
+		strbuf_puts(b, c1 & 1 ? final : "");
+		strbuf_puts(b, ", func=");
 		strbuf_puts(b, supervisory[c0 >> 2 & 3]);
 		strbuf_puts(b, ", N(R)=");
 		strbuf_u64(b, c1 >> 1);
 	} else {
-		strbuf_puts(b, "U, func=UI");
+		strbuf_putc(b, 'U');
+		strbuf_puts(b, c0 & 0x10 ? final : "");
+		strbuf_puts(b, ", func=");
+		strbuf_puts(b, unnumbered_name(c0, response));
 	}
 }
 
@@ -119,7 +191,7 @@ static void put_llc(struct line *l)
 	if (cursor_ok(&c) && (c0 & 3) != 3)
 		c1 = cursor_u8(&c);
 	if (cursor_ok(&c)) {
-		put_llc_control(l->info, c0, c1);
+		put_llc_control(l->info, c0, c1, ssap & 1);
 		if (dsap == 0xaa && ssap == 0xaa) {
 			put_snap(l, &c);
 		} else {
@@ -139,7 +211,7 @@ void text_link(struct line *l)
 
 	if (f->layer == LAYER_LLC) {
 		put_llc(l);
-	} else if (f->layer == LAYER_VLAN) {
+	} else if (f->layer == LAYER_VLAN && !f->has_type) {
 		put_vlan(l);
 	} else if (f->layer == LAYER_RAW_8023) {
 		l->protocol = "Ethernet";

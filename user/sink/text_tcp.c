@@ -154,15 +154,12 @@ static void opt_field(struct strbuf *b, const char *name, struct cursor *c, unsi
 	text_field(b, name, value);
 }
 
-static bool opt_sack(struct line *l, struct cursor *c, const struct tcp_verdict *v)
+static void opt_sack(struct line *l, struct cursor *c, const struct tcp_verdict *v)
 {
-	if (c->len < 8)
-		return false;
 	while (cursor_left(c) >= 8) {
 		text_field(l->info, "SLE", (uint32_t)(cursor_be32(c) - v->base_ack));
 		text_field(l->info, "SRE", (uint32_t)(cursor_be32(c) - v->base_ack));
 	}
-	return true;
 }
 
 /* Three counters of three bytes; the order is the option's kind. */
@@ -195,12 +192,12 @@ static void opt_experiment(struct strbuf *b, struct cursor *c)
 	if (c->len < 2)
 		return;
 	id = cursor_be16(c);
-	if (id == 0xf989) {
+	if (id == TCPEXID_FAST_OPEN) {
 		opt_tfo(b, c);
-	} else if (id == 0xacc0 || id == 0xacc1) {
+	} else if (id == TCPEXID_ACCECN0 || id == TCPEXID_ACCECN1) {
 		struct cursor rest = cursor_init(c->data + 2, c->caplen - 2, c->len - 2);
 
-		opt_accecn(b, &rest, id == 0xacc0);
+		opt_accecn(b, &rest, id == TCPEXID_ACCECN0);
 	} else {
 		strbuf_puts(b, " ExID=");
 		for (shift = 12; shift > 0 && !(id >> shift); shift -= 4)
@@ -228,7 +225,7 @@ static void put_number_option(struct strbuf *b, struct tcpopt *opt)
 			opt_field(b, number_opts[i].name, &opt->body, number_opts[i].bytes);
 }
 
-static bool put_option(struct line *l, struct tcpopt *opt, const struct tcp_verdict *v)
+static void put_option(struct line *l, struct tcpopt *opt, const struct tcp_verdict *v)
 {
 	struct strbuf *b = l->info;
 	struct cursor *c = &opt->body;
@@ -252,7 +249,7 @@ static bool put_option(struct line *l, struct tcpopt *opt, const struct tcp_verd
 			text_field(b, "USER_TO", cursor_be16(c) & 0x7fff);
 		break;
 	case TCPOPT_SACK_PERMITTED: strbuf_puts(b, " SACK_PERM"); break;
-	case TCPOPT_SACK: return opt_sack(l, c, v);
+	case TCPOPT_SACK: opt_sack(l, c, v); break;
 	case TCPOPT_MD5: strbuf_puts(b, " MD5"); break;
 	case TCPOPT_AO: strbuf_puts(b, "TCP AO"); break;
 	case TCPOPT_FAST_OPEN: opt_tfo(b, c); break;
@@ -262,13 +259,30 @@ static bool put_option(struct line *l, struct tcpopt *opt, const struct tcp_verd
 	case TCPOPT_EXP2: opt_experiment(b, c); break;
 	default: put_number_option(b, opt);
 	}
-	return true;
 }
 
 /* Options whose name comes before their body is looked at. */
 static bool is_named_first(uint8_t kind)
 {
 	return kind == TCPOPT_SACK_PERMITTED || kind == TCPOPT_MD5 || kind == TCPOPT_AO;
+}
+
+/* Bytes up to `end` are wanted: the capture may stop before, or the packet itself. */
+static void want_header(struct line *l, uint32_t end)
+{
+	const struct frame *f = l->f;
+
+	l->malformed = end > f->l4_len;
+	l->truncated = end <= f->l4_len && end > f->l4_caplen;
+}
+
+/* The rest of an option's body is missing. */
+static void body_cut(struct line *l)
+{
+	if (l->f->l4_caplen < l->f->l4_len)
+		l->truncated = true;
+	else
+		l->contained = true;
 }
 
 static void put_options(struct line *l, const struct tcp_verdict *v)
@@ -278,22 +292,23 @@ static void put_options(struct line *l, const struct tcp_verdict *v)
 
 	if (l->f->tcp_hlen <= 20)
 		return;
+	/* Options may end before the header does, and then nobody asks for the rest. */
+	l->malformed = l->truncated = false;
 	tcpopts_init(&o, l->f);
 	while (tcpopts_next(&o, &opt)) {
-		if (opt.body.caplen < opt.body.len && !is_named_first(opt.kind)) {
-			l->truncated = true;
-			return;
-		}
-		if (!put_option(l, &opt, v)) {
-			l->malformed = true;
-			return;
-		}
-		if (opt.body.caplen < opt.body.len) {
-			l->truncated = true;
+		bool cut = opt.body.caplen < opt.body.len;
+
+		if (!cut || is_named_first(opt.kind))
+			put_option(l, &opt, v);
+		if (cut) {
+			body_cut(l);
 			return;
 		}
 	}
-	line_stopped(l, &o.c);
+	if (o.past_end)
+		want_header(l, l->f->tcp_hlen);
+	else if (!cursor_ok(&o.c))
+		want_header(l, o.c.off + 1);
 }
 
 /* --- the line -------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decode/tcpopt.h"
 #include "util/cleanup.h"
 
 #define NONE	       UINT32_MAX
@@ -69,6 +70,7 @@ struct tcp_flow {
 	int64_t syn_time, rtt; /* 0 unknown */
 	bool has_syn_time;
 	bool ecn_syn, ecn_synack; /* accurate ECN offered, accepted */
+	bool ecn_option;	  /* or in use, as an option says */
 };
 
 struct tcp_track {
@@ -494,7 +496,7 @@ static void note_ecn(struct segment *s)
 	struct tcp_flow *f = s->flow;
 
 	if (!(s->flags & TH_SYN))
-		s->v->has_ace = f->ecn_syn && f->ecn_synack;
+		s->v->has_ace = (f->ecn_syn && f->ecn_synack) || f->ecn_option;
 	else if (!(s->flags & TH_ACK))
 		f->ecn_syn = bits == (TH_AE | TH_CWR | TH_ECE);
 	else
@@ -545,6 +547,8 @@ void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct
 	if (f->fault == FAULT_TCP_HEADER_LEN)
 		return;
 	note_ecn(&s);
+	if (tcpopts_has_accecn(f))
+		flow->ecn_option = true;
 	note_handshake(&s);
 	note_scale(&s, wscale);
 }
