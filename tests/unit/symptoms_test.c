@@ -324,6 +324,15 @@ static void race(void **state)
 	b->now += MSEC;
 	answer(b, &b->eth0, CLIENT, 40000, SERVER, 2, "example.com", AAAA, 0, 1);
 	only(b, "RACE-5S");
+	/* The answer to the first overtakes the second query. */
+	b = bench_file();
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 1, "example.com", A);
+	answer(b, &b->eth0, CLIENT, 40000, SERVER, 1, "example.com", A, 0, 1);
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 2, "example.com", AAAA);
+	bench_tick(b, 5 * SEC);
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 2, "example.com", AAAA);
+	answer(b, &b->eth0, CLIENT, 40000, SERVER, 2, "example.com", AAAA, 0, 1);
+	only(b, "RACE-5S");
 	/* Both were lost: not that race. */
 	b = bench_file();
 	query(b, &b->eth0, CLIENT, 40000, SERVER, 1, "example.com", A);
@@ -425,13 +434,14 @@ static void stale_upstream(void **state)
 
 	(void)state;
 	f.kind = TARGET_DOCKER;
+	f.inherits_servers = true;
 	dns_engine_facts(b->e, &f, b->now);
 	query(b, &b->lo, LOCAL, 40000, DOCKER, 1, "example.com", A);
 	query(b, &b->eth0, CLIENT, 41000, SERVER, 1, "example.com", A);
 	only(b, "STALE-UPSTREAM");
 	/* Given with --dns, it is what it is. */
 	b = bench_file();
-	f.has_own_servers = true;
+	f.inherits_servers = false;
 	dns_engine_facts(b->e, &f, b->now);
 	query(b, &b->lo, LOCAL, 40000, DOCKER, 1, "example.com", A);
 	query(b, &b->eth0, CLIENT, 41000, SERVER, 1, "example.com", A);

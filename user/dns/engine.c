@@ -327,7 +327,7 @@ static void mark_switch(struct dns_engine *e, struct trans *x)
 
 	while ((y = (struct trans *)table_next_same_question(e->table, x, y)) && n++ < SCAN_MAX) {
 		if (y->key.id == x->key.id && y->key.client_port == x->key.client_port)
-			x->other_servers = true;
+			x->other_servers = y->other_servers = true;
 		if (y->stage == TRANS_DONE || y->failure.how || y->verdict_given ||
 		    y->switch_time || !ipaddr_equal(&y->key.client, &x->key.client) ||
 		    ipaddr_equal(&y->key.server, &x->key.server) ||

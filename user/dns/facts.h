@@ -143,8 +143,8 @@ struct dns_facts {
 	enum nat_answer docker_nat_udp, docker_nat_tcp;
 	uint32_t nr_services; /* all of them; facts_services() fills it in, facts_collect() not */
 	struct service services[FACTS_MAX_SERVICES];
-	bool has_own_servers; /* the container was started with --dns */
-	bool sudo;	      /* the user came by sudo: commands of a fix are prefixed with it */
+	bool inherits_servers; /* a container known to have been started without --dns */
+	bool sudo;	       /* the user came by sudo: commands of a fix are prefixed with it */
 };
 
 #endif

@@ -124,11 +124,18 @@ static void refused_text(struct dns_finding *f, const struct rule_input *in)
 
 /* --- SHORT-NAME ------------------------------------------------------------------------ */
 
+/* Docker passes on what it does not know, and systemd-resolved refuses single labels. */
+static bool is_refusal(const struct rule_input *in)
+{
+	return is_docker(&in->server) &&
+	       (in->t->rcode == DNS_R_REFUSED || in->t->rcode == DNS_R_SERVFAIL);
+}
+
 static bool short_name_fires(const struct rule_input *in)
 {
 	if (!says_no(in) || in->name_found || strchr(in->t->name, '.') ||
 	    !strcmp(in->t->name, "localhost") ||
-	    (in->t->rcode != DNS_R_NXDOMAIN && in->t->rcode != DNS_R_NOERROR))
+	    (in->t->rcode != DNS_R_NXDOMAIN && in->t->rcode != DNS_R_NOERROR && !is_refusal(in)))
 		return false;
 	return is_docker(&in->server) ||
 	       (in->facts && in->facts->kind == TARGET_DOCKER && !in->facts->is_host_netns);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Docker's embedded resolver, 127.0.0.11, and whom it asks. */
+#include <string.h>
+
 #include "dns/resolv.h"
 #include "dns/rules_text.h"
 #include "util/cleanup.h"
@@ -56,7 +58,7 @@ static bool is_upstream_now(const struct dns_facts *f, const struct ipaddr *a)
 static bool stale_upstream_fires(const struct rule_input *in)
 {
 	return upstream_dead_fires(in) && in->facts && in->facts->nr_upstreams &&
-	       !in->facts->has_own_servers && !is_upstream_now(in->facts, &in->upstream.server);
+	       in->facts->inherits_servers && !is_upstream_now(in->facts, &in->upstream.server);
 }
 
 static void seen_upstream(struct dns_finding *f, const struct rule_input *in)
@@ -155,7 +157,9 @@ static bool host_upstream_fires(const struct rule_input *in)
 	if (in->event == RULE_VERDICT)
 		return in->t->failure == DNS_FAIL_NONE && !in->answered_by.family &&
 		       listening(in->facts, &in->server) && in->t->has_question;
-	return in->t->rcode == DNS_R_SERVFAIL;
+	/* Of a single label it is said that it is no container. */
+	return (in->t->rcode == DNS_R_SERVFAIL || in->t->rcode == DNS_R_REFUSED) &&
+	       strchr(in->t->name, '.');
 }
 
 static void host_upstream_text(struct dns_finding *f, const struct rule_input *in)

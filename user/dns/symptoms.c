@@ -54,17 +54,24 @@ static bool are_twins(const struct trans *x, const struct trans *y)
 	       !memcmp(x->q.name.wire, y->q.name.wire, x->q.name.len);
 }
 
+/* The first may have been answered before the second was sent. */
 void symptoms_query(struct dns_engine *e, struct trans *x)
 {
-	struct trans *y = x;
+	struct question q;
+	struct trans *y = NULL;
 	unsigned int n = 0;
 
-	while ((y = table_next_live(e->table, y)) && n++ < SCAN_FEW) {
+	if (x->q.type != DNS_T_A && x->q.type != DNS_T_AAAA)
+		return;
+	memcpy(&q, &x->q, offsetof(struct question, name.wire) + x->q.name.len);
+	q.type = x->q.type == DNS_T_A ? DNS_T_AAAA : DNS_T_A;
+	while ((y = table_next_question(e->table, x->key.netns, &q, y)) && n++ < SCAN_FEW) {
 		if (!are_twins(x, y))
 			continue;
 		x->has_twin = y->has_twin = true;
 		x->twin_id = y->key.id;
 		y->twin_id = x->key.id;
+		x->twin_answered = y->answered;
 		return;
 	}
 }
@@ -116,19 +123,28 @@ static void look_for_split(struct dns_engine *e, const struct trans *x, struct r
 	}
 }
 
-static void answer_found(struct dns_engine *e, struct trans *x, const struct dns_transaction *t)
+/* Whatever it says: it was asked for a second time. */
+static void answer_at_last(struct dns_engine *e, struct trans *x, const struct dns_transaction *t)
 {
 	struct rule_input in = { .event = RULE_ANSWER };
-	struct server_state *s = x->server;
+	const struct server_state *s = x->server;
 
-	in.nx_wasted = patterns_found(e->patterns, x->key.netns, &x->q, e->now, &in.nx_wasted_time);
 	in.twin_answered = x->queries > 1 && x->has_twin && x->twin_answered;
 	if (s && s->big_lost && s->big_lost >= x->first - BIG_TIME && x->edns_size <= EDNS_SAFE)
 		in.big_unanswered = big_one_before(e, x);
+	if (in.twin_answered || in.big_unanswered ||
+	    (t->state == DNS_LATE && is_docker(&x->key.server)))
+		judge_event(e, &in, t, &x->q, 0);
+}
+
+static void answer_found(struct dns_engine *e, struct trans *x, const struct dns_transaction *t)
+{
+	struct rule_input in = { .event = RULE_ANSWER };
+
+	in.nx_wasted = patterns_found(e->patterns, x->key.netns, &x->q, e->now, &in.nx_wasted_time);
 	if (x->other_servers)
 		look_for_split(e, x, &in);
-	if (in.nx_wasted >= SUFFIXES_MIN || in.twin_answered || in.big_unanswered ||
-	    in.nx_first.family || (t->state == DNS_LATE && is_docker(&x->key.server)))
+	if (in.nx_wasted >= SUFFIXES_MIN || in.nx_first.family)
 		judge_event(e, &in, t, &x->q, 0);
 }
 
@@ -216,6 +232,7 @@ void symptoms_answer(struct dns_engine *e, struct trans *x, const struct dns_tra
 			s->nr_aaaa = 0;
 		look_at_latency(e, x, t);
 	}
+	answer_at_last(e, x, t);
 	if (x->found)
 		answer_found(e, x, t);
 	else if (!x->truncated)

@@ -410,6 +410,7 @@ int facts_collect(const struct target *t, const struct owner *asker, uint32_t pp
 	out->kind = t->kind;
 	memcpy(out->target, t->name, sizeof(out->target));
 	out->is_host_netns = t->is_host;
+	out->inherits_servers = t->inherits_dns;
 	out->sudo = getenv("SUDO_UID") != NULL;
 	if (asker)
 		out->asker = *asker;

@@ -115,6 +115,8 @@ static int parse_inspect(const char *name, const json_t *j, struct docker_contai
 	statefile_string(out->status, sizeof(out->status), json_object_get(state, "Status"));
 	out->running = json_is_true(json_object_get(state, "Running")) && n > 0;
 	out->pid = out->running ? (pid_t)n : 0;
+	out->inherits_dns =
+		!json_array_size(json_object_get(json_object_get(j, "HostConfig"), "Dns"));
 	return 0;
 }
 
@@ -278,6 +280,7 @@ int target_docker(const char *name, struct target *out, struct err *e)
 		return -ESRCH;
 	}
 	target_set_pid(out, c.pid);
+	out->inherits_dns = c.inherits_dns;
 	memcpy(out->name, c.name, sizeof(out->name));
 	memcpy(out->container, c.id, sizeof(out->container));
 	return 0;

@@ -20,8 +20,9 @@ struct docker_container {
 	char id[TARGET_ID_LEN];	    /* full */
 	char name[TARGET_NAME_LEN]; /* without the slash; untrusted bytes */
 	bool running;
-	char status[32]; /* "running", "exited"...; untrusted bytes */
-	pid_t pid;	 /* of its main process; 0 unless running */
+	char status[32];   /* "running", "exited"...; untrusted bytes */
+	pid_t pid;	   /* of its main process; 0 unless running */
+	bool inherits_dns; /* it was started without --dns */
 };
 
 /*

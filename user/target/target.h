@@ -27,6 +27,7 @@ struct target {
 	pid_t pid;		       /* main process, 0 if none is known */
 	char files_root[32];	       /* "/proc/PID/root", or "" for the host's files */
 	char container[TARGET_ID_LEN]; /* full container id, or empty */
+	bool inherits_dns; /* a container known to have been started without servers of its own */
 };
 
 /*
