@@ -472,6 +472,8 @@ static size_t drain(struct collector *c, bool final)
 {
 	size_t n = stream_poll(c->stream, final);
 
+	/* What was said about a tap before these packets passed it has been sent by now. */
+	read_messages(c);
 	while (drain_run(c) || drain_one(c))
 		;
 	return n;
@@ -544,7 +546,6 @@ static void watch(struct collector *c)
 		int64_t now = stream_now(c->stream);
 
 		give_back_ids(c);
-		read_messages(c);
 		pipeline_tick(c->pipeline, now);
 		if (monotonic_ns() >= c->next_report) {
 			report_loss(c, now);

@@ -118,12 +118,14 @@ class Driver(threading.Thread):
 
     def wait_watched(self, name, said):
         """The line may have come between the namespace and its process."""
-        line = f"nswatch: watching {name}: lo"
+        lines = (f"nswatch: watching {name}: lo",
+                 # Found by the process that was about to give it its name.
+                 re.compile(rf"nswatch: \S+ is called {re.escape(name)} now$"))
 
         def watched():
-            return any(text.startswith(line) for text in
+            return any(text.startswith(lines[0]) or lines[1].match(text) for text in
                        self.w.err.split("\n")[max(0, said - 12):])
-        wait_for(line, watched, timeout=20)
+        wait_for(f"{name} to be watched", watched, timeout=20)
 
 
 def test_churn(lab, watch, out):

@@ -403,7 +403,9 @@ static int set_known(struct loader *l, const struct roll *r)
 	for (i = 0; i < l->n; i++)
 		if (!l->targets[i]->gone)
 			netns[n++] = (uint32_t)l->targets[i]->target.ns.ino;
-	return programs_set_known(l->programs, netns, n);
+	/* All that can be seen is watched and says when it ends: only others have to be
+	 * looked through. What cannot be seen from here is not to be reported again. */
+	return programs_set_known(l->programs, netns, n, !l->o->all || l->o->exclude);
 }
 
 int watchset_attach(struct loader *l, struct err *e)
@@ -438,12 +440,13 @@ int watchset_attach(struct loader *l, struct err *e)
 /* The same namespace, described anew: who lives there may have changed. */
 static void update_target(struct loader *l, struct watched *w, const struct target *t)
 {
-	if (strcmp(w->target.name, t->name) != 0) {
-		log_info("%s is called %s now", w->target.name, t->name);
-		w->target = *t;
-		taps_rename_target(l->taps, t);
-	}
+	struct target before = w->target;
+
 	w->target = *t;
+	if (!strcmp(before.name, t->name))
+		return;
+	taps_rename_target(l->taps, t);
+	log_info("%s is called %s now", before.name, t->name);
 }
 
 /* The gap, if this is one that was watched before. */
