@@ -254,3 +254,49 @@ def test_hostile_links_and_names(lab, php, web, watch, out):
     assert len(result.err.splitlines()) < 1500
     got = names(f"{out}/x.pcapng")
     assert got["web/eth0"] == 4
+
+
+@pytest.mark.slow
+def test_docker_restart_and_networks(docker, containers, watch):
+    """One run through a restart, another container of the same name, and a
+    network that is connected and disconnected."""
+    containers.run("fleet")
+    containers.network("fleetnet")
+    w = watch("fleet", "--follow")
+    docker.cli("network", "connect", "fleetnet", "fleet")
+    timed("the new network's interface", lambda: "fleet: eth1 appeared" in w.err)
+    docker.cli("network", "disconnect", "fleetnet", "fleet")
+    docker.cli("restart", "-t", "0", "fleet")
+    timed("the restarted one", lambda: w.err.count("fleet: back in") == 1)
+    timed("its eth0", lambda: "eth0" in w.err[w.err.index("back in"):])
+    docker.remove("fleet")
+    containers.run("fleet")
+    timed("the one that took its name", lambda: w.err.count("fleet: back in") == 2)
+    assert w.stop().status == 0
+
+
+@pytest.mark.slow
+def test_docker_under_all(docker, containers, watch, out):
+    """A container that starts later, and one that shares its network, by their
+    names; one that leaves takes its name along."""
+    w = watch("--all", "--follow", "-w", f"{out}/x.pcapng", "icmp")
+    containers.run("later")
+    timed("its name", lambda: re.search(r"(watching later: |is called later now)", w.err))
+    containers.run("sidecar", "--network", "container:later")
+    timed("both names", lambda: re.search(r"is called later\+sidecar now", w.err))
+    docker.exec("later", "ping", "-c", "3", "-i", "0.2", "127.0.0.1")
+    docker.remove("sidecar")
+    w.stop()
+    got = names(f"{out}/x.pcapng")
+    assert got.get("later+sidecar/lo") == 6, got
+
+
+def test_two_instances_see_the_same(lab, php, watch, out):
+    first = watch("--all", "-w", f"{out}/a.pcapng", "udp port 9")
+    second = watch("php", "-w", f"{out}/b.pcapng", "udp port 9")
+    send(lab, php, count=20)
+    second.stop()
+    send(lab, php, count=5)
+    first.stop()
+    assert names(f"{out}/a.pcapng")["php/eth0"] == 25
+    assert names(f"{out}/b.pcapng") == {"php/eth0": 20}
