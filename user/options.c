@@ -72,7 +72,7 @@ struct condition {
 };
 
 static setter set_flag, set_string, set_filter, set_choice, set_u32, set_u64, set_condition,
-	add_interface, set_command, set_nothing;
+	set_statistics, add_interface, set_command, set_nothing;
 
 static const struct choice formats[] = {
 	{ "pcapng", FORMAT_PCAPNG },
@@ -201,6 +201,14 @@ static const struct opt table[] = {
 	  .commands = IN_VIEW,
 	  .set = set_flag,
 	  .field = FIELD(quiet) },
+	{ .letter = 'z',
+	  .name = "statistics",
+	  .arg = "dns,tree",
+	  .help = "at the end, tshark's table of DNS messages",
+	  .section = S_SHOW,
+	  .commands = IN_VIEW,
+	  .set = set_statistics,
+	  .field = FIELD(dns_tree) },
 	{ .letter = 't',
 	  .name = "time",
 	  .arg = "FORMAT",
@@ -397,7 +405,6 @@ static const struct {
 	{ 'T', NULL, "--json, or `nswatch TARGET -w - | tshark -r - -T ...`" },
 	{ 'e', NULL, "`nswatch TARGET -w - | tshark -r - -T fields -e ...`" },
 	{ 'E', NULL, "`nswatch TARGET -w - | tshark -r - -T fields -E ...`" },
-	{ 'z', NULL, "`nswatch TARGET -w - | tshark -r - -z ...`" },
 	{ 'V', NULL, "`nswatch TARGET -w - | tshark -r - -V`" },
 	{ 'O', NULL, "`nswatch TARGET -w - | tshark -r - -O ...`" },
 	{ 'x', NULL, "`nswatch TARGET -w - | tshark -r - -x`" },
@@ -456,6 +463,16 @@ static int set_flag(struct options *o, const struct opt *opt, const char *value,
 	(void)e;
 	*(bool *)field_of(o, opt->field) = true;
 	return 0;
+}
+
+static int set_statistics(struct options *o, const struct opt *opt, const char *value,
+			  struct err *e)
+{
+	if (!strcmp(value, "dns,tree"))
+		return set_flag(o, opt, value, e);
+	err_set(e, -EINVAL, "-z %s: only dns,tree is known here", value);
+	err_hint(e, "`nswatch TARGET -w - | tshark -r - -z %s`", value);
+	return -EINVAL;
 }
 
 static int set_nothing(struct options *o, const struct opt *opt, const char *value, struct err *e)
@@ -1044,7 +1061,12 @@ static bool mount_many(const struct options *o)
 
 static bool text_and_file_to_stdout(const struct options *o)
 {
-	return to_stdout(o) && (o->print || o->dns || o->json);
+	return to_stdout(o) && (o->print || o->dns || o->json || o->dns_tree);
+}
+
+static bool tree_and_json(const struct options *o)
+{
+	return o->dns_tree && o->json;
 }
 
 static bool ring_to_stdout(const struct options *o)
@@ -1096,7 +1118,8 @@ static const struct {
 	{ follow_command, "--follow does not go with -- COMMAND: the watch ends with the command",
 	  NULL },
 	{ mount_many, "--mount takes one TARGET", NULL },
-	{ text_and_file_to_stdout, "-w - and -P, --dns or --json would both write to stdout",
+	{ tree_and_json, "-z dns,tree is a table for people; --dns --json has a summary", NULL },
+	{ text_and_file_to_stdout, "-w - and -P, -z, --dns or --json would both write to stdout",
 	  "-w FILE" },
 	{ ring_to_stdout, "-b goes with -w FILE, not with -w -", NULL },
 	{ ring_without_end, "-b files: needs a size, duration or count for each file",

@@ -65,6 +65,7 @@ struct options {
 	bool dns;
 	bool mdns; /* with dns: mDNS and LLMNR packets are captured as well */
 	bool json;
+	bool dns_tree;	    /* -z dns,tree */
 	bool quiet;	    /* -q: no per-packet or per-transaction lines, summary only */
 	bool print;	    /* -P: print packets although -w is given */
 	bool line_buffered; /* -l (and -U) */

@@ -14,6 +14,7 @@
 #include "sink/capfile.h"
 #include "sink/dns_json.h"
 #include "sink/dns_text.h"
+#include "sink/dns_tree.h"
 #include "sink/out.h"
 #include "sink/text.h"
 #include "util/log.h"
@@ -39,6 +40,7 @@ struct pipeline {
 	struct dns_engine *dns;
 	struct dns_text_style style;
 	struct dns_text_clock clock;
+	struct dns_tree *tree; /* -z dns,tree */
 	struct capfile *file;
 	uint64_t taken;	       /* packets that count for -c */
 	struct unused *unused; /* by tap id */
@@ -72,8 +74,16 @@ static void on_ask(void *ctx, const struct dns_ask *a)
 	p->s.ask(p->s.ctx, a);
 }
 
-static const struct dns_engine_ops live_ops = { on_transaction, on_finding, on_ask };
-static const struct dns_engine_ops file_ops = { on_transaction, on_finding, NULL };
+static void on_message(void *ctx, const struct dns_seen *m)
+{
+	struct pipeline *p = ctx;
+
+	if (p->tree)
+		dns_tree_add(p->tree, m);
+}
+
+static const struct dns_engine_ops live_ops = { on_transaction, on_finding, on_ask, on_message };
+static const struct dns_engine_ops file_ops = { on_transaction, on_finding, NULL, on_message };
 
 static int start_dns(struct pipeline *p, struct err *e)
 {
@@ -87,6 +97,11 @@ static int start_dns(struct pipeline *p, struct err *e)
 		.width = terminal_width(),
 		.clock = &p->clock,
 	};
+	if (p->o->dns_tree) {
+		p->tree = calloc(1, sizeof(*p->tree));
+		if (!p->tree)
+			return err_sys(e, -ENOMEM, "DNS table");
+	}
 	p->dns = dns_engine_new(&o, p->s.ask ? &live_ops : &file_ops, p);
 	return p->dns ? 0 : err_sys(e, -ENOMEM, "DNS engine");
 }
@@ -155,7 +170,7 @@ int pipeline_new(struct pipeline **out, const struct pipeline_setup *s, struct e
 		goto fail;
 	}
 	p->show_packets = !o->quiet && (o->print || (!o->dns && !o->write_file));
-	err = o->dns ? start_dns(p, e) : 0;
+	err = o->dns || o->dns_tree ? start_dns(p, e) : 0;
 	if (!err && p->show_packets)
 		err = start_text(p, e);
 	if (!err && s->file_fd >= 0)
@@ -176,6 +191,7 @@ void pipeline_free(struct pipeline *p)
 		return;
 	capfile_free(p->file);
 	dns_engine_free(p->dns);
+	free(p->tree);
 	text_free(p->text);
 	out_fini(&p->out);
 	free(p->unused);
@@ -221,7 +237,7 @@ static void on_transaction(void *ctx, const struct dns_transaction *t)
 
 	learn_names(p, t);
 	/* What a resolver passed on is in the line of the lookup itself. */
-	if (p->o->quiet || (t->upstream_of && !p->o->json))
+	if (!p->o->dns || p->o->quiet || (t->upstream_of && !p->o->json))
 		return;
 	if (p->o->json)
 		dns_json_transaction(b, t);
@@ -237,7 +253,7 @@ static void on_finding(void *ctx, const struct dns_finding *f)
 	struct pipeline *p = ctx;
 	struct strbuf *b = out_reserve(&p->out, LINE_ROOM);
 
-	if (f->repeat || p->o->quiet)
+	if (f->repeat || p->o->quiet || !p->o->dns)
 		return;
 	if (p->o->json)
 		dns_json_finding(b, f);
@@ -316,6 +332,8 @@ void pipeline_packet(struct pipeline *p, struct packet *pkt)
 	} else {
 		unused->hidden++;
 	}
+	if (p->tree)
+		dns_tree_start(p->tree, pkt->time);
 	if (p->dns)
 		dns_engine_packet(p->dns, pkt, &f);
 	check_limits(p, pkt);
@@ -409,6 +427,10 @@ static void finish_dns(struct pipeline *p, int64_t now)
 	const struct dns_summary *s = dns_engine_finish(p->dns, now);
 	struct strbuf *b = out_reserve(&p->out, SUMMARY_ROOM);
 
+	if (p->tree)
+		dns_tree_text(b, p->tree);
+	if (!p->o->dns)
+		return;
 	if (p->o->json)
 		dns_json_summary(b, s);
 	else

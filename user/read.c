@@ -53,7 +53,7 @@ static int start(struct run *r, struct err *e)
 	if (r->o->filter)
 		err = reader_filter(r->reader, r->o->filter, e);
 	r->is_usage_error = err != 0;
-	if (!err && (r->o->print || r->o->dns || !r->o->write_file))
+	if (!err && (r->o->print || r->o->dns || r->o->dns_tree || !r->o->write_file))
 		err = reader_check_link(r->reader, e);
 	if (!err && r->o->write_file) {
 		struct identity owner;

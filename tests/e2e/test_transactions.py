@@ -327,3 +327,39 @@ def test_names_of_interfaces_of_others(tmp_path):
     shown = subprocess.run(["tshark", "-r", copy, "-T", "fields", "-e", "frame.interface_name"],
                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     assert shown.stdout.decode().split() == names
+
+
+def talk_as_usual():
+    """Lookups as they are, with what tshark counts: retries, types, rcodes, unasked answers."""
+    c = Talk()
+    for i in range(400):
+        rtype = (1, 28, 16, 15, 65, 12, 33, 6, 2, 48, 257)[i % 11]
+        name = ("a.test", "www.example.test", "a.b.c.d.test", "test", ".")[i % 5]
+        at = i * .0137 + (i // 50) * 1.5
+        c.ask(at, 2000 + i, f.query(i, name, rtype, edns=b"" if i % 3 else None))
+        if i % 7 == 0:
+            c.ask(at + 2, 2000 + i, f.query(i, name, rtype))
+        if i % 9:
+            c.reply(at + .0021 + i % 13 / 100, 2000 + i,
+                    f.answer(i, name, rtype, flags=0x8180 | (0, 3, 2, 5)[i % 4]))
+        if i % 10 == 1:
+            c.reply(at + .3, 2000 + i, f.answer(i, name, rtype))
+    for i in range(5):
+        c.reply(100 + i, 5000, f.answer(i, "unasked.test"))
+    over_tcp(c)
+    c.ask(1500, 6000, f.query(1, "x.test", 600, flags=0x1800, rclass=7))
+    c.frames.sort(key=lambda frame: frame[0])
+    return c
+
+
+def test_dns_tree(tmp_path):
+    paths = [talk_as_usual().write(tmp_path / "x.pcap"),
+             *(p for p in map(capture, FILES) if re.search("dns[-_](udp|uri)|edns", p))]
+    for path in paths:
+        want, got = (subprocess.run([tool, "-n", "-q", "-r", path, "-z", "dns,tree"],
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                    check=True).stdout.decode() for tool in ("tshark", NSWATCH))
+        assert got == want, path
+    done = subprocess.run([NSWATCH, "-r", paths[0], "-z", "io,phs"], stderr=subprocess.PIPE,
+                          check=False)
+    assert done.returncode == 2 and b"dns,tree" in done.stderr

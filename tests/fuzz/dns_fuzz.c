@@ -87,7 +87,7 @@ static void info(const uint8_t *data, uint32_t caplen, uint32_t len, enum frame_
 /* Chunks of the input as packets: a byte of direction and protocol, a byte of length. */
 static void engine(const uint8_t *data, size_t size)
 {
-	static const struct dns_engine_ops ops = { on_transaction, on_finding, NULL };
+	static const struct dns_engine_ops ops = { on_transaction, on_finding, NULL, NULL };
 	static const struct tap tap = { .dlt = 1, .ifname = "eth0" };
 	struct dns_engine_options o = { .max_transactions = 256, .max_streams = 4 };
 	struct dns_engine *e = dns_engine_new(&o, &ops, NULL);

@@ -77,8 +77,9 @@ static void bench_ask(void *ctx, const struct dns_ask *a)
 
 static struct bench *bench_new_with(const struct dns_engine_options *o, bool answers)
 {
-	static const struct dns_engine_ops live = { bench_transaction, bench_finding, bench_ask };
-	static const struct dns_engine_ops file = { bench_transaction, bench_finding, NULL };
+	static const struct dns_engine_ops live = { bench_transaction, bench_finding, bench_ask,
+						    NULL };
+	static const struct dns_engine_ops file = { bench_transaction, bench_finding, NULL, NULL };
 	struct bench *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);

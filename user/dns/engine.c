@@ -590,12 +590,26 @@ static void tie_upstream(struct dns_engine *e, struct trans *x)
 	}
 }
 
+static void tell(struct dns_engine *e, const struct dns_seen *about, const struct dns_msg *m,
+		 const struct trans_key *k)
+{
+	struct dns_seen s = *about;
+
+	if (!e->ops.message || !is_view(e, e->packet->tap))
+		return;
+	s.msg = m;
+	s.time = e->packet->time;
+	s.over_tcp = k->proto == IPPROTO_TCP;
+	e->ops.message(e->ctx, &s);
+}
+
 static void query(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
 		  const struct dns_msg *m)
 {
 	struct question q;
 	struct trans *x;
 
+	tell(e, &(struct dns_seen){ 0 }, m, k);
 	get_question(&q, m);
 	x = table_find(e->table, k, &q);
 	if (!is_view(e, p->tap)) {
@@ -685,6 +699,13 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 
 	get_question(&q, m);
 	x = table_find(e->table, k, q.name.len ? &q : NULL);
+	tell(e,
+	     &(struct dns_seen){
+		     .unsolicited = !x,
+		     .repeated = x && x->stage == TRANS_DONE,
+		     .latency = x ? p->time - x->asked : 0,
+	     },
+	     m, k);
 	if (!x && is_view(e, p->tap))
 		symptoms_stray(e, k, &q, p->number);
 	if (!x || x->stage == TRANS_DONE)

@@ -59,6 +59,8 @@ struct dns_engine_ops {
 	void (*finding)(void *ctx, const struct dns_finding *f);
 	/* NULL: nobody answers (a file is read); nothing waits for facts. */
 	void (*ask)(void *ctx, const struct dns_ask *a);
+	/* Each message of the view. */
+	void (*message)(void *ctx, const struct dns_seen *m);
 };
 
 struct dns_engine;

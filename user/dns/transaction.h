@@ -104,6 +104,17 @@ struct dns_transaction {
 	char answers[DNS_ANSWERS_LEN];
 };
 
+/* One message, as it is seen. */
+struct dns_seen {
+	const struct dns_msg *msg; /* borrowed */
+	int64_t time;		   /* ns since the epoch */
+	bool over_tcp;
+	/* Of a response: nobody asked, or it was answered before; else the time since the query
+	 * as dns_transaction.latency. */
+	bool unsolicited, repeated;
+	int64_t latency;
+};
+
 enum dns_severity { DNS_INFO, DNS_WARNING, DNS_ERROR };
 
 #define FINDING_MAX_SEEN 6
