@@ -537,7 +537,7 @@ static bool is_among(const uint32_t *netns, size_t n, uint32_t one)
 	return false;
 }
 
-int programs_set_known(struct programs *p, const uint32_t *netns, size_t n, bool and_no_others)
+int programs_set_known(struct programs *p, const uint32_t *netns, size_t n)
 {
 	int map = bpf_map__fd(p->skel->maps.known), err = 0;
 	uint32_t key, *last = NULL;
@@ -545,7 +545,7 @@ int programs_set_known(struct programs *p, const uint32_t *netns, size_t n, bool
 	size_t i;
 
 	/* After a deletion from the start: there is no way on from a key that is gone. */
-	while (and_no_others && !bpf_map_get_next_key(map, last, &key)) {
+	while (!bpf_map_get_next_key(map, last, &key)) {
 		last = is_among(netns, n, key) ? &key : NULL;
 		if (!last)
 			bpf_map_delete_elem(map, &key);

@@ -80,7 +80,7 @@ void programs_unwatch_netns(struct programs *p, uint32_t netns);
 
 /* Sets which namespaces are known: the first sign of any other one is reported in
  * the attempts ring (NSW_CALL_NETNS). 0 or -errno. */
-int programs_set_known(struct programs *p, const uint32_t *netns, size_t n, bool and_no_others);
+int programs_set_known(struct programs *p, const uint32_t *netns, size_t n);
 /* This one is gone: another one that gets its number is reported. */
 void programs_forget_netns(struct programs *p, uint32_t netns);
 

@@ -382,7 +382,8 @@ static void announce_all(struct loader *l)
 		log_info("watching %u network namespaces, %u interfaces", l->n, taps);
 }
 
-/* What need not be reported: all there is now, watched or not. */
+/* What need not be reported: what is watched, and what is not to be. A namespace that
+ * was over before we came is neither: its number comes again. */
 static int set_known(struct loader *l, const struct roll *r)
 {
 	_cleanup_free_ struct netns_seen *seen = NULL;
@@ -391,11 +392,9 @@ static int set_known(struct loader *l, const struct roll *r)
 
 	if (!l->o->all)
 		netns_scan(&seen, &nr_seen, NULL);
-	netns = calloc(r->n + r->nr_excluded + l->n + nr_seen + 1, sizeof(*netns));
+	netns = calloc(r->nr_excluded + l->n + nr_seen + 1, sizeof(*netns));
 	if (!netns)
 		return -ENOMEM;
-	for (i = 0; i < r->n; i++)
-		netns[n++] = (uint32_t)r->v[i].ns.ino;
 	for (i = 0; i < r->nr_excluded; i++)
 		netns[n++] = (uint32_t)r->excluded[i].ino;
 	for (i = 0; i < nr_seen; i++)
@@ -403,9 +402,7 @@ static int set_known(struct loader *l, const struct roll *r)
 	for (i = 0; i < l->n; i++)
 		if (!l->targets[i]->gone)
 			netns[n++] = (uint32_t)l->targets[i]->target.ns.ino;
-	/* All that can be seen is watched and says when it ends: only others have to be
-	 * looked through. What cannot be seen from here is not to be reported again. */
-	return programs_set_known(l->programs, netns, n, !l->o->all || l->o->exclude);
+	return programs_set_known(l->programs, netns, n);
 }
 
 int watchset_attach(struct loader *l, struct err *e)
@@ -442,6 +439,9 @@ static void update_target(struct loader *l, struct watched *w, const struct targ
 {
 	struct target before = w->target;
 
+	/* A name does not go with the process that told it: that may just be ending. */
+	if (t->kind == TARGET_PID || t->kind == TARGET_PATH)
+		return;
 	w->target = *t;
 	if (!strcmp(before.name, t->name))
 		return;

@@ -176,9 +176,12 @@ static void describe_container(struct target *t, const struct container *c)
 /* Nothing but a process, or a file, to call it by. */
 static void describe_makeshift(struct target *t, const struct netns_seen *seen)
 {
-	if (seen->nr_procs) {
+	int pid = seen->nr_procs ? (int)seen->procs[0].pid : 0;
+
+	/* One that is ending is not counted any more, but may be all there is. */
+	if (pid || sscanf(seen->path, "/proc/%d/", &pid) == 1) {
 		t->kind = TARGET_PID;
-		target_set_pid(t, seen->procs[0].pid);
+		target_set_pid(t, pid);
 		snprintf(t->name, sizeof(t->name), "pid:%d", (int)t->pid);
 		return;
 	}
