@@ -106,7 +106,7 @@ class Result:
     def complaints(self):
         """What stderr says beyond the usual: errors, without their hint."""
         usual = re.compile(r"^nswatch: (watching |\d+ seen,|  try: |\S+: \S+ appeared,"
-                           r"|\S+: (its network namespace is gone|gone|back in )|\S+: \S+ is called "
+                           r"|\S+: (its network namespace is gone|gone|back in |no veth pair )|\S+: \S+ is called "
                            r"|  interface  |  \S+/\S+.* \d|  and \d+ more )")
         return [line for line in self.err.splitlines() if not usual.match(line)]
 

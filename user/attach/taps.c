@@ -568,6 +568,23 @@ unsigned int taps_count(const struct taps *t, const struct target *target)
 	return n;
 }
 
+bool taps_lack_host_end(const struct taps *t, const struct target *target)
+{
+	bool leads_out = false;
+	uint32_t i;
+
+	for (i = 0; i < t->n; i++) {
+		const struct tap *tap = &t->all[i]->tap;
+
+		if (t->all[i]->state != ATT_LIVE || tap->netns != target->ns.ino)
+			continue;
+		if (tap->side == SIDE_HOST)
+			return false;
+		leads_out |= !tap->is_loopback;
+	}
+	return leads_out;
+}
+
 void taps_names(const struct taps *t, const struct target *target, struct strbuf *out)
 {
 	uint32_t i;

@@ -66,6 +66,9 @@ void taps_rename_target(struct taps *t, const struct target *target);
 /* Attached taps of a target. */
 unsigned int taps_count(const struct taps *t, const struct target *target);
 
+/* An interface in the namespace leads out of it, and no host's end of a veth pair is watched. */
+bool taps_lack_host_end(const struct taps *t, const struct target *target);
+
 /* Appends their interfaces, joined by ", ". */
 void taps_names(const struct taps *t, const struct target *target, struct strbuf *out);
 

@@ -42,49 +42,49 @@ struct rule_upstream {
 /* What is known at the time of judgement. */
 struct rule_input {
 	enum rule_event event;
-	struct ipaddr server;
-	const struct dns_transaction *t; /* NULL for RULE_CHECK */
-	const struct dns_facts *facts;	 /* of the asking process if possible; NULL unknown */
-	bool facts_fresh;		 /* collected during or after the event */
-	int64_t not_before;		 /* when it may be judged; 0 at once */
-	bool last_call;			 /* the run ends before that time */
-	bool waited;			 /* for further cases of the same (rules_wait()) */
-	int64_t age;			 /* ns since the event */
-
-	/* The same question meanwhile. */
-	struct ipaddr answered_by;  /* a server, whatever it said; family 0 none */
-	int64_t answered_after;	    /* ns from the first query */
-	struct ipaddr resolved_by;  /* a server that found the name or knows that it is none */
-	bool name_found;	    /* an address was found for the name, or for it with a suffix */
-	bool a_found;		    /* this server gave an A record for the name */
-	bool whole;		    /* an answer that is not truncated came */
-	struct ipaddr nx_first;	    /* from the same socket: this server had said NXDOMAIN */
-	int64_t nx_ahead;	    /* ns by which it was faster */
-	struct ipaddr wrong_source; /* whence an answer with this id and port came */
-	uint64_t wrong_source_nr;
-	bool half_answered;	 /* the first fragment of an answer came, the rest did not */
-	uint16_t big_unanswered; /* EDNS size of the query that this one is the smaller retry of */
-	bool twin_answered;	 /* of A and AAAA, asked at once, the other was answered at once */
-	struct rule_upstream upstream;
-	struct ipaddr parent; /* this query is what that loopback server asks upstream */
-
-	/* The server. */
-	bool server_silent;	    /* it answered nothing since the query */
-	uint64_t server_unanswered; /* transactions in a row without an answer */
-	uint32_t aaaa_names;	    /* in a row whose A it answers and whose AAAA not */
-	int64_t tcp_after;	    /* ns from the answer to a TCP connection; -1 none */
-	int64_t truncated_before;   /* ns since it sent a truncated answer; -1 none */
-	struct dns_latency latency;
-
 	/* The socket, the name, the namespace. */
 	uint32_t port_failures; /* transactions of this source port in a row without an answer */
 	int64_t port_time;	/* ns from the first of them to the latest */
-	uint32_t nx_minute;	/* NXDOMAIN for this name and type in the last minute, up to 20 */
+	int64_t nx_wasted_time; /* ns that those took: */
 	uint32_t nx_wasted;	/* NXDOMAIN for the name with suffixes, before this success */
-	int64_t nx_wasted_time; /* ns */
-	uint32_t servfails;	/* in a row from this server */
-	bool plain_seen;	/* queries on port 53 in the namespace */
+	uint32_t nx_minute;	/* NXDOMAIN for this name and type in the last minute, up to 20 */
 	uint64_t lost;		/* records */
+	const struct dns_transaction *t; /* NULL for RULE_CHECK */
+	const struct dns_facts *facts;	 /* of the asking process if possible; NULL unknown */
+	int64_t not_before;		 /* when it may be judged; 0 at once */
+	int64_t age;			 /* ns since the query */
+
+	/* The server. */
+	uint64_t server_unanswered; /* transactions in a row without an answer */
+	int64_t tcp_after;	    /* ns from the query to a TCP connection; -1 none */
+	int64_t truncated_before;   /* ns since it sent a truncated answer; -1 none */
+	struct dns_latency latency;
+	uint32_t aaaa_names; /* in a row whose A it answers and whose AAAA not */
+	uint32_t servfails;  /* in a row */
+
+	/* The same question meanwhile. */
+	int64_t answered_after;	  /* ns from the first query */
+	int64_t nx_ahead;	  /* ns by which nx_first was faster */
+	uint64_t wrong_source_nr; /* packet */
+	struct rule_upstream upstream;
+	struct ipaddr server;
+	struct ipaddr answered_by;  /* a server, whatever it said; family 0 none */
+	struct ipaddr resolved_by;  /* a server that found the name or knows that it is none */
+	struct ipaddr nx_first;	    /* from the same socket: this server had said NXDOMAIN */
+	struct ipaddr wrong_source; /* whence an answer with this id and port came */
+	struct ipaddr parent;	    /* this query is what that loopback server asks upstream */
+	uint16_t big_unanswered; /* EDNS size of the query that this one is the smaller retry of */
+
+	bool facts_fresh;   /* collected during or after the event */
+	bool last_call;	    /* the run ends before not_before */
+	bool waited;	    /* for further cases of the same (rules_wait()) */
+	bool server_silent; /* it answered nothing since the query */
+	bool name_found;    /* an address was found for the name, or for it with a suffix */
+	bool a_found;	    /* this server gave an A record for the name */
+	bool whole;	    /* an answer that is not truncated came */
+	bool half_answered; /* the first fragment of an answer came, the rest did not */
+	bool twin_answered; /* of A and AAAA, asked at once, the other was answered at once */
+	bool plain_seen;    /* queries on port 53 in the namespace */
 };
 
 /* What a finding of the rule is about: the same of it is one cause, counted. */
@@ -99,9 +99,9 @@ struct dns_rule {
 	enum dns_severity severity;
 	unsigned int events; /* enum rule_event */
 	enum rule_scope scope;
+	bool can_wait; /* it says the least: another may come to fit (rules_wait()) */
 	bool (*fires)(const struct rule_input *in);
 	void (*text)(struct dns_finding *f, const struct rule_input *in);
-	bool can_wait; /* it says the least: another may come to fit (rules_wait()) */
 };
 
 /* The server that a finding of the rule is about. */

@@ -195,13 +195,13 @@ static void host_upstream_text(struct dns_finding *f, const struct rule_input *i
 }
 
 const struct dns_rule rules_docker[] = {
-	{ "DOCKER-OVERLOAD", DNS_ERROR, RULE_ANSWER, PER_NAMESPACE, overload_fires, overload_text,
-	  false },
-	{ "STALE-UPSTREAM", DNS_ERROR, RULE_ANSWER | RULE_VERDICT, PER_UPSTREAM,
-	  stale_upstream_fires, stale_upstream_text, false },
-	{ "DOCKER-UPSTREAM-DEAD", DNS_ERROR, RULE_ANSWER | RULE_VERDICT, PER_UPSTREAM,
-	  upstream_dead_fires, upstream_dead_text, false },
-	{ "DOCKER-HOST-UPSTREAM", DNS_ERROR, RULE_ANSWER | RULE_VERDICT, PER_NAMESPACE,
-	  host_upstream_fires, host_upstream_text, false },
+	{ "DOCKER-OVERLOAD", DNS_ERROR, RULE_ANSWER, PER_NAMESPACE, false, overload_fires,
+	  overload_text },
+	{ "STALE-UPSTREAM", DNS_ERROR, RULE_ANSWER | RULE_VERDICT, PER_UPSTREAM, false,
+	  stale_upstream_fires, stale_upstream_text },
+	{ "DOCKER-UPSTREAM-DEAD", DNS_ERROR, RULE_ANSWER | RULE_VERDICT, PER_UPSTREAM, false,
+	  upstream_dead_fires, upstream_dead_text },
+	{ "DOCKER-HOST-UPSTREAM", DNS_ERROR, RULE_ANSWER | RULE_VERDICT, PER_NAMESPACE, false,
+	  host_upstream_fires, host_upstream_text },
 	{ 0 },
 };

@@ -104,10 +104,10 @@ static void blind_text(struct dns_finding *f, const struct rule_input *in)
 }
 
 const struct dns_rule rules_other[] = {
-	{ "LOCALHOST-REFUSED", DNS_ERROR, RULE_REFUSED, PER_SERVER, localhost_refused_fires,
-	  localhost_refused_text, false },
-	{ "ENCRYPTED", DNS_INFO, RULE_ENCRYPTED, PER_NAMESPACE, encrypted_fires, encrypted_text,
-	  false },
-	{ "BLIND", DNS_WARNING, RULE_BLIND, PER_NAMESPACE, blind_fires, blind_text, false },
+	{ "LOCALHOST-REFUSED", DNS_ERROR, RULE_REFUSED, PER_SERVER, false, localhost_refused_fires,
+	  localhost_refused_text },
+	{ "ENCRYPTED", DNS_INFO, RULE_ENCRYPTED, PER_NAMESPACE, false, encrypted_fires,
+	  encrypted_text },
+	{ "BLIND", DNS_WARNING, RULE_BLIND, PER_NAMESPACE, false, blind_fires, blind_text },
 	{ 0 },
 };

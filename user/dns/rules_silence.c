@@ -114,8 +114,8 @@ static void no_answer_text(struct dns_finding *f, const struct rule_input *in)
 }
 
 const struct dns_rule rules_silence[] = {
-	{ "GATEWAY-FILTERED", DNS_ERROR, RULE_VERDICT, PER_SERVER, gateway_filtered_fires,
-	  gateway_filtered_text, false },
-	{ "NO-ANSWER", DNS_ERROR, RULE_VERDICT, PER_SERVER, no_answer_fires, no_answer_text, true },
+	{ "GATEWAY-FILTERED", DNS_ERROR, RULE_VERDICT, PER_SERVER, false, gateway_filtered_fires,
+	  gateway_filtered_text },
+	{ "NO-ANSWER", DNS_ERROR, RULE_VERDICT, PER_SERVER, true, no_answer_fires, no_answer_text },
 	{ 0 },
 };

@@ -319,7 +319,8 @@ static void connection(struct dns_engine *e, const struct packet *p, const struc
 	t->query_nr = p->number;
 	t->tap = p->tap;
 	t->netns = p->tap->netns;
-	t->owner = reverse ? (struct owner){ 0 } : p->owner;
+	if (!reverse)
+		t->owner = p->owner;
 	t->client = reverse ? flow->dst : flow->src;
 	t->server = reverse ? flow->src : flow->dst;
 	t->client_port = reverse ? flow->dport : flow->sport;

@@ -366,6 +366,10 @@ static void announce(struct loader *l, const struct watched *w)
 	strbuf_init(&names, mem, sizeof(mem));
 	taps_names(l->taps, &w->target, &names);
 	log_info("watching %s: %s", w->target.name, names.len ? mem : "no interface yet");
+	if (l->o->side == SIDES_BOTH || (l->o->dns && !w->target.is_host))
+		if (taps_lack_host_end(l->taps, &w->target))
+			log_info("%s: no veth pair ends on the host; the view is from inside alone",
+				 w->target.name);
 }
 
 static void announce_all(struct loader *l)
