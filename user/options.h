@@ -63,20 +63,20 @@ struct options {
 	uint32_t buffer_mib;	   /* -B; default 8 */
 
 	bool dns;
-	bool mdns; /* with dns: mDNS and LLMNR packets are captured as well */
+	bool dns_tree; /* -z dns,tree */
+	bool mdns;     /* with dns: mDNS and LLMNR packets are captured as well */
 	bool json;
-	bool dns_tree;	    /* -z dns,tree */
 	bool quiet;	    /* -q: no per-packet or per-transaction lines, summary only */
 	bool print;	    /* -P: print packets although -w is given */
 	bool line_buffered; /* -l (and -U) */
 	bool strict;
 	bool list_interfaces; /* -D */
+	bool verbose;
+	bool brief; /* with CMD_HELP: no argument at all, the short help is meant */
 	enum side_choice side;
 	enum direction_choice directions; /* -Q in|out|inout */
 	enum time_format time_format;
 	enum color_choice color; /* NO_COLOR is folded in here */
-	bool verbose;
-	bool brief; /* with CMD_HELP: no argument at all, the short help is meant */
 };
 
 /*
