@@ -181,7 +181,8 @@ lint: skeleton
 	$(Q)cppcheck --quiet -j "$$(nproc)" --std=c11 --error-exitcode=1 --inline-suppr \
 		--enable=warning,portability --suppress=missingIncludeSystem \
 		--suppress=normalCheckLevelMaxBranches --suppress=unmatchedSuppression \
-		-Iinclude -Iuser -D_GNU_SOURCE '-DLIBBPF_OPTS(t,n,...)=struct t n = { __VA_ARGS__ }' user
+		-Iinclude -Iuser -D_GNU_SOURCE '-DLIBBPF_OPTS(t,n,...)=struct t n = { __VA_ARGS__ }' \
+		'-Djson_object_foreach(o,k,v)=for (k = next(o); (v = get(o, k));)' user
 	$(say) VMLINUX
 	$(Q)if [ -r /sys/kernel/btf/vmlinux ] && command -v $(BPFTOOL) >/dev/null; then \
 		tools/gen-vmlinux --check; \
