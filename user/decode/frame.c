@@ -183,12 +183,20 @@ static void walk_tcp(struct walk *w)
 
 /* --- what an ICMP error quotes -------------------------------------------- */
 
+static bool has_version(struct cursor *c, uint8_t version)
+{
+	return cursor_need(c, 1) && c->data[c->off] >> 4 == version;
+}
+
 static bool quoted_ip4(struct flow *q, struct cursor *c, bool *first)
 {
-	const uint8_t *p = cursor_bytes(c, IP4_HLEN_MIN);
+	const uint8_t *p;
 	uint32_t hlen;
 
-	if (!p || p[0] >> 4 != 4)
+	if (!has_version(c, 4))
+		return false;
+	p = cursor_bytes(c, IP4_HLEN_MIN);
+	if (!p)
 		return false;
 	hlen = (p[0] & 0xfu) << 2;
 	q->proto = p[9];
@@ -205,10 +213,13 @@ static bool is_skippable_ext(uint8_t proto)
 
 static bool quoted_ip6(struct flow *q, struct cursor *c, bool *first)
 {
-	const uint8_t *p = cursor_bytes(c, IP6_HLEN);
+	const uint8_t *p;
 	unsigned int i;
 
-	if (!p || p[0] >> 4 != 6)
+	if (!has_version(c, 6))
+		return false;
+	p = cursor_bytes(c, IP6_HLEN);
+	if (!p)
 		return false;
 	q->proto = p[6];
 	q->src = ipaddr_v6(p + 8);

@@ -5,13 +5,24 @@
 
 #include "util/cleanup.h"
 
-#define TYPE_WIDTH 20 /* the message's name fills this much */
+#define QUOTED_MAX 128 /* bytes that an error quotes before its extensions, RFC 4884 5.3 */
+#define TYPE_WIDTH 20  /* the message's name fills this much */
 
 enum {
 	ICMP_ECHO_REPLY = 0,
 	ICMP_UNREACHABLE = 3,
+	ICMP_SOURCE_QUENCH = 4,
+	ICMP_REDIRECT = 5,
 	ICMP_ECHO = 8,
 	ICMP_ADVERTISEMENT = 9,
+	ICMP_EXCEEDED = 11,
+	ICMP_PARAMETER = 12,
+	ICMP_TIMESTAMP = 13,
+	ICMP_TIMESTAMP_REPLY = 14,
+	ICMP_MASK = 17,
+	ICMP_MASK_REPLY = 18,
+	ICMP_EXTENDED_ECHO = 42,
+	ICMP_EXTENDED_REPLY = 43,
 };
 
 static const char *const unreachable_codes[] = {
@@ -181,28 +192,176 @@ static void put_echo_pair(struct line *l, uint16_t id, uint16_t seq, uint16_t su
 	strbuf_putc(l->info, ')');
 }
 
+/* --- extensions (RFC 4884, 4950, 5837, 8335) ----------------------------------- */
+
+enum { EXT_PAYLOAD = 0, EXT_MPLS = 1, EXT_INTERFACE = 2, EXT_IDENT = 3 };
+enum { INFO_INDEX = 8, INFO_ADDRESS = 4, INFO_NAME = 2, INFO_MTU = 1 };
+enum { IDENT_NAME = 1, IDENT_INDEX = 2, IDENT_ADDRESS = 3 };
+
+static void walk_interface(struct cursor *c, uint8_t what, uint32_t end)
+{
+	uint8_t len = 0;
+
+	if (what & INFO_INDEX && !text_fields(c, "4"))
+		return;
+	if (what & INFO_ADDRESS && end >= c->off + 2) {
+		uint16_t family = cursor_be16(c);
+
+		if (!cursor_ok(c) || !text_fields(c, "2") || family < 1 || family > 2 ||
+		    !text_fields(c, family == 1 ? "4" : "A"))
+			return;
+	}
+	if (what & INFO_NAME) {
+		if (end > c->off)
+			len = cursor_u8(c);
+		if (!cursor_ok(c))
+			return;
+		if (len && end >= c->off + len && !cursor_skip(c, len - 1u))
+			return;
+	}
+	if (what & INFO_MTU)
+		text_fields(c, "4");
+}
+
+static void walk_ident(struct cursor *c, uint8_t type, uint16_t len)
+{
+	if (type == IDENT_NAME)
+		cursor_skip(c, len - 4u);
+	else if (type == IDENT_INDEX)
+		text_fields(c, "4");
+	else if (type == IDENT_ADDRESS)
+		text_fields(c, "211");
+}
+
+/* c stands behind the object's header; `end` is where it ends, cut to the message. */
+static void walk_object(struct cursor *c, uint8_t class, uint8_t type, uint16_t len, uint32_t end)
+{
+	if (class == EXT_INTERFACE)
+		walk_interface(c, type, end);
+	else if (class == EXT_IDENT && cursor_reported(c))
+		walk_ident(c, type, len);
+	else if (end > c->off)
+		cursor_skip(c, end - c->off);
+}
+
+void text_icmp_extensions(struct cursor *c)
+{
+	uint32_t whole = cursor_reported(c);
+	uint8_t version;
+	uint16_t sum;
+
+	if (whole < 4)
+		return;
+	version = cursor_u8(c) >> 4;
+	cursor_skip(c, 1);
+	sum = cursor_be16(c);
+	if (cursor_ok(c) && sum)
+		cursor_need(c, whole - 4); /* it is computed */
+	if (!cursor_ok(c) || (version != 1 && version != 2))
+		return;
+	while (cursor_reported(c) >= 4) {
+		struct cursor object = *c;
+		uint16_t len = cursor_be16(&object);
+		uint8_t class = cursor_u8(&object), type = cursor_u8(&object);
+		uint32_t cut = len < cursor_reported(c) ? len : cursor_reported(c);
+
+		if (cursor_ok(&object) && len < 4)
+			return;
+		if (cursor_ok(&object))
+			walk_object(&object, class, type, len, c->off + cut);
+		c->truncated = object.truncated;
+		c->malformed = object.malformed;
+		if (!cursor_ok(c) || cut > cursor_left(c))
+			return;
+		cursor_skip(c, cut);
+	}
+}
+
+/* --- the message ----------------------------------------------------------------- */
+
+/* Types whose fifth to eighth byte are looked at. */
+static bool has_second_word(uint8_t type)
+{
+	return type == ICMP_UNREACHABLE || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT ||
+	       type == ICMP_EXCEEDED || type == ICMP_PARAMETER || type == ICMP_ADVERTISEMENT ||
+	       type == ICMP_EXTENDED_ECHO || type == ICMP_EXTENDED_REPLY;
+}
+
+/* Behind identifier and the like, from the ninth byte. */
+static void walk_rest(struct line *l, struct cursor *c, uint16_t second)
+{
+	uint8_t entries = (uint8_t)(second >> 8);
+
+	switch (l->f->icmp_type) {
+	case ICMP_ADVERTISEMENT:
+		if ((second & 0xff) == 2)
+			while (entries-- && text_fields(c, "44"))
+				;
+		break;
+	case ICMP_TIMESTAMP:
+	case ICMP_TIMESTAMP_REPLY: text_fields(c, "444"); break;
+	case ICMP_MASK:
+	case ICMP_MASK_REPLY: text_fields(c, "4"); break;
+	case ICMP_EXTENDED_ECHO: text_icmp_extensions(c); break;
+	default: break;
+	}
+}
+
+/* The first error quotes the whole packet, so that extensions begin behind 128 bytes of it. */
+static void walk_error(struct line *l, struct cursor *c, uint16_t second)
+{
+	bool redirect = l->f->icmp_type == ICMP_REDIRECT;
+	uint32_t said = (second & 0xffu) * 4, quoted = said ?: QUOTED_MAX;
+	const uint8_t *ip = c->data + c->off;
+
+	c->truncated |= l->f->quoted_truncated;
+	if (redirect)
+		cursor_need(c, 1);
+	else if (said && cursor_reported(c) > said)
+		cursor_need(c, 4);
+	if (!cursor_ok(c) || cursor_reported(c) <= QUOTED_MAX || !cursor_need(c, 4))
+		return;
+	if ((ip[2] << 8 | ip[3]) <= QUOTED_MAX && cursor_skip(c, quoted))
+		text_icmp_extensions(c);
+}
+
+static void put_message(struct line *l, struct cursor *c, uint16_t sum)
+{
+	uint8_t type = l->f->icmp_type;
+	uint16_t second = cursor_be16(c), seq;
+
+	put_type(l);
+	if (type < ARRAY_SIZE(types) && types[type].has_id) {
+		seq = cursor_be16(c);
+		if (!cursor_ok(c))
+			return;
+		put_id(l, second, seq);
+		if (type == ICMP_ECHO || type == ICMP_ECHO_REPLY)
+			put_echo_pair(l, second, seq, sum);
+	} else if (!has_second_word(type) || !text_fields(c, "2")) {
+		return;
+	}
+	if (l->f->icmp_is_error)
+		walk_error(l, c, second);
+	else
+		walk_rest(l, c, second);
+}
+
 void text_icmp(struct line *l)
 {
 	const struct frame *f = l->f;
 	struct cursor c = line_cursor(l, f->l4_off, f->l4_len);
-	uint16_t id, seq, sum;
+	uint16_t sum;
 
 	l->protocol = "ICMP";
+	l->truncated = l->malformed = false;
 	if (f->icmp_is_error)
 		l->tone = TONE_TROUBLE;
 	/* type, code, checksum and the first two bytes behind are read before anything is shown */
 	cursor_skip(&c, 2);
-	sum = cursor_be16(&c);
-	id = cursor_be16(&c);
-	if (!cursor_ok(&c))
-		return;
-	put_type(l);
-	if (f->icmp_type >= ARRAY_SIZE(types) || !types[f->icmp_type].has_id)
-		return;
-	seq = cursor_be16(&c);
-	if (!cursor_ok(&c))
-		return;
-	put_id(l, id, seq);
-	if (f->icmp_type == ICMP_ECHO || f->icmp_type == ICMP_ECHO_REPLY)
-		put_echo_pair(l, id, seq, sum);
+	if (cursor_ok(&c) && cursor_need(&c, 4)) {
+		sum = cursor_be16(&c);
+		put_message(l, &c, sum);
+	}
+	line_stopped(l, &c);
 }

@@ -4,20 +4,7 @@
 
 #include "util/cleanup.h"
 
-enum {
-	ICMP6_ECHO = 128,
-	ICMP6_ECHO_REPLY = 129,
-	ICMP6_ROUTER_SOLICIT = 133,
-	ICMP6_ROUTER_ADVERT = 134,
-	ICMP6_NEIGHBOR_SOLICIT = 135,
-	ICMP6_NEIGHBOR_ADVERT = 136,
-	ICMP6_REDIRECT = 137,
-	ICMP6_INVERSE_SOLICIT = 141,
-	ICMP6_INVERSE_ADVERT = 142,
-};
-
-enum { OPT_SOURCE_LINK = 1, OPT_TARGET_LINK = 2, OPT_PREFIX = 3, OPT_RDNSS = 25, OPT_PREF64 = 38 };
-enum { NA_ROUTER = 1u << 31, NA_SOLICITED = 1u << 30, NA_OVERRIDE = 1u << 29 };
+enum { ICMP6_ECHO = 128, ICMP6_ECHO_REPLY = 129 };
 
 static const char *const unreachable_codes[] = {
 	"no route to destination",
@@ -53,9 +40,19 @@ static const char *const ni_query_codes[] = {
 static const char *const ni_reply_codes[] = { "Successful", "Refused", "Unknown query type" };
 
 static const char *const rpl_codes[] = {
-	"DODAG Information Solicitation",   "DODAG Information Object",
-	"Destination Advertisement Object", "Destination Advertisement Object Acknowledgment",
-	"P2P Discovery Reply Object",	    "P2P Discovery Reply Object Acknowledgement",
+	"DODAG Information Solicitation",
+	"DODAG Information Object",
+	"Destination Advertisement Object",
+	"Destination Advertisement Object Acknowledgment",
+	"P2P Discovery Reply Object",
+	"P2P Discovery Reply Object Acknowledgement",
+	[128] = "Secure DODAG Information Solicitation",
+	[129] = "Secure DODAG Information Object",
+	[130] = "Secure Destination Advertisement Object",
+	[131] = "Secure Destination Advertisement Object Acknowledgment",
+	[132] = "P2P Secure Discovery Reply Object",
+	[133] = "P2P Secure Discovery Reply Object Acknowledgement",
+	[138] = "Consistency Check",
 };
 
 static const char *const extended_request_codes[] = { "No error" };
@@ -67,8 +64,6 @@ static const char *const extended_reply_codes[] = {
 	"No Such Table Entry",
 	"Multiple Interfaces Satisfy Query",
 };
-
-static const char *const no_codes[] = { NULL };
 
 struct icmp6_type {
 	const char *name;
@@ -91,11 +86,11 @@ static const struct icmp6_type types[256] = {
 	[130] = { "Multicast Listener Query" },
 	[131] = { "Multicast Listener Report" },
 	[132] = { "Multicast Listener Done" },
-	[ICMP6_ROUTER_SOLICIT] = { "Router Solicitation" },
-	[ICMP6_ROUTER_ADVERT] = { "Router Advertisement" },
-	[ICMP6_NEIGHBOR_SOLICIT] = { "Neighbor Solicitation" },
-	[ICMP6_NEIGHBOR_ADVERT] = { "Neighbor Advertisement" },
-	[ICMP6_REDIRECT] = { "Redirect" },
+	[133] = { "Router Solicitation" },
+	[134] = { "Router Advertisement" },
+	[135] = { "Neighbor Solicitation" },
+	[136] = { "Neighbor Advertisement" },
+	[137] = { "Redirect" },
 	[138] = { "Router Renumbering", CODES(renumbering_codes) },
 	[139] = { "Node Information Query", CODES(ni_query_codes) },
 	[140] = { "Node Information Reply", CODES(ni_reply_codes) },
@@ -108,11 +103,11 @@ static const struct icmp6_type types[256] = {
 	[147] = { "Mobile Prefix Advertisement" },
 	[148] = { "Certification Path Solicitation" },
 	[149] = { "Certification Path Advertisement" },
-	[150] = { "Experimental Mobility", CODES(no_codes) },
+	[150] = { "Experimental Mobility" },
 	[151] = { "Multicast Router Advertisement" },
 	[152] = { "Multicast Router Solicitation" },
 	[153] = { "Multicast Router Termination" },
-	[154] = { "FMIPv6", CODES(no_codes) },
+	[154] = { "FMIPv6" },
 	[155] = { "RPL Control", CODES(rpl_codes) },
 	[156] = { "Locator Update" },
 	[157] = { "Duplicate Address Request" },
@@ -181,94 +176,14 @@ static void put_echo(struct line *l, struct cursor *c)
 	strbuf_putc(l->info, ')');
 }
 
-/* Prefix information, recursive servers (RFC 8106) and PREF64 (RFC 8781) have sizes of their own.
- */
-static bool nd_option_fits(uint8_t type, uint8_t len)
-{
-	switch (type) {
-	case OPT_PREFIX: return len >= 4;
-	case OPT_RDNSS: return len & 1;
-	case OPT_PREF64: return len >= 2;
-	default: return true;
-	}
-}
-
-/* RFC 4861 4.6: type, length in 8 bytes, data. */
-static void put_nd_options(struct line *l, struct cursor *c)
-{
-	while (cursor_reported(c) && cursor_ok(c)) {
-		uint8_t type = cursor_u8(c), len = cursor_u8(c);
-		const uint8_t *body;
-
-		if (!cursor_ok(c))
-			return;
-		if (!len)
-			return;
-		if (!nd_option_fits(type, len))
-			c->malformed = true;
-		body = cursor_bytes(c, len * 8u - 2);
-		if (!body || len != 1 || (type != OPT_SOURCE_LINK && type != OPT_TARGET_LINK))
-			continue;
-		strbuf_puts(l->info, type == OPT_SOURCE_LINK ? " from " : " is at ");
-		text_mac_put(l->info, body, 6);
-	}
-}
-
-static void put_na_flags(struct strbuf *b, uint32_t flags)
-{
-	static const struct {
-		uint32_t bit;
-		const char *name;
-	} names[] = { { NA_ROUTER, "rtr" }, { NA_SOLICITED, "sol" }, { NA_OVERRIDE, "ovr" } };
-	const char *separator = "";
-	size_t i;
-
-	strbuf_puts(b, " (");
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!(flags & names[i].bit))
-			continue;
-		strbuf_puts(b, separator);
-		strbuf_puts(b, names[i].name);
-		separator = ", ";
-	}
-	strbuf_puts(b, *separator ? ")" : "none)");
-}
-
-static void put_neighbor(struct line *l, struct cursor *c)
-{
-	uint32_t flags = cursor_be32(c);
-	const uint8_t *target = cursor_bytes(c, 16);
-	bool advert = l->f->icmp_type == ICMP6_NEIGHBOR_ADVERT;
-
-	if (!cursor_ok(c) || !target)
-		return;
-	strbuf_puts(l->info, advert ? " " : " for ");
-	ipaddr_put_v6(l->info, target);
-	if (advert)
-		put_na_flags(l->info, flags);
-	put_nd_options(l, c);
-}
-
-static void put_nd(struct line *l, struct cursor *c, uint32_t fixed)
-{
-	if (cursor_skip(c, fixed))
-		put_nd_options(l, c);
-}
-
 static void put_body(struct line *l, struct cursor *c)
 {
-	switch (l->f->icmp_type) {
-	case ICMP6_ECHO:
-	case ICMP6_ECHO_REPLY: put_echo(l, c); break;
-	case ICMP6_INVERSE_SOLICIT:
-	case ICMP6_INVERSE_ADVERT:
-	case ICMP6_ROUTER_SOLICIT: put_nd(l, c, 4); break;
-	case ICMP6_ROUTER_ADVERT: put_nd(l, c, 12); break;
-	case ICMP6_NEIGHBOR_SOLICIT:
-	case ICMP6_NEIGHBOR_ADVERT: put_neighbor(l, c); break;
-	case ICMP6_REDIRECT: put_nd(l, c, 36); break;
-	default: break;
-	}
+	uint8_t type = l->f->icmp_type;
+
+	if (type == ICMP6_ECHO || type == ICMP6_ECHO_REPLY)
+		put_echo(l, c);
+	else
+		text_icmp6_body(l, c);
 }
 
 void text_icmp6(struct line *l)
@@ -278,6 +193,7 @@ void text_icmp6(struct line *l)
 	uint8_t type, code;
 
 	l->protocol = "ICMPv6";
+	l->truncated = l->malformed = false;
 	if (f->icmp_is_error)
 		l->tone = TONE_TROUBLE;
 	type = cursor_u8(&c);

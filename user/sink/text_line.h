@@ -46,11 +46,18 @@ void text_mac_put(struct strbuf *b, const uint8_t *mac, unsigned int len);
 /* " name=value" */
 void text_field(struct strbuf *b, const char *name, uint64_t value);
 
+/* Skips fields of these sizes in bytes, a digit each; A is an IPv6 address. False if one does not
+ * fit. */
+bool text_fields(struct cursor *c, const char *sizes);
+
 void text_link(struct line *l);
 void text_arp(struct line *l);
 void text_ip(struct line *l);
 void text_icmp(struct line *l);
 void text_icmp6(struct line *l);
+void text_icmp6_body(struct line *l, struct cursor *c);
+/* Walks RFC 4884's extension structure, up to the message's end. */
+void text_icmp_extensions(struct cursor *c);
 void text_tcp(struct line *l);
 void text_udp(struct line *l);
 
