@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "sink/text_line.h"
+#include "track/arp.h"
 #include "track/frag.h"
 #include "util/cleanup.h"
 
@@ -27,6 +28,7 @@
 #define MAX_FLOWS   16384
 #define MAX_PAYLOAD (4u << 20)
 #define MAX_ECHOS   8192
+#define MAX_CLAIMS  16384
 #define ETH_ZLEN    60 /* shortest frame, without its checksum */
 #define MAX_FRAGS   64
 #define NS	    1000000000
@@ -43,6 +45,7 @@ struct text {
 	struct tcp_track *tcp;
 	struct echo_track *echo;
 	struct frag_track *frag;
+	struct arp_track *arp;
 	char info[INFO_SIZE];
 	char protocol[64];
 };
@@ -58,7 +61,8 @@ struct text *text_new(const struct text_options *o)
 	t->tcp = tcp_track_new(MAX_FLOWS, MAX_PAYLOAD);
 	t->echo = echo_track_new(MAX_ECHOS);
 	t->frag = frag_track_new(MAX_FRAGS);
-	if (!t->tcp || !t->echo || !t->frag) {
+	t->arp = arp_track_new(MAX_CLAIMS);
+	if (!t->tcp || !t->echo || !t->frag || !t->arp) {
 		text_free(t);
 		return NULL;
 	}
@@ -72,6 +76,7 @@ void text_free(struct text *t)
 	tcp_track_free(t->tcp);
 	echo_track_free(t->echo);
 	frag_track_free(t->frag);
+	arp_track_free(t->arp);
 	free(t);
 }
 
@@ -385,8 +390,9 @@ static void put_info(struct line *l)
 			    "[Malformed Packet: length of contained item exceeds length of "
 			    "containing item]");
 	else if (l->malformed)
-		strbuf_puts(l->info, l->f->is_fragment ? "[BoundErrorUnreassembled Packet]"
-						       : "[Malformed Packet]");
+		strbuf_puts(l->info, l->f->is_fragment && l->f->layer == LAYER_PAYLOAD
+					     ? "[BoundErrorUnreassembled Packet]"
+					     : "[Malformed Packet]");
 	if ((l->truncated && !l->malformed && !l->contained) || cuts_trailer(l->f))
 		strbuf_puts(l->info, "[Packet size limited during capture]");
 }
@@ -410,6 +416,7 @@ static void begin_line(struct text *t, struct line *l, const struct packet *p,
 		.malformed = whole->malformed,
 		.tcp = t->tcp,
 		.echo = t->echo,
+		.arp = t->arp,
 	};
 	strbuf_init(info, t->info, sizeof(t->info));
 	put_info(l);

@@ -12,7 +12,7 @@
 #include "util/cleanup.h"
 
 enum { OPT_SOURCE_LINK = 1, OPT_TARGET_LINK = 2, OPT_PREF64 = 38 };
-enum { OPT_SOURCES = 9, OPT_TARGETS = 10, OPT_CGA = 11, OPT_NA_ACK = 20, OPT_RDNSS = 25 };
+enum { OPT_SOURCES = 9, OPT_TARGETS = 10, OPT_CGA = 11, OPT_RDNSS = 25 };
 enum { OPT_KEY_REQUEST = 27, OPT_KEY_REPLY, OPT_ASSIST, OPT_NODE_ID, OPT_DNSSL };
 enum { NA_ROUTER = 1u << 31, NA_SOLICITED = 1u << 30, NA_OVERRIDE = 1u << 29 };
 enum { MLD2_QUERY_MIN = 28, IP6_LEN = 16 };
@@ -168,8 +168,7 @@ static void walk_nd(struct line *l, struct cursor *c)
 		const uint8_t *p = c->data + c->off;
 		struct cursor option = *c;
 
-		/* tshark reads nothing behind an acknowledgment either. */
-		if (!p[1] || !cursor_skip(c, p[1] * 8u) || p[0] == OPT_NA_ACK)
+		if (!p[1] || !cursor_skip(c, p[1] * 8u))
 			return;
 		cursor_skip(&option, 2);
 		walk_nd_option(l, &option, p[0], p[1]);

@@ -12,6 +12,7 @@
 #include "decode/cursor.h"
 #include "decode/frame.h"
 #include "packet.h"
+#include "track/arp.h"
 #include "track/echo.h"
 #include "track/tcp.h"
 #include "util/strbuf.h"
@@ -30,6 +31,7 @@ struct line {
 	enum line_tone tone;
 	struct tcp_track *tcp;
 	struct echo_track *echo;
+	struct arp_track *arp;
 };
 
 /* Notes why a cursor stopped. */

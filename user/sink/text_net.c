@@ -15,6 +15,7 @@ enum {
 	PROTO_NONE = 59,
 	PROTO_DSTOPTS = 60
 };
+enum { HW_ETHER = 1, HW_IEEE802 = 6, ARP_REQUEST = 1, ARP_REPLY = 2 };
 enum { ET_IP = 0x0800, ET_IP6 = 0x86dd, ET_VLAN = 0x8100, ET_QINQ = 0x88a8 };
 
 /* --- link ------------------------------------------------------------------ */
@@ -239,10 +240,10 @@ static bool read_arp(struct arp *a, struct cursor *c)
 	a->hlen = cursor_u8(c);
 	a->plen = cursor_u8(c);
 	a->op = cursor_be16(c);
-	a->sha = cursor_bytes(c, a->hlen);
-	a->spa = cursor_bytes(c, a->plen);
-	a->tha = cursor_bytes(c, a->hlen);
-	a->tpa = cursor_bytes(c, a->plen);
+	a->sha = cursor_ok(c) ? cursor_bytes(c, a->hlen) : NULL;
+	a->spa = cursor_ok(c) ? cursor_bytes(c, a->plen) : NULL;
+	a->tha = cursor_ok(c) ? cursor_bytes(c, a->hlen) : NULL;
+	a->tpa = cursor_ok(c) ? cursor_bytes(c, a->plen) : NULL;
 	return cursor_ok(c);
 }
 
@@ -390,14 +391,52 @@ static void put_arp_op(struct line *l, const struct arp *a)
 	strbuf_hex(l->info, a->op, 4);
 }
 
+static bool is_ether_ip4(const struct arp *a)
+{
+	return (a->hw == HW_ETHER || a->hw == HW_IEEE802) && a->hlen == 6 && a->proto == ET_IP &&
+	       a->plen == 4;
+}
+
+/*
+ * The address that somebody else has claimed before, or NULL. As in tshark, a sender's claim
+ * counts although the target is cut off; and of a reply's two claims the last is told, with the
+ * address of the first if that one alone was another's.
+ */
+static const uint8_t *arp_duplicate(struct line *l, const struct arp *a)
+{
+	const uint8_t *twice = NULL;
+	bool last;
+
+	if ((a->op != ARP_REQUEST && a->op != ARP_REPLY) || !is_ether_ip4(a) || !a->sha || !a->spa)
+		return NULL;
+	last = arp_track_claim(l->arp, l->p->number, a->spa, a->sha);
+	if (last)
+		twice = a->spa;
+	if (a->op == ARP_REQUEST || !a->tha || !a->tpa || !arp_is_claim(a->tpa, a->tha))
+		return last ? twice : NULL;
+	if (twice && memcmp(twice, a->tpa, 4) == 0)
+		return twice;
+	return arp_track_claim(l->arp, l->p->number, a->tpa, a->tha) ? a->tpa : NULL;
+}
+
 void text_arp(struct line *l)
 {
 	struct cursor c = line_cursor(l, l->f->l2_off, l->f->l2_len);
+	bool whole;
 	struct arp a;
+	const uint8_t *twice;
 
 	l->protocol = "ARP";
-	if (read_arp(&a, &c))
+	whole = read_arp(&a, &c);
+	twice = arp_duplicate(l, &a);
+	if (whole)
 		put_arp_op(l, &a);
+	if (whole && twice) {
+		strbuf_puts(l->info, " (duplicate use of ");
+		ipaddr_put_v4(l->info, twice);
+		strbuf_puts(l->info, " detected!)");
+		l->tone = TONE_TROUBLE;
+	}
 	line_stopped(l, &c);
 }
 
@@ -547,6 +586,7 @@ void text_ip(struct line *l)
 		put_ip6_exts(l);
 	} else {
 		put_ip_fault(l);
-		l->malformed = f->fault == FAULT_IP6_SHORT || (!f->fault && l->malformed);
+		l->malformed = (f->fault == FAULT_IP6_SHORT && !l->truncated) ||
+			       (!f->fault && l->malformed);
 	}
 }
