@@ -45,7 +45,7 @@ enum {
 	ET_QINQ_OLD = 0x9100,
 };
 
-enum { OPT_END = 0, OPT_NOP = 1, OPT_LSRR = 131, OPT_SSRR = 137, OPT_ROUTE_MIN = 7 };
+enum { OPT_END = 0, OPT_NOP = 1, OPT_LSRR = 131, OPT_SSRR = 137, OPT_ROUTE_FIRST = 4 };
 
 enum {
 	PROTO_HOPOPTS = 0,
@@ -377,31 +377,31 @@ static bool ip4_fields(struct walk *w)
 /*
  * RFC 791 3.1: with a source route the header's destination is only the next
  * hop, and the last entry of the route is where the packet goes. NULL if there
- * is none; sets the cursor's flags if the options are not whole.
+ * is none; sets the cursor's flags if it cannot be known.
  */
 static const uint8_t *ip4_route_end(struct cursor *c, uint32_t options)
 {
-	uint32_t end = c->off + options;
+	while (options) {
+		uint8_t type = cursor_u8(c), len, next;
 
-	while (c->off < end) {
-		uint8_t type, len;
-		const uint8_t *p;
-
-		type = cursor_u8(c);
 		if (!cursor_ok(c) || type == OPT_END)
 			return NULL;
+		options--;
 		if (type == OPT_NOP)
 			continue;
-		len = cursor_u8(c);
-		if (!cursor_ok(c) || len < 2 || len - 2u > end - c->off)
+		len = options ? cursor_u8(c) : 0;
+		if (!cursor_ok(c) || len < 2 || len - 1u > options)
 			return NULL;
 		if (type == OPT_LSRR || type == OPT_SSRR) {
-			if (len < OPT_ROUTE_MIN)
+			next = cursor_u8(c);
+			if (!cursor_ok(c) || next < OPT_ROUTE_FIRST || next % 4 || next > len)
 				return NULL;
-			p = cursor_bytes(c, len - 2u);
-			return p && p[0] <= len ? p + len - 6 : NULL; /* p[0]: the next one */
+			c->off -= 3;
+			return cursor_skip(c, len - 4u) ? cursor_bytes(c, 4) : NULL;
 		}
-		cursor_skip(c, len - 2u);
+		options -= len - 1u;
+		if (options && !cursor_skip(c, len - 2u))
+			return NULL;
 	}
 	return NULL;
 }
@@ -423,12 +423,8 @@ static bool ip4_addresses(struct walk *w, uint32_t options)
 	last = ip4_route_end(&c, options);
 	f->has_dst = cursor_ok(&c);
 	if (f->has_dst)
-		f->flow.dst = ipaddr_v4(dst);
-	if (!cursor_skip(&w->c, options))
-		return false;
-	if (last)
-		f->flow.dst = ipaddr_v4(last);
-	return true;
+		f->flow.dst = ipaddr_v4(last ?: dst);
+	return cursor_skip(&w->c, options);
 }
 
 static void walk_ip4(struct walk *w)

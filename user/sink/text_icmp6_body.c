@@ -85,26 +85,34 @@ static const char *const nd_fields[] = {
 	[32] = "2A",			/* proxy signature, RFC 6496 */
 	[33] = "1328",			/* registration, RFC 6775 */
 	[35] = "222A",			/* border router */
-	[38] = "2",			/* PREF64, RFC 8781 */
 };
 
-static void put_link_address(struct line *l, uint8_t type, const uint8_t *body, uint8_t len)
+static void put_link_address(struct line *l, struct cursor *c, uint8_t type, uint8_t len)
 {
 	static const uint8_t padding[6];
-	bool eui64 = len == 2 && memcmp(body + 8, padding, sizeof(padding)) == 0;
+	const uint8_t *body = c->data + c->off;
+	bool eui64;
 
-	if (len != 1 && !eui64)
+	if (len > 2 || !cursor_need(c, len == 2 ? 14 : 6))
+		return;
+	eui64 = len == 2 && memcmp(body + 8, padding, sizeof(padding)) == 0;
+	if (len == 2 && !eui64)
 		return;
 	strbuf_puts(l->info, type == OPT_SOURCE_LINK || eui64 ? " from " : " is at ");
 	text_mac_put(l->info, body, eui64 ? 8 : 6);
 }
 
-static void walk_pref64(struct cursor *c, uint8_t code)
+/* The prefix has room for 12 bytes, of which as many are looked at as its length takes. */
+static void walk_pref64(struct cursor *c)
 {
 	static const uint8_t bytes[] = { 12, 8, 7, 6, 5, 4 };
+	uint8_t code = cursor_be16(c) & 7;
 
-	if (code < ARRAY_SIZE(bytes))
-		cursor_skip(c, bytes[code]);
+	if (!cursor_ok(c))
+		return;
+	if (code < ARRAY_SIZE(bytes) && !cursor_skip(c, bytes[code]))
+		return;
+	c->off = c->caplen; /* nothing more is */
 }
 
 static void walk_dnssl(struct cursor *c, uint32_t end)
@@ -115,19 +123,22 @@ static void walk_dnssl(struct cursor *c, uint32_t end)
 }
 
 /* More padding than there is room for it. */
-static void walk_padded(struct cursor *c, uint8_t pad, int room)
+static void walk_padded(struct cursor *c, int room)
 {
-	if (pad > room + 1)
+	if (cursor_need(c, 1) && c->data[c->off] > room + 1)
 		c->malformed = true;
 }
 
 /* RFC 5568 6.4.5: code, length, value. tshark takes the rest of the message's length for padding.
  */
-static void walk_counted(struct cursor *c, uint8_t n, int option_len)
+static void walk_counted(struct cursor *c, int option_len)
 {
+	uint8_t n;
 	int pad;
 
-	if (!text_fields(c, "11") || !cursor_skip(c, n))
+	cursor_skip(c, 1);
+	n = cursor_u8(c);
+	if (!cursor_ok(c) || !cursor_skip(c, n))
 		return;
 	pad = option_len - (int)c->off;
 	if (pad < -1)
@@ -139,24 +150,23 @@ static void walk_counted(struct cursor *c, uint8_t n, int option_len)
 /* c stands behind type and length; the fields may go on behind the option's end. */
 static void walk_nd_option(struct line *l, struct cursor *c, uint8_t type, uint8_t len)
 {
-	const uint8_t *body = c->data + c->off;
 	uint32_t end = c->off + len * 8u - 2;
 
 	if (type < ARRAY_SIZE(nd_fields) && nd_fields[type] && !text_fields(c, nd_fields[type]))
 		return;
 	switch (type) {
 	case OPT_SOURCE_LINK:
-	case OPT_TARGET_LINK: put_link_address(l, type, body, len); break;
+	case OPT_TARGET_LINK: put_link_address(l, c, type, len); break;
 	case OPT_SOURCES:
 	case OPT_TARGETS:
 	case OPT_RDNSS: walk_until(c, end, "A"); break;
 	case OPT_CGA:
-	case OPT_KEY_REQUEST: walk_padded(c, body[0], len * 8 - 4); break;
-	case OPT_KEY_REPLY: walk_padded(c, body[0], len * 8 - 6); break;
+	case OPT_KEY_REQUEST: walk_padded(c, len * 8 - 4); break;
+	case OPT_KEY_REPLY: walk_padded(c, len * 8 - 6); break;
 	case OPT_ASSIST:
-	case OPT_NODE_ID: walk_counted(c, body[1], len * 8); break;
+	case OPT_NODE_ID: walk_counted(c, len * 8); break;
 	case OPT_DNSSL: walk_dnssl(c, end); break;
-	case OPT_PREF64: walk_pref64(c, body[1] & 7); break;
+	case OPT_PREF64: walk_pref64(c); break;
 	default: break;
 	}
 }
@@ -166,15 +176,18 @@ static void walk_nd(struct line *l, struct cursor *c)
 {
 	while (cursor_reported(c) && cursor_need(c, 2)) {
 		const uint8_t *p = c->data + c->off;
+		uint32_t end = c->off + p[1] * 8u;
 		struct cursor option = *c;
 
-		if (!p[1] || !cursor_skip(c, p[1] * 8u))
+		if (!p[1])
 			return;
 		cursor_skip(&option, 2);
 		walk_nd_option(l, &option, p[0], p[1]);
+		if (cursor_ok(&option) && option.off < end)
+			cursor_skip(&option, end - option.off);
 		c->truncated = option.truncated;
 		c->malformed = option.malformed;
-		if (!cursor_ok(c))
+		if (!cursor_ok(c) || end > c->len || !cursor_skip(c, end - c->off))
 			return;
 	}
 }
@@ -289,13 +302,10 @@ static void walk_renumbering(struct line *l, struct cursor *c)
 {
 	if (!cursor_reported(c))
 		return;
-	if (l->f->icmp_code == 0 && cursor_skip(c, 24)) {
-		while (cursor_reported(c) && cursor_skip(c, 32))
-			;
-	} else if (l->f->icmp_code == 1) {
-		while (cursor_reported(c) && cursor_skip(c, 24))
-			;
-	}
+	if (l->f->icmp_code == 0 && text_fields(c, "1111112A"))
+		walk_until(c, c->len, "1111444A");
+	else if (l->f->icmp_code == 1)
+		walk_until(c, c->len, "2114A");
 }
 
 static void walk_home_agents(struct line *l, struct cursor *c)

@@ -212,7 +212,7 @@ void text_link(struct line *l)
 
 	if (f->layer == LAYER_LLC) {
 		put_llc(l);
-	} else if (f->layer == LAYER_VLAN && !f->has_type) {
+	} else if (f->layer == LAYER_VLAN && (!f->has_type || !f->nr_vlans)) {
 		put_vlan(l);
 	} else if (f->layer == LAYER_RAW_8023) {
 		l->protocol = "Ethernet";
@@ -255,11 +255,16 @@ static void put_bytes(struct strbuf *b, const uint8_t *p, unsigned int len)
 		strbuf_hex(b, p[i], 2);
 }
 
+static bool is_ether(const struct arp *a)
+{
+	return a->hw == HW_ETHER || a->hw == HW_IEEE802;
+}
+
 static void put_hw(struct strbuf *b, const struct arp *a, const uint8_t *addr)
 {
 	if (!a->hlen)
 		strbuf_puts(b, "<No address>");
-	else if (a->hlen == 6)
+	else if (a->hlen == 6 && is_ether(a))
 		text_mac_put(b, addr, 6);
 	else
 		put_bytes(b, addr, a->hlen);
@@ -393,8 +398,7 @@ static void put_arp_op(struct line *l, const struct arp *a)
 
 static bool is_ether_ip4(const struct arp *a)
 {
-	return (a->hw == HW_ETHER || a->hw == HW_IEEE802) && a->hlen == 6 && a->proto == ET_IP &&
-	       a->plen == 4;
+	return is_ether(a) && a->hlen == 6 && a->proto == ET_IP && a->plen == 4;
 }
 
 /*
@@ -555,7 +559,7 @@ static void put_ip_payload(struct line *l)
 {
 	const struct frame *f = l->f;
 
-	if (f->ip_version == 4 && !f->l4_len)
+	if (f->ip_version == 4 && !f->l4_len && !(f->frag_off && f->ip_payload_len))
 		return;
 	if (f->ip_version == 4 && f->is_fragment && !is_lone_fragment(f))
 		put_ip4_fragment(l);

@@ -12,8 +12,11 @@
 
 enum { PORT_DNS = 53, PORT_LLMNR = 5355 };
 
-/* Guessing at a payload's protocol takes its first bytes. */
-#define MIN_GUESS 4
+/* Guessing whether a datagram is DNS takes this many bytes of its header. */
+#define MIN_GUESS  10
+#define DNS_HEADER 12
+#define DNS_COUNTS 4 /* where they begin; the flags are before them */
+#define DNS_OPCODE 0x78
 enum { TH_SYN = 0x02, TH_RST = 0x04, TH_ACK = 0x10, TH_URG = 0x20, TH_RESERVED = 0xe00 };
 
 static void put_ports(struct line *l)
@@ -55,6 +58,20 @@ static void put_udp_len(struct line *l)
 		strbuf_puts(l->info, " [ILLEGAL CHECKSUM (0)]");
 }
 
+/* tshark guesses on any port; the operation code may tell before the counters are read. */
+static bool cuts_guess(const struct frame *f)
+{
+	const uint8_t *payload = f->data + f->payload_off;
+
+	if (f->payload_caplen >= f->payload_len || f->payload_caplen >= MIN_GUESS)
+		return false;
+	if (!f->payload_caplen)
+		return true;
+	if (f->payload_len < DNS_HEADER)
+		return false;
+	return f->payload_caplen < DNS_COUNTS || !(payload[DNS_COUNTS - 2] & DNS_OPCODE);
+}
+
 void text_udp(struct line *l)
 {
 	const struct frame *f = l->f;
@@ -69,7 +86,7 @@ void text_udp(struct line *l)
 		put_udp_len(l);
 	if (f->fault == FAULT_UDP_LEN_OVER && f->has_transport && !f->payload_len)
 		l->malformed = true;
-	if (f->payload_caplen < f->payload_len && f->payload_caplen < MIN_GUESS)
+	if (cuts_guess(f))
 		l->truncated = true;
 }
 
