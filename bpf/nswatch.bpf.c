@@ -55,6 +55,13 @@ int syscall_exit(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+SEC("raw_tp/sock_send_length")
+int send_done(struct bpf_raw_tracepoint_args *ctx)
+{
+	send_returns((struct sock *)ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
 SEC("raw_tp/sched_process_fork")
 int netns_fork(struct bpf_raw_tracepoint_args *ctx)
 {

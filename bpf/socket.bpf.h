@@ -4,10 +4,12 @@
  * in the kernel before any interface sees a packet (lo down, no route, a
  * firewall).
  *
- * A hook sees a call as it begins, and where it goes. What became of it is
- * known when the system call returns (raw_tp/sys_exit): of those that fail, it
- * is told apart by the thread's latest call to a name server, or by the peer
- * of the connected socket.
+ * A hook sees a call as it begins, and where it goes. What became of a send is
+ * known from raw_tp/sock_send_length (Linux 6.3); of any call, when the system
+ * call returns (raw_tp/sys_exit). The latter takes every task on the machine off
+ * the fast path into the kernel, so it is there on request only. A call that fails
+ * is told apart by the thread's latest call to a name server, or by the peer of
+ * the connected socket.
  */
 #ifndef NSWATCH_SOCKET_BPF_H
 #define NSWATCH_SOCKET_BPF_H
@@ -252,21 +254,12 @@ static __always_inline bool peer_of(const struct sock *sk, struct call *c)
 	return c->proto == IPPROTO_UDP || c->proto == IPPROTO_TCP;
 }
 
-static __always_inline void call_failed(void *regs, __u16 error)
+static __always_inline void call_failed(const struct sock *sk, __u8 call, __u16 error)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 thread = bpf_get_current_pid_tgid();
-	__u8 call = which_call(syscall_nr(regs));
+	__u32 netns = netns_of(sk);
 	struct call *known, c = {};
-	struct sock *sk;
-	__u32 netns;
 
-	if (!call)
-		return;
-	sk = socket_of(task, first_argument(regs));
-	if (!sk)
-		return;
-	netns = netns_of(sk);
 	if (!bpf_map_lookup_elem(&watched, &netns))
 		return;
 	known = bpf_map_lookup_elem(&calls, &thread);
@@ -279,9 +272,36 @@ static __always_inline void call_failed(void *regs, __u16 error)
 
 static __always_inline void call_returns(void *regs, long result)
 {
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct sock *sk;
+	__u8 call;
+
 	if (result >= 0 || result < -MAX_ERRNO || !is_failure(-result))
 		return;
-	call_failed(regs, -result);
+	call = which_call(syscall_nr(regs));
+	if (!call)
+		return;
+	sk = socket_of(task, first_argument(regs));
+	if (sk)
+		call_failed(sk, call, -result);
+}
+
+/* Which system call sends: the helper is older than the tracepoint (Linux 5.15), but
+ * the program must load where it will not be attached. */
+static __always_inline __u8 sending_call(void)
+{
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return NSW_CALL_SENDMSG;
+	return which_call(syscall_nr((void *)bpf_task_pt_regs(bpf_get_current_task_btf())))
+		       ?: NSW_CALL_SENDMSG;
+}
+
+/* Every send on the machine comes by here, of whatever kind of socket. */
+static __always_inline void send_returns(const struct sock *sk, int result)
+{
+	if (result >= 0 || !is_failure(-result))
+		return;
+	call_failed(sk, sending_call(), -result);
 }
 
 #endif

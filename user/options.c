@@ -188,6 +188,13 @@ static const struct opt table[] = {
 	  .rules = NEEDS_WRITE,
 	  .set = set_flag,
 	  .field = FIELD(mdns) },
+	{ .name = "errno",
+	  .help = "with --dns: the error of each call to a name server\n"
+		  "that fails; slows every system call by 0.1 us",
+	  .section = S_SHOW,
+	  .commands = IN_WATCH,
+	  .set = set_flag,
+	  .field = FIELD(every_errno) },
 	{ .name = "json",
 	  .help = "one JSON object a line, for programs",
 	  .section = S_SHOW,
@@ -1094,6 +1101,11 @@ static bool mdns_alone(const struct options *o)
 	return o->mdns && !o->dns;
 }
 
+static bool errno_alone(const struct options *o)
+{
+	return o->every_errno && !o->dns;
+}
+
 static bool over_itself(const struct options *o)
 {
 	return o->read_file && o->write_file && !to_stdout(o) &&
@@ -1128,6 +1140,7 @@ static const struct {
 	{ files_without_ring, "-a files: needs -b, which is what makes several files",
 	  "-b filesize:10000 -a files:5" },
 	{ mdns_alone, "--mdns adds to what --dns captures", "nswatch php --dns --mdns -w FILE" },
+	{ errno_alone, "--errno adds to what --dns shows", "nswatch php --dns --errno" },
 	{ over_itself, "-w would overwrite the file that -r reads", NULL },
 };
 

@@ -63,8 +63,9 @@ struct options {
 	uint32_t buffer_mib;	   /* -B; default 8 */
 
 	bool dns;
-	bool dns_tree; /* -z dns,tree */
-	bool mdns;     /* with dns: mDNS and LLMNR packets are captured as well */
+	bool dns_tree;	  /* -z dns,tree */
+	bool mdns;	  /* with dns: mDNS and LLMNR packets are captured as well */
+	bool every_errno; /* --errno, with dns: of each call that fails, whatever it costs */
 	bool json;
 	bool quiet;	    /* -q: no per-packet or per-transaction lines, summary only */
 	bool print;	    /* -P: print packets although -w is given */

@@ -333,6 +333,7 @@ static void refusals(void **state)
 		{ "php --mount tools", "--mount needs a command" },
 		{ "php --mdns -w x", "--mdns adds to what --dns captures" },
 		{ "php --dns --mdns", "--mdns needs -w FILE" },
+		{ "php --json --errno", "--errno adds to what --dns shows" },
 		{ "php --fix-dns", "--fix-dns needs a command" },
 		{ "php --mount a,b -- ls", "one TARGET" },
 		{ "php -D -- ls", "-D only lists" },

@@ -277,6 +277,35 @@ static void failed_calls_are_shown_at_once(void **state)
 	bench_free(b);
 }
 
+/* Nobody saw the call fail: the route lookup's answer stands for it, and says so. */
+static void unseen_failures_have_the_routes_error(void **state)
+{
+	struct bench *b = bench_new_with(NULL, false);
+	struct dns_attempt a = { .time = START,
+				 .netns = NETNS,
+				 .dst = v4(SERVER),
+				 .port = 53,
+				 .proto = 17,
+				 .call = NSW_CALL_CONNECT,
+				 .owner = { .pid = 99, .comm = "curl" } };
+	struct dns_facts f = { .netns = NETNS,
+			       .asker = { .pid = 99 },
+			       .lo_up = true,
+			       .nr_servers = 1,
+			       .servers = { { .addr = v4(SERVER), .route_errno = EHOSTUNREACH } } };
+
+	(void)state;
+	dns_engine_facts(b->e, &f, START);
+	dns_engine_attempt(b->e, &a);
+	dns_engine_tick(b->e, START + SEC);
+	assert_int_equal(b->nt, 1);
+	assert_int_equal(b->t[0].state, DNS_NOT_SENT);
+	assert_int_equal(b->t[0].failure, DNS_FAIL_ROUTE);
+	assert_int_equal(b->t[0].error, EHOSTUNREACH);
+	assert_string_equal(b->f[0].code, "UNREACHABLE");
+	bench_free(b);
+}
+
 static void failures_are_shown_at_once(void **state)
 {
 	struct bench *b = bench_new();
@@ -626,6 +655,7 @@ int main(void)
 		cmocka_unit_test(owner_comes_from_an_attempt),
 		cmocka_unit_test(owner_is_not_guessed),
 		cmocka_unit_test(failed_calls_are_shown_at_once),
+		cmocka_unit_test(unseen_failures_have_the_routes_error),
 		cmocka_unit_test(failures_are_shown_at_once),
 		cmocka_unit_test(memory_is_bounded),
 		cmocka_unit_test(tcp_messages_are_reassembled),

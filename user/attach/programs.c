@@ -39,11 +39,11 @@ struct programs {
 	size_t counts_size; /* bytes mapped */
 	size_t ring_size;
 	uint32_t ncpus;
-	bool dns;
+	bool dns, every_errno;
 	enum nsw_clock clock;
 	bool has_all; /* the optional programs are loaded */
 	int socket_links[NR_SOCKET_HOOKS];
-	int exec_link, exit_link;
+	int exec_link, outcome_link;
 	int meet_links[NR_MEET_HOOKS];
 	bool one_for_all;
 };
@@ -142,6 +142,13 @@ static void number_calls(struct nswatch_bpf *skel)
 		skel->rodata->cfg_syscall[i] = nr[i];
 }
 
+/* They do the same; what is of no use to this run is not loaded. */
+static void choose_outcome(struct programs *p)
+{
+	bpf_program__set_autoload(p->skel->progs.syscall_exit, p->dns && p->every_errno);
+	bpf_program__set_autoload(p->skel->progs.send_done, p->dns && !p->every_errno);
+}
+
 static int configure(struct programs *p, const struct programs_options *o)
 {
 	struct nswatch_bpf *skel = p->skel;
@@ -153,6 +160,7 @@ static int configure(struct programs *p, const struct programs_options *o)
 	skel->rodata->cfg_wake_bytes = p->ring_size / 4;
 	skel->rodata->cfg_owner = o->owners;
 	number_calls(skel);
+	choose_outcome(p);
 	skel->rodata->cfg_dns = p->dns;
 	skel->rodata->cfg_mdns = o->mdns;
 	if (!o->meet) {
@@ -321,7 +329,7 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 		return err_sys(e, -ENOMEM, "cannot load the BPF programs");
 	for (i = 0; i < NR_SOCKET_HOOKS; i++)
 		p->socket_links[i] = -1;
-	p->exec_link = p->exit_link = -1;
+	p->exec_link = p->outcome_link = -1;
 	for (i = 0; i < NR_MEET_HOOKS; i++)
 		p->meet_links[i] = -1;
 	p->one_for_all = o->one_for_all;
@@ -331,6 +339,7 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 	p->ring_size = ring_size_for(o->ring_bytes);
 	p->clock = choose_clock();
 	p->dns = o->dns;
+	p->every_errno = o->every_errno;
 	err = load(p, o, e);
 	if (!err)
 		err = map_counts(p, o, e);
@@ -357,8 +366,8 @@ void programs_detach_processes(struct programs *p)
 		p->meet_links[i] = -1;
 	}
 	closep(&p->exec_link);
-	closep(&p->exit_link);
-	p->exec_link = p->exit_link = -1;
+	closep(&p->outcome_link);
+	p->exec_link = p->outcome_link = -1;
 }
 
 void programs_free(struct programs *p)
@@ -605,6 +614,22 @@ static int attach_tracepoint(int *link, const char *name, struct bpf_program *pr
 	return *link < 0 ? err_sys(e, -errno, "cannot attach to the tracepoint %s", name) : 0;
 }
 
+/* With a tracepoint of the sending alone, which costs no other call; before Linux 6.3
+ * there is none (commit 6e6eda44b939). */
+static int attach_outcome(struct programs *p, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (p->every_errno)
+		return attach_tracepoint(&p->outcome_link, "sys_exit", p->skel->progs.syscall_exit,
+					 e);
+	if (attach_tracepoint(&p->outcome_link, "sock_send_length", p->skel->progs.send_done, &why))
+		log_debug("the error that a send to a name server ends with is not seen "
+			  "(--errno shows it): %s",
+			  why.msg);
+	return 0;
+}
+
 int programs_attach_processes(struct programs *p, struct err *e)
 {
 	int err = attach_socket_hooks(p, e);
@@ -613,7 +638,7 @@ int programs_attach_processes(struct programs *p, struct err *e)
 		err = attach_tracepoint(&p->exec_link, "sched_process_exec",
 					p->skel->progs.process_exec, e);
 	if (!err && p->dns)
-		err = attach_tracepoint(&p->exit_link, "sys_exit", p->skel->progs.syscall_exit, e);
+		err = attach_outcome(p, e);
 	return err;
 }
 

@@ -24,6 +24,7 @@ struct programs_options {
 	bool owners;	     /* records carry the socket's owner */
 	bool dns;	     /* only what bpf/dns.bpf.h selects, and the filter then narrows */
 	bool mdns;	     /* with dns: mDNS and LLMNR as well */
+	bool every_errno;    /* with dns: of each failed call, at a cost to every system call */
 	bool one_for_all;    /* many taps are to come: none gets a program of its own */
 	bool meet;	     /* for programs_attach_namespaces() */
 	/* Body of the capture filter, to be inlined below INSNS_OWN_STACK, or NULL: all match. */
@@ -88,7 +89,7 @@ void programs_forget_netns(struct programs *p, uint32_t netns);
 int programs_attach_namespaces(struct programs *p, struct err *e);
 
 /* Attaches what looks at processes: the socket hooks to the root cgroup and, with
- * dns, the tracepoints of exec and of the end of system calls. They vanish with the caller. */
+ * dns, the tracepoints of exec and of what became of a call. They vanish with the caller. */
 int programs_attach_processes(struct programs *p, struct err *e);
 /* Finds the owners of sockets that are open already; to be called once hooks are
  * attached and namespaces watched, and again when there are more of these. */

@@ -5,6 +5,7 @@
 
 #include "dns/engine_state.h"
 #include "dns/evidence.h"
+#include "dns/rules_text.h"
 #include "util/cleanup.h"
 
 /* A namespace's facts from before an event are no proof, give or take the time that they
@@ -179,6 +180,20 @@ static bool facts_fresh(const struct facts_slot *s, const struct dns_transaction
 	return s && s->time >= t->time - FACTS_SLACK;
 }
 
+/* Of a call whose end nobody saw: with no route it fails with what the route lookup answers. */
+static void add_route_error(struct dns_transaction *t, const struct rule_input *in)
+{
+	const struct server_facts *s;
+
+	if (t->state != DNS_NOT_SENT || t->error || !in->facts || !in->facts_fresh)
+		return;
+	s = server_facts(in->facts, &t->server);
+	if (!s || !s->route_errno)
+		return;
+	t->failure = DNS_FAIL_ROUTE;
+	t->error = (uint16_t)s->route_errno;
+}
+
 /* A call that never became a packet is shown if its error or a rule says why. */
 static void judge_held(struct dns_engine *e, struct held *h)
 {
@@ -192,6 +207,7 @@ static void judge_held(struct dns_engine *e, struct held *h)
 	in.facts = s ? &s->facts : NULL;
 	in.facts_fresh = facts_fresh(s, &h->t);
 	in.age = e->now - h->t.time;
+	add_route_error(&h->t, &in);
 	evidence_fill(e, &in, &h->q);
 	r = rules_match(&in);
 	if (rules_wait(&in) && !e->ending && (!r || r->can_wait)) {

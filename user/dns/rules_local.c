@@ -166,7 +166,7 @@ static void unreachable_text(struct dns_finding *f, const struct rule_input *in)
  * datagram is permitted; connect() of UDP asks the latter alone. */
 static bool local_firewall_fires(const struct rule_input *in)
 {
-	return in->t && in->t->error == EPERM;
+	return in->t && in->t->failure == DNS_FAIL_CALL && in->t->error == EPERM;
 }
 
 static void local_firewall_text(struct dns_finding *f, const struct rule_input *in)

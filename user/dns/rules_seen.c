@@ -146,7 +146,8 @@ static void put_outcome(struct strbuf *b, const struct dns_transaction *t)
 	case DNS_FAIL_NO_SYN:
 		strbuf_printf(b, ": nobody accepted it for %.1f s", (double)t->waited / 1e9);
 		break;
-	case DNS_FAIL_CALL: break; /* see put_call() */
+	case DNS_FAIL_CALL:
+	case DNS_FAIL_ROUTE: break; /* see put_call() */
 	case DNS_FAIL_NONE: strbuf_printf(b, ": no answer for %.1f s", (double)t->waited / 1e9);
 	}
 	strbuf_putc(b, '.');
@@ -159,9 +160,12 @@ static void put_call(struct strbuf *b, const struct dns_transaction *t)
 	ipaddr_put(b, &t->server);
 	if (t->queries > 1)
 		strbuf_printf(b, " %u times", t->queries);
+	if (t->failure == DNS_FAIL_CALL)
+		strbuf_printf(b, ": %s() failed with", call_name(t->call));
+	else if (t->failure == DNS_FAIL_ROUTE)
+		strbuf_puts(b, ": the route lookup for it answers");
 	if (t->error)
-		strbuf_printf(b, ": %s() failed with %s (%s)", call_name(t->call),
-			      call_errno_name(t->error), call_errno_text(t->error));
+		strbuf_printf(b, " %s (%s)", call_errno_name(t->error), call_errno_text(t->error));
 	strbuf_puts(b, "; no packet to it appeared on any interface.");
 }
 

@@ -39,6 +39,7 @@ enum dns_failure {
 	DNS_FAIL_RESET,	 /* TCP: the server's side reset */
 	DNS_FAIL_NO_SYN, /* TCP: the connection was never accepted */
 	DNS_FAIL_CALL,	 /* DNS_NOT_SENT: call, error */
+	DNS_FAIL_ROUTE,	 /* DNS_NOT_SENT: error, which is what the route lookup answers */
 };
 
 struct dns_transaction {
@@ -81,7 +82,7 @@ struct dns_transaction {
 	uint8_t icmp_type, icmp_code;
 	struct ipaddr reporter; /* who sent the ICMP error */
 	uint8_t call;		/* enum nsw_call: what the application called */
-	uint16_t error;		/* errno that it got */
+	uint16_t error;		/* errno that it got, or must have got (DNS_FAIL_ROUTE) */
 
 	/* Docker's embedded resolver passes a lookup on, which is no other lookup: it is not
 	 * counted. */

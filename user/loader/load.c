@@ -38,6 +38,7 @@ static int load_with(struct loader *l, bool dns, const struct bpf_insn *insns, s
 		.owners = l->o->dns || l->o->json,
 		.dns = dns,
 		.mdns = l->o->mdns,
+		.every_errno = l->o->every_errno,
 		.filter = insns,
 		.filter_len = n,
 	};

@@ -334,8 +334,11 @@ static void put_failure(struct strbuf *b, const struct dns_transaction *t, bool 
 	case DNS_FAIL_RESET: strbuf_puts(b, "connection reset"); return;
 	case DNS_FAIL_NO_SYN: strbuf_puts(b, "connection not accepted"); return;
 	case DNS_FAIL_CALL:
+	case DNS_FAIL_ROUTE:
 		strbuf_puts(b, "not sent: ");
 		strbuf_puts(b, brief ? call_errno_name(t->error) : call_errno_text(t->error));
+		if (t->failure == DNS_FAIL_ROUTE)
+			strbuf_puts(b, " (route lookup)");
 		return;
 	case DNS_FAIL_NONE: break;
 	}
