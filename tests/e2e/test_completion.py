@@ -117,7 +117,7 @@ def test_options_come_from_the_table():
     offered = subprocess.run([NSWATCH, "--complete", "php", "--"], text=True, capture_output=True,
                              check=True).stdout
     offered = {line.split("\t")[0] for line in offered.splitlines()}
-    listed = {word.rstrip(",") for line in shown.splitlines() if line.startswith("  ")
+    listed = {word.rstrip(",") for line in shown.splitlines() if line.lstrip().startswith("-")
               for word in line[:28].split() if word.startswith("--") and len(word) > 2}
     assert offered == listed - {"--read"}
 
