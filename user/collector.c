@@ -359,6 +359,13 @@ static void report_books(const struct collector *c)
 	free((void *)b.rows);
 }
 
+/* Time for whoever follows packets, ns since the epoch: none that comes later is
+ * older. The clock itself would run ahead of those that still lie in the ring. */
+static int64_t packet_time(struct collector *c)
+{
+	return stream_wall(c->stream, (uint64_t)stream_horizon(c->stream));
+}
+
 static void on_message(struct collector *c, const struct wire_msg *m)
 {
 	switch (m->type) {
@@ -368,7 +375,7 @@ static void on_message(struct collector *c, const struct wire_msg *m)
 	case WIRE_FACTS:
 		if (m->code && c->questions)
 			c->questions--;
-		pipeline_facts(c->pipeline, &m->facts, stream_now(c->stream));
+		pipeline_facts(c->pipeline, &m->facts, packet_time(c));
 		break;
 	case WIRE_STATS: report_books(c); break;
 	case WIRE_STOP:
@@ -543,7 +550,7 @@ static void watch(struct collector *c)
 
 	for (;;) {
 		size_t n = drain(c, false);
-		int64_t now = stream_now(c->stream);
+		int64_t now = packet_time(c);
 
 		give_back_ids(c);
 		pipeline_tick(c->pipeline, now);

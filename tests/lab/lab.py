@@ -41,6 +41,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 MARK = "NSWATCH_LAB"
 
 HOST4 = "10.77.0.1"
+HOSTS = range(10, 200)  # the last part of a container's address
 HOST6 = "fd77::1"
 UPSTREAM4 = "10.77.53.53"
 UPSTREAM6 = "fd77:53::53"
@@ -266,6 +267,7 @@ class Netns:
         self.path = f"/run/netns/{name}"
         self.addr4 = None
         self.addr6 = None
+        self.host = None  # the number that these end with
         self.veth = None  # the end on the host
 
     def run(self, cmd, **kw):
@@ -288,7 +290,7 @@ class Lab:
         self.resolved_is = None
         self.docker = None
         self.tmp = None
-        self._next_addr = 10
+        self._next_addr = HOSTS.stop - 1
         self._next_veth = 0
 
     # Life
@@ -520,16 +522,28 @@ class Lab:
 
         wait_for("the stub resolver", up)
 
+    def _free_host(self):
+        """The next number of a container that no living one has."""
+        taken = {ns.host for ns in self.namespaces.values()}
+        for _ in HOSTS:
+            self._next_addr = (self._next_addr - HOSTS.start + 1) % len(HOSTS) + HOSTS.start
+            if self._next_addr not in taken:
+                return self._next_addr
+        raise LabError("too many containers at the same time")
+
     def container(self, name, default_route=True):
         """A namespace on the bridge, as container runtimes set one up: lo up,
         eth0 with an IPv4 and an IPv6 address, a default route."""
         ns = self.netns(name)
-        host, self._next_addr = self._next_addr, self._next_addr + 1
+        host = ns.host = self._free_host()
         ns.addr4, ns.addr6 = f"10.77.0.{host}", f"fd77::{host:x}"
         ns.veth = f"veth{self._next_veth}"
         self._next_veth += 1
         self._batch([
-            f"link add {ns.veth} type veth peer name eth0 netns {name}",
+            # The MAC address goes with the IP address, as in Docker: who gets that
+            # of a container before it is reached at once.
+            f"link add {ns.veth} type veth peer name eth0 netns {name} "
+            f"address 02:4d:0a:4d:00:{host:02x}",
             f"link set {ns.veth} master br-lab",
             f"link set {ns.veth} up",
         ])

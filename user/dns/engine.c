@@ -507,7 +507,7 @@ static void get_question(struct question *q, const struct dns_msg *m)
 	struct dns_walk w;
 	struct dns_rr rr;
 
-	memset(q, 0, offsetof(struct question, name) + 1);
+	memset(q, 0, offsetof(struct question, name.upper));
 	dns_walk_init(&w, m);
 	if (!dns_walk_next(&w, &rr) || rr.section != DNS_QUESTION)
 		return;

@@ -203,7 +203,7 @@ static void answer_is_truncated(struct dns_engine *e, struct trans *x,
 	struct rule_input in = { .event = RULE_ANSWER, .not_before = e->now + TCP_PATIENCE };
 
 	if (x->server)
-		x->server->last_truncated = e->now;
+		x->server->last_truncated = x->answered;
 	judge_event(e, &in, t, &x->q, 0);
 }
 
