@@ -8,7 +8,7 @@ import re
 import pytest
 
 import zoo
-from lab import HOST4, SILENT4, STUB, STUB_FILE, UPSTREAM4, UPSTREAM6, WEB4
+from lab import HOST4, SILENT4, STUB, STUB_FILE, UPSTREAM4, UPSTREAM6, WEB4, Lab
 from watching import NSWATCH, Watch
 from zoo import (BIG, BOGUS, BROKEN, DELAY_60, DELAY_150, DELAY_1200, FRAGMENTS, GOOD2, HICCUP,
                  MOVED, NO_AAAA, NO_BIG, NO_UPSTREAM, NOTIMP, PRIVATE, REFUSING, TCP_DROP,
@@ -727,6 +727,14 @@ def dead_address_of_no_lookup(s):
     s.resolv(UPSTREAM4)
     s.getent()
     connect(s, SILENT4, 81)
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """A lab of its own: where dockerd has been, connection tracking on the host
+    keeps a first fragment until the others come, and no container sees it."""
+    with Lab() as lab_:
+        yield lab_
 
 
 @pytest.fixture(scope="module")
