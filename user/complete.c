@@ -52,7 +52,7 @@ static void offer_namespaces(struct offer *o)
 {
 	bool kind = strchr(o->typed + o->kept, ':');
 	char label[CONTAINER_LABEL_LEN + 256];
-	DIR *d = opendir("/run/netns");
+	_cleanup_closedir_ DIR *d = opendir("/run/netns");
 	struct dirent *ent;
 
 	while (d && (ent = readdir(d))) {
@@ -61,8 +61,6 @@ static void offer_namespaces(struct offer *o)
 		snprintf(label, sizeof(label), "%s%s", kind ? "netns:" : "", ent->d_name);
 		offer_word(o, label, "namespace");
 	}
-	if (d)
-		closedir(d);
 }
 
 static void offer_kinds(struct offer *o)

@@ -22,12 +22,6 @@ struct holders {
 	int owners, watched;
 };
 
-static void closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 static bool is_watched(const struct holders *h, int sock)
 {
 	_cleanup_fd_ int ns = ioctl(sock, SIOCGSKNS);
@@ -85,7 +79,7 @@ static void look_at(const struct holders *h, pid_t pid, int pidfd, int fd)
 static void look_at_process(const struct holders *h, pid_t pid)
 {
 	_cleanup_fd_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	_cleanup_(closedirp) DIR *d = NULL;
+	_cleanup_closedir_ DIR *d = NULL;
 	char path[32], link[32];
 	struct dirent *ent;
 
@@ -102,7 +96,7 @@ static void look_at_process(const struct holders *h, pid_t pid)
 int holders_seed(int owners, int watched)
 {
 	const struct holders h = { owners, watched };
-	_cleanup_(closedirp) DIR *d = opendir("/proc");
+	_cleanup_closedir_ DIR *d = opendir("/proc");
 	_cleanup_fd_ int probe = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	struct dirent *ent;
 

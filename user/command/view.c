@@ -37,12 +37,6 @@
 #define RESOLV_CONF "/etc/resolv.conf"
 #define NETNS_ETC   "/etc/netns"
 
-static void closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 /* setns(2) moves root and working directory to the root of that namespace. */
 static int join_mntns(const struct command_options *opt, struct err *e)
 {
@@ -135,7 +129,7 @@ static bool is_dots(const char *name)
 
 static void bind_etc(const char *netns_name)
 {
-	_cleanup_(closedirp) DIR *dir = NULL;
+	_cleanup_closedir_ DIR *dir = NULL;
 	const struct dirent *entry;
 	char path[PATH_MAX];
 

@@ -22,12 +22,6 @@
 #define DNS_PORT	 53
 #define SYSTEMD_UPSTREAM "/run/systemd/resolve/resolv.conf"
 
-static void closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 /* The inode of a process's mount namespace; 0 if it is gone. */
 static uint32_t mntns_of(pid_t pid)
 {
@@ -70,7 +64,7 @@ static bool from_mntns(const struct target *t, const struct owner *asker, uint32
 		       struct resolv_file *out)
 {
 	const pid_t near[] = { (pid_t)ppid, t->pid, getpid() };
-	_cleanup_(closedirp) DIR *d = NULL;
+	_cleanup_closedir_ DIR *d = NULL;
 	struct dirent *ent;
 	size_t i;
 
@@ -109,7 +103,7 @@ static bool from_etc_netns(const char *name, enum resolv_source source, uint32_t
 /* Finds the name that the asker's parent gave to `ip netns exec`. */
 static bool from_netns_name(const struct target *t, uint32_t ppid, struct resolv_file *out)
 {
-	_cleanup_(closedirp) DIR *d = opendir("/run/netns");
+	_cleanup_closedir_ DIR *d = opendir("/run/netns");
 	char path[RESOLV_PATH_LEN + 16];
 	struct dirent *ent;
 	struct stat st;

@@ -18,12 +18,6 @@ struct search {
 	size_t missing;
 };
 
-static void closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 static void look_at_fd(struct search *s, int dir, const char *fd, pid_t pid)
 {
 	unsigned long inode;
@@ -46,7 +40,7 @@ static void look_at_fd(struct search *s, int dir, const char *fd, pid_t pid)
 
 static void look_at_process(struct search *s, const char *name)
 {
-	_cleanup_(closedirp) DIR *d = NULL;
+	_cleanup_closedir_ DIR *d = NULL;
 	pid_t pid = (pid_t)strtol(name, NULL, 10);
 	struct dirent *ent;
 	char path[40];
@@ -62,7 +56,7 @@ static void look_at_process(struct search *s, const char *name)
 
 int holders_find(struct holder *v, size_t n)
 {
-	_cleanup_(closedirp) DIR *d = NULL;
+	_cleanup_closedir_ DIR *d = NULL;
 	struct search s = { .v = v };
 	struct dirent *ent;
 	int r = 0;

@@ -29,12 +29,6 @@ struct scan {
 	struct u64map by_ino; /* to the place in v */
 };
 
-static void closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 /* There is one nsfs, so inode numbers are enough. */
 static struct netns_seen *find(struct scan *s, const struct netns_id *id)
 {
@@ -70,7 +64,7 @@ static struct netns_seen *put(struct scan *s, const struct netns_id *id, const c
 
 static int scan_folder(struct scan *s, const char *folder, bool named)
 {
-	_cleanup_(closedirp) DIR *d = opendir(folder);
+	_cleanup_closedir_ DIR *d = opendir(folder);
 	char path[NETNS_PATH_LEN];
 	struct netns_seen *seen;
 	struct netns_id id;
@@ -135,7 +129,7 @@ static bool is_kernel_thread(long pid)
 /* /proc lists processes by rising pid. */
 static int scan_procs(struct scan *s)
 {
-	_cleanup_(closedirp) DIR *d = opendir("/proc");
+	_cleanup_closedir_ DIR *d = opendir("/proc");
 	char path[NETNS_PATH_LEN];
 	struct netns_seen *seen;
 	struct dirent *ent;

@@ -114,7 +114,7 @@ static int look_at_task(int folder, const char *namespace, const char *id, struc
 
 static void look_at_namespace(int parent, const char *namespace, containers_fn fn, void *ctx)
 {
-	_cleanup_(statefile_closedirp) DIR *d = statefile_dir(parent, namespace);
+	_cleanup_closedir_ DIR *d = statefile_dir(parent, namespace);
 	struct container c;
 	const char *id;
 	size_t n = 0;
@@ -150,12 +150,12 @@ static int look_at_crio(int folder, const char *id, struct container *c)
 
 static void each_crio(containers_fn fn, void *ctx)
 {
-	_cleanup_(statefile_closedirp) DIR *top = statefile_dir(AT_FDCWD, CRIO_FOLDER);
+	_cleanup_closedir_ DIR *top = statefile_dir(AT_FDCWD, CRIO_FOLDER);
 	const char *driver, *id;
 	struct container c;
 
 	while (top && (driver = statefile_next(top))) {
-		_cleanup_(statefile_closedirp) DIR *d = NULL;
+		_cleanup_closedir_ DIR *d = NULL;
 		size_t len = strlen(driver), n = 0;
 
 		if (len < 11 || strcmp(driver + len - 11, "-containers") != 0)
@@ -174,7 +174,7 @@ int cri_containers(struct survey *s, containers_fn fn, void *ctx, struct err *e)
 	(void)s;
 	(void)e;
 	for (i = 0; i < ARRAY_SIZE(task_folders); i++) {
-		_cleanup_(statefile_closedirp) DIR *d = statefile_dir(AT_FDCWD, task_folders[i]);
+		_cleanup_closedir_ DIR *d = statefile_dir(AT_FDCWD, task_folders[i]);
 		const char *namespace;
 
 		while (d && (namespace = statefile_next(d)))

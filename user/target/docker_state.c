@@ -119,7 +119,7 @@ static void each_task(struct found *f)
 	size_t i, n = 0;
 
 	for (i = 0; i < ARRAY_SIZE(task_folders); i++) {
-		_cleanup_(statefile_closedirp) DIR *d = statefile_dir(AT_FDCWD, task_folders[i]);
+		_cleanup_closedir_ DIR *d = statefile_dir(AT_FDCWD, task_folders[i]);
 
 		while (d && (id = statefile_next(d)) && n++ < MAX_CONTAINERS)
 			if (!look_at_task(dirfd(d), id, &c))
@@ -140,7 +140,7 @@ static void find_root(char *out, size_t size)
 
 static void each_stored(struct found *f)
 {
-	_cleanup_(statefile_closedirp) DIR *d = NULL;
+	_cleanup_closedir_ DIR *d = NULL;
 	char path[PATH_MAX], root[PATH_MAX - 32];
 	struct container c;
 	const char *id;

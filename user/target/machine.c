@@ -157,7 +157,7 @@ static void give_once(void *ctx, const struct container *c)
 
 int machine_containers(struct survey *s, containers_fn fn, void *ctx, struct err *e)
 {
-	_cleanup_(statefile_closedirp) DIR *d = NULL;
+	_cleanup_closedir_ DIR *d = NULL;
 	struct dedup all = { .fn = fn, .ctx = ctx };
 	struct container c;
 	const char *name;

@@ -249,7 +249,7 @@ static void look_at_stored(struct found *f, const struct roots *r, const char *d
 /* The drivers' folders are overlay-containers, vfs-containers... */
 static void look_at_storage(struct found *f)
 {
-	_cleanup_(statefile_closedirp) DIR *d = NULL;
+	_cleanup_closedir_ DIR *d = NULL;
 	struct roots r;
 	const char *name;
 

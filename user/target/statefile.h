@@ -41,10 +41,4 @@ const char *statefile_next(DIR *d);
 /* A JSON string cut to size; empty if it is none. */
 void statefile_string(char *out, size_t size, const json_t *string);
 
-static inline void statefile_closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 #endif

@@ -72,7 +72,7 @@ static int look_at(struct survey *s, pid_t pid)
 
 static void scan(struct survey *s)
 {
-	_cleanup_(statefile_closedirp) DIR *d = opendir("/proc");
+	_cleanup_closedir_ DIR *d = opendir("/proc");
 	const char *name;
 
 	while (d && (name = statefile_next(d)) && s->nr_monitors < MAX_MONITORS) {

@@ -2,6 +2,7 @@
 #ifndef NSWATCH_UTIL_CLEANUP_H
 #define NSWATCH_UTIL_CLEANUP_H
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,10 +11,11 @@
  * Scope-bound release: `_cleanup_(fclosep) FILE *f = NULL;`. A helper takes the
  * variable's address. Ownership leaves the scope by steal_fd()/steal_ptr().
  */
-#define _cleanup_(fn)	 __attribute__((cleanup(fn)))
-#define _cleanup_fd_	 _cleanup_(closep)
-#define _cleanup_free_	 _cleanup_(freep)
-#define _cleanup_fclose_ _cleanup_(fclosep)
+#define _cleanup_(fn)	   __attribute__((cleanup(fn)))
+#define _cleanup_fd_	   _cleanup_(closep)
+#define _cleanup_free_	   _cleanup_(freep)
+#define _cleanup_fclose_   _cleanup_(fclosep)
+#define _cleanup_closedir_ _cleanup_(closedirp)
 
 static inline void closep(int *fd)
 {
@@ -30,6 +32,12 @@ static inline void fclosep(FILE **f)
 {
 	if (*f)
 		fclose(*f);
+}
+
+static inline void closedirp(DIR **d)
+{
+	if (*d)
+		closedir(*d);
 }
 
 static inline int steal_fd(int *fd)
