@@ -7,6 +7,7 @@
 #include "dns/engine_state.h"
 #include "dns/patterns.h"
 #include "util/cleanup.h"
+#include "util/hash.h"
 
 /* How many of one question are looked through. */
 #define SCAN_MAX 64
@@ -104,14 +105,12 @@ static void about_name(struct dns_engine *e, struct rule_input *in, const struct
 static void note_silent_aaaa(struct dns_engine *e, struct rule_input *in, const struct question *q)
 {
 	struct server_state *s = engine_server(e, in->t->netns, &in->t->server);
-	uint32_t h = 2166136261U, i;
+	uint32_t h = hash_bytes(0, q->name.wire, q->name.len), i;
 	bool silent = in->event == RULE_VERDICT && !in->answered_by.family;
 	bool notimp = in->event == RULE_ANSWER && in->t->rcode == DNS_R_NOTIMP;
 
 	if (!s || q->type != DNS_T_AAAA || !in->a_found || (!silent && !notimp))
 		return;
-	for (i = 0; i < q->name.len; i++)
-		h = (h ^ q->name.wire[i]) * 16777619U;
 	for (i = 0; i < s->nr_aaaa; i++)
 		if (s->aaaa[i] == h)
 			return;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/hash.h"
+
 #define SEC	   1000000000LL
 #define NX_MAX	   128
 #define PORT_MAX   128
@@ -59,11 +61,7 @@ void patterns_free(struct patterns *p)
 
 static uint32_t name_hash(const struct question *q)
 {
-	uint32_t h = 2166136261U + q->type, i;
-
-	for (i = 0; i < q->name.len; i++)
-		h = (h ^ q->name.wire[i]) * 16777619U;
-	return h;
+	return hash_bytes(q->type, q->name.wire, q->name.len);
 }
 
 static bool is_nx(const struct nx *n, uint64_t netns, uint32_t hash, const struct question *q)

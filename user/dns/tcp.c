@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "decode/dns.h"
+#include "util/hash.h"
 
 #define PREFIX	   2
 #define WINDOW	   (PREFIX + 65535U)
@@ -63,13 +64,7 @@ struct tcp_table *tcp_table_new(uint32_t max_streams, uint32_t max_bytes)
 
 static unsigned int bucket_of(const struct tcp_key *k)
 {
-	const uint8_t *p = (const uint8_t *)k;
-	uint32_t h = 2166136261U;
-	size_t i;
-
-	for (i = 0; i < sizeof(*k); i++)
-		h = (h ^ p[i]) * 16777619U;
-	return (h ^ h >> 8) & 255;
+	return hash_bytes(0, k, sizeof(*k)) & 255;
 }
 
 static void age_unlink(struct tcp_table *t, struct stream *s)

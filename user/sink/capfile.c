@@ -23,6 +23,7 @@
 #include "sink/pcapng.h"
 #include "sink/writer.h"
 #include "util/cleanup.h"
+#include "util/hash.h"
 
 #define QUEUE_BYTES	(8 * 1024 * 1024)
 #define MIN_BATCHES	16
@@ -505,17 +506,9 @@ void capfile_missed(struct capfile *c, const struct tap *tap, uint64_t n)
 	slot_of(c, tap)->missed += n;
 }
 
-/* FNV-1a over address and name. */
 static uint32_t hash_name(const struct ipaddr *a, const char *name)
 {
-	uint32_t h = 2166136261u;
-	size_t i;
-
-	for (i = 0; i < sizeof(a->bytes); i++)
-		h = (h ^ a->bytes[i]) * 16777619u;
-	for (; *name; name++)
-		h = (h ^ (uint8_t)*name) * 16777619u;
-	return h;
+	return hash_bytes(hash_bytes(0, a->bytes, sizeof(a->bytes)), name, strlen(name));
 }
 
 /* Where the name is, or where it belongs. */
