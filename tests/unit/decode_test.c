@@ -160,7 +160,7 @@ static void test_tcp_options(void **state)
 	assert_int_equal(f.l4, L4_TCP);
 	assert_int_equal(f.tcp_hlen, 28);
 	assert_int_equal(f.tcp_flags, 2);
-	assert_int_equal(tcpopts_wscale(&f), 7);
+	assert_int_equal(tcpopts_facts(&f).wscale, 7);
 	tcpopts_init(&o, &f);
 	assert_true(tcpopts_next(&o, &opt));
 	assert_int_equal(opt.kind, TCPOPT_MSS);

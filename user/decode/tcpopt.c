@@ -33,20 +33,6 @@ bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt)
 	return true;
 }
 
-int tcpopts_wscale(const struct frame *f)
-{
-	struct tcpopts o;
-	struct tcpopt opt;
-
-	if (f->tcp_hlen <= TCP_HLEN_MIN)
-		return -1;
-	tcpopts_init(&o, f);
-	while (tcpopts_next(&o, &opt))
-		if (opt.kind == TCPOPT_WSCALE && opt.body.len == 1)
-			return cursor_u8(&opt.body);
-	return -1;
-}
-
 static bool is_accecn(struct tcpopt *opt)
 {
 	uint16_t id;
@@ -59,16 +45,20 @@ static bool is_accecn(struct tcpopt *opt)
 	return id == TCPEXID_ACCECN0 || id == TCPEXID_ACCECN1;
 }
 
-bool tcpopts_has_accecn(const struct frame *f)
+struct tcpopt_facts tcpopts_facts(const struct frame *f)
 {
+	struct tcpopt_facts facts = { .wscale = -1 };
 	struct tcpopts o;
 	struct tcpopt opt;
 
 	if (f->tcp_hlen <= TCP_HLEN_MIN)
-		return false;
+		return facts;
 	tcpopts_init(&o, f);
-	while (tcpopts_next(&o, &opt))
-		if (is_accecn(&opt))
-			return true;
-	return false;
+	while (tcpopts_next(&o, &opt)) {
+		if (facts.wscale < 0 && opt.kind == TCPOPT_WSCALE && opt.body.len == 1)
+			facts.wscale = cursor_u8(&opt.body);
+		else
+			facts.has_accecn |= is_accecn(&opt);
+	}
+	return facts;
 }

@@ -56,9 +56,12 @@ void tcpopts_init(struct tcpopts *o, const struct frame *f);
  * o->past_end and o->c tell. Padding is skipped. */
 bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt);
 
-/* Shift count of the window scale option, -1 if there is none. */
-int tcpopts_wscale(const struct frame *f);
-/* Whether there is one of accurate ECN (draft-ietf-tcpm-accurate-ecn 3.2.3), in either coding. */
-bool tcpopts_has_accecn(const struct frame *f);
+/* What a connection is judged by. */
+struct tcpopt_facts {
+	int wscale;	 /* shift count of the window scale option, -1 if there is none */
+	bool has_accecn; /* accurate ECN (draft-ietf-tcpm-accurate-ecn 3.2.3), in either coding */
+};
+
+struct tcpopt_facts tcpopts_facts(const struct frame *f);
 
 #endif

@@ -393,7 +393,7 @@ void text_tcp(struct line *l)
 		put_ports(l);
 		return;
 	}
-	tcp_track_segment(l->tcp, l->p, f, tcpopts_wscale(f), &v);
+	tcp_track_segment(l->tcp, l->p, f, tcpopts_facts(f), &v);
 	if (f->has_transport)
 		put_marks(l, &v);
 	if (f->tcp_flags & TH_RST)

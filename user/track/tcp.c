@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode/tcpopt.h"
 #include "util/cleanup.h"
 
 #define NONE	       UINT32_MAX
@@ -516,7 +515,7 @@ static void make_relative(struct segment *s)
 }
 
 void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct frame *f,
-		       int wscale, struct tcp_verdict *v)
+		       struct tcpopt_facts options, struct tcp_verdict *v)
 {
 	struct flow_key key = { 0 };
 	unsigned int sender = make_key(&key, p, &f->flow);
@@ -547,10 +546,9 @@ void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct
 	if (f->fault == FAULT_TCP_HEADER_LEN)
 		return;
 	note_ecn(&s);
-	if (tcpopts_has_accecn(f))
-		flow->ecn_option = true;
+	flow->ecn_option |= options.has_accecn;
 	note_handshake(&s);
-	note_scale(&s, wscale);
+	note_scale(&s, options.wscale);
 }
 
 /* --- messages ------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "decode/frame.h"
+#include "decode/tcpopt.h"
 #include "packet.h"
 
 /* Verdicts on one segment, in the order in which the text shows them last to first. */
@@ -63,10 +64,9 @@ struct tcp_track;
 struct tcp_track *tcp_track_new(unsigned int max_flows, uint32_t max_bytes);
 void tcp_track_free(struct tcp_track *t);
 
-/* Takes one segment (f->l4 is L4_TCP and f->has_tcp) into account. wscale is the shift of its
- * window scale option, -1 if it has none. */
+/* Takes one segment (f->l4 is L4_TCP and f->has_tcp) into account. options: tcpopts_facts(). */
 void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct frame *f,
-		       int wscale, struct tcp_verdict *v);
+		       struct tcpopt_facts options, struct tcp_verdict *v);
 
 /*
  * DNS over TCP and the like: messages behind their length in two bytes. Takes
