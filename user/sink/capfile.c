@@ -18,10 +18,10 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-#include "nswatch/record.h"
 #include "sink/pcap.h"
 #include "sink/pcapng.h"
 #include "sink/writer.h"
+#include "stream/record.h"
 #include "util/cleanup.h"
 #include "util/hash.h"
 
@@ -467,13 +467,10 @@ static void put_one(struct capfile *c, const struct packet_run *run, size_t i)
 	struct packet p = {
 		.time = (int64_t)rec->time + run->offset,
 		.data = (const uint8_t *)(rec + 1),
-		.caplen = rec->wirelen < run->snaplen ? rec->wirelen : run->snaplen,
-		.wirelen = rec->wirelen,
 		.tap = run->tap,
-		.dir = rec->flags & NSW_REC_EGRESS ? DIR_OUT : DIR_IN,
-		.csum_partial = rec->flags & NSW_REC_CSUM_PARTIAL,
 	};
 
+	record_header(rec, run->snaplen, &p);
 	capfile_packet(c, &p, NULL);
 }
 

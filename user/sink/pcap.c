@@ -4,7 +4,7 @@
 #include <pcap/dlt.h>
 #include <string.h>
 
-#include "nswatch/record.h"
+#include "stream/record.h"
 #include "util/cleanup.h"
 
 #define MAGIC_NANOSECONDS 0xa1b23c4du
@@ -98,7 +98,7 @@ size_t pcap_put_run(uint8_t *out, size_t room, const struct packet_run *run, siz
 		const struct nsw_rec *rec = run->recs[i];
 		struct record_header h = record_time((int64_t)rec->time + run->offset);
 
-		h.caplen = rec->wirelen < run->snaplen ? rec->wirelen : run->snaplen;
+		h.caplen = record_caplen(rec, run->snaplen);
 		h.wirelen = rec->wirelen;
 		memcpy(out + len, &h, sizeof(h));
 		memcpy(out + len + sizeof(h), rec + 1, h.caplen);

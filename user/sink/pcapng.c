@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sink/pcap.h"
+#include "stream/record.h"
 #include "util/strbuf.h"
 
 enum block_type {
@@ -371,7 +372,7 @@ size_t pcapng_put_run(uint8_t *out, size_t room, uint32_t interface, const struc
 		const struct nsw_rec *rec = run->recs[i];
 
 		len += put_record(out + len, interface, rec, (int64_t)rec->time + run->offset,
-				  rec->wirelen < run->snaplen ? rec->wirelen : run->snaplen);
+				  record_caplen(rec, run->snaplen));
 	}
 	*next = i;
 	return len;

@@ -11,4 +11,19 @@ struct owner record_owner(const struct nsw_owner *o);
 /* An IPv4-mapped address becomes the IPv4 one. */
 struct ipaddr record_addr(const struct nsw_addr *a);
 
+/* How many bytes of the frame are in a record. */
+static inline uint32_t record_caplen(const struct nsw_rec *rec, uint32_t snaplen)
+{
+	return rec->wirelen < snaplen ? rec->wirelen : snaplen;
+}
+
+/* Fills in what the header says: lengths, direction, checksum. */
+static inline void record_header(const struct nsw_rec *rec, uint32_t snaplen, struct packet *p)
+{
+	p->caplen = record_caplen(rec, snaplen);
+	p->wirelen = rec->wirelen;
+	p->dir = rec->flags & NSW_REC_EGRESS ? DIR_OUT : DIR_IN;
+	p->csum_partial = rec->flags & NSW_REC_CSUM_PARTIAL;
+}
+
 #endif

@@ -167,11 +167,6 @@ static void release(struct stream *s)
 	__atomic_store_n(s->consumer, s->released, __ATOMIC_RELEASE);
 }
 
-static uint32_t caplen_of(const struct stream *s, const struct nsw_rec *rec)
-{
-	return rec->wirelen < s->o.snaplen ? rec->wirelen : s->o.snaplen;
-}
-
 static bool is_sane(const struct stream *s, const struct nsw_rec *rec, uint32_t len)
 {
 	size_t head = sizeof(*rec);
@@ -180,7 +175,7 @@ static bool is_sane(const struct stream *s, const struct nsw_rec *rec, uint32_t 
 		return false;
 	if (rec->flags & NSW_REC_OWNER)
 		head += sizeof(struct nsw_owner);
-	return head + caplen_of(s, rec) <= len;
+	return head + record_caplen(rec, s->o.snaplen) <= len;
 }
 
 /* Takes in records up to the producers' position. Returns false at a busy one. */
@@ -268,10 +263,7 @@ static void unpack(struct stream *s, const struct nsw_rec *rec, struct packet *p
 	}
 	p->time = clock_wall(&s->clock, (int64_t)rec->time, s->pass_time);
 	p->data = body;
-	p->caplen = caplen_of(s, rec);
-	p->wirelen = rec->wirelen;
-	p->dir = rec->flags & NSW_REC_EGRESS ? DIR_OUT : DIR_IN;
-	p->csum_partial = rec->flags & NSW_REC_CSUM_PARTIAL;
+	record_header(rec, s->o.snaplen, p);
 	if (rec->flags & NSW_REC_L3)
 		put_link_header(s, p);
 }
