@@ -38,8 +38,8 @@
 #define ETH_P_8021Q  0x8100
 #define ETH_P_8021AD 0x88a8
 #define ETH_P_QINQ1  0x9100
+#define VLAN_TAG_LEN 4
 
-#define TAG_LEN	   4
 #define IP4_HLEN   20
 #define IP6_HLEN   40
 #define IP4_MF	   0x2000
@@ -277,10 +277,10 @@ static __always_inline enum dns_verdict dns_quick(struct __sk_buff *skb, const s
 			return dns_quick6(skb, tap, p, end);
 		if (!is_tag(type))
 			return DNS_NO;
-		if (p + TAG_LEN > end)
+		if (p + VLAN_TAG_LEN > end)
 			return DNS_UNSURE;
 		type = *(const __be16 *)(p + 2);
-		p += TAG_LEN;
+		p += VLAN_TAG_LEN;
 	}
 	return DNS_UNSURE;
 }
@@ -502,7 +502,7 @@ static __always_inline bool dns_link(struct __sk_buff *skb, const struct nsw_tap
 		for (i = 0; i < DNS_MAX_TAGS && is_tag(type); i++) {
 			if (!dns_load(skb, w, 2, &type, sizeof(type)))
 				return false;
-			w->off += TAG_LEN;
+			w->off += VLAN_TAG_LEN;
 		}
 	}
 	w->next = type == bpf_htons(ETH_P_IP) ? NEXT_IP4 : NEXT_IP6;

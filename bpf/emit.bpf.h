@@ -23,8 +23,7 @@ struct emission {
 };
 
 #define MACS_LEN	 12 /* what stands before a VLAN tag */
-#define VLAN_TAG_LEN	 4
-#define CHECKSUM_PARTIAL 3 /* include/linux/skbuff.h */
+#define CHECKSUM_PARTIAL 3  /* include/linux/skbuff.h */
 
 /*
  * The smallest class that holds len bytes, as a constant on every path: the

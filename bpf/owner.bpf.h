@@ -36,9 +36,15 @@ static __always_inline void task_owner(struct task_struct *task, struct nsw_owne
 	BPF_CORE_READ_INTO(&o->comm, task, group_leader, comm);
 }
 
+/* The socket's namespace: not always that of the calling process. */
+static __always_inline __u32 netns_of(const struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+}
+
 static __always_inline bool is_watched(const struct sock *sk)
 {
-	__u32 netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	__u32 netns = netns_of(sk);
 
 	return bpf_map_lookup_elem(&watched, &netns);
 }

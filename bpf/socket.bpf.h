@@ -53,12 +53,6 @@ struct {
 	__type(value, struct call);
 } calls SEC(".maps");
 
-/* The socket's namespace: not always that of the calling process. */
-static __always_inline __u32 netns_of(const struct sock *sk)
-{
-	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-}
-
 /* family is the hook's: a program may read the address of its own family only. */
 static __always_inline void destination(struct bpf_sock_addr *ctx, const __u16 family,
 					struct nsw_addr *dst)
