@@ -524,14 +524,9 @@ int programs_watch_netns(struct programs *p, uint32_t netns)
 	return bpf_map_update_elem(bpf_map__fd(p->skel->maps.watched), &netns, &one, BPF_ANY);
 }
 
-void programs_unwatch_netns(struct programs *p, uint32_t netns)
-{
-	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.watched), &netns);
-}
-
 void programs_forget_netns(struct programs *p, uint32_t netns)
 {
-	programs_unwatch_netns(p, netns);
+	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.watched), &netns);
 	programs_forget_ports(p, netns);
 	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.known), &netns);
 }

@@ -76,13 +76,11 @@ void programs_forget_ports(struct programs *p, uint32_t netns);
 /* Socket calls of this namespace are of interest. */
 int programs_watch_netns(struct programs *p, uint32_t netns);
 
-/* Of this namespace nothing is of interest any more; it is gone, or left alone. */
-void programs_unwatch_netns(struct programs *p, uint32_t netns);
-
 /* Sets which namespaces are known: the first sign of any other one is reported in
  * the attempts ring (NSW_CALL_NETNS). 0 or -errno. */
 int programs_set_known(struct programs *p, const uint32_t *netns, size_t n);
-/* This one is gone: another one that gets its number is reported. */
+/* This one is gone, or left alone: nothing of it is of interest any more, and another
+ * one that gets its number is reported. */
 void programs_forget_netns(struct programs *p, uint32_t netns);
 
 /* Attaches what reports unknown namespaces. Vanishes with the caller. */

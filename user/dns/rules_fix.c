@@ -6,8 +6,9 @@
 #include "dns/rules_text.h"
 #include "util/cleanup.h"
 
-void put_write_file(struct strbuf *b, const struct rule_input *in, const char *dir,
-		    const char *name, const char *file, const char *text)
+/* "mkdir -p DIR && printf TEXT > FILE", so that it works with and without sudo. */
+static void put_write_file(struct strbuf *b, const struct rule_input *in, const char *dir,
+			   const char *name, const char *file, const char *text)
 {
 	strbuf_printf(b, "%smkdir -p ", sudo(in));
 	put_shell_in(b, dir, name, "");

@@ -77,9 +77,6 @@ void seen_transaction(struct dns_finding *f, const struct rule_input *in);
 void seen_file(struct dns_finding *f, const struct rule_input *in);
 void seen_no_listener(struct dns_finding *f, const struct rule_input *in);
 
-/* "mkdir -p DIR && printf TEXT > FILE", so that it works with and without sudo. */
-void put_write_file(struct strbuf *b, const struct rule_input *in, const char *dir,
-		    const char *name, const char *file, const char *text);
 /* Adds to f->seen what the host's end of the veth saw of the query, if it was watched. */
 void seen_host_side(struct dns_finding *f, const struct dns_transaction *t);
 /* Ends a sentence: for how long lookups wait for another server, or that they fail. */

@@ -41,7 +41,8 @@ static uint64_t value_of(const struct field *f, const struct tap_stats *s)
 	return v;
 }
 
-uint64_t books_lost(const struct tap_stats *s)
+/* All that was lost, wherever. */
+static uint64_t lost_of(const struct tap_stats *s)
 {
 	return s->ring_full + s->load_failed + s->write_lost;
 }
@@ -89,7 +90,7 @@ bool books_has_table(const struct books *b)
 
 	for (i = 0; i < b->nr; i++)
 		n += b->rows[i].s.seen && !b->rows[i].is_aside;
-	return n > 1 || books_lost(&b->total);
+	return n > 1 || lost_of(&b->total);
 }
 
 static bool has_column(const struct books *b, const struct field *f)
@@ -108,7 +109,7 @@ static const struct books_row *shown_row(const struct books *b, size_t n)
 	for (i = 0; i < b->nr; i++) {
 		const struct books_row *r = &b->rows[i];
 
-		if (r->s.seen && (!many || books_lost(&r->s)) && !n--)
+		if (r->s.seen && (!many || lost_of(&r->s)) && !n--)
 			return r;
 	}
 	return NULL;
@@ -159,7 +160,7 @@ static int column_width(const struct books *b, const struct field *f)
 
 static void put_loss(struct strbuf *out, const struct tap_stats *s)
 {
-	uint64_t lost = books_lost(s);
+	uint64_t lost = lost_of(s);
 
 	if (!lost)
 		return;

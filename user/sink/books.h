@@ -30,9 +30,6 @@ struct books {
 	bool has_file;
 };
 
-/* All that was lost, wherever. */
-uint64_t books_lost(const struct tap_stats *s);
-
 /* The total in one line, without a newline. */
 void books_text_total(struct strbuf *out, const struct books *b);
 

@@ -60,7 +60,7 @@ static void set_name(struct container *c, uid_t uid, const char *name)
 	snprintf(c->name, sizeof(c->name), "%s/%s", user, name);
 }
 
-bool podman_is_infra(const char *name)
+static bool is_infra(const char *name)
 {
 	size_t n = strspn(name, "0123456789abcdef");
 
@@ -130,7 +130,7 @@ static int look_at_conmon(const struct monitor *m, struct container *c)
 	c->running = c->pid != 0;
 	name = survey_option(args, (size_t)len, "-n");
 	bundle = survey_option(args, (size_t)len, "-b");
-	if (name && bundle && podman_is_infra(name))
+	if (name && bundle && is_infra(name))
 		name_pod(c, m->uid, name, bundle);
 	return c->running ? 0 : -ESRCH;
 }

@@ -50,7 +50,6 @@ bool machine_name_of_args(const char *args, size_t len, char *out, size_t size);
 int docker_state_parse(const json_t *config, const char *id, struct container *c);
 int podman_parse_conmon(const char *args, size_t len, struct container *c, uid_t uid);
 int podman_parse_item(const json_t *item, struct container *c, uid_t owner);
-bool podman_is_infra(const char *name);
 bool podman_toml_string(const char *text, const char *key, char *out, size_t size);
 bool cri_name(const json_t *config, struct container *c);
 
