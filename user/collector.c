@@ -72,6 +72,7 @@ struct collector {
 	int file_event; /* eventfd: the output file has failed */
 	int ring_edge;	/* epoll: readable only once the ring has woken us */
 	long nap;	/* ns */
+	bool unflushed; /* output lies in buffers */
 	int64_t next_flush;
 };
 
@@ -544,10 +545,21 @@ static void nap(struct collector *c)
 		epoll_wait(c->ring_edge, &seen, 1, 0);
 }
 
+/* What ends a silence goes out at once, what follows it at most FLUSH_NS late. */
+static void flush_if_due(struct collector *c)
+{
+	if (!c->unflushed || monotonic_ns() < c->next_flush)
+		return;
+	pipeline_idle(c->pipeline);
+	c->unflushed = false;
+	c->next_flush = monotonic_ns() + FLUSH_NS;
+}
+
 static void watch(struct collector *c)
 {
 	unsigned int in_vain = 0;
 
+	pipeline_idle(c->pipeline); /* the head of a file */
 	for (;;) {
 		size_t n = drain(c, false);
 		int64_t now = packet_time(c);
@@ -564,10 +576,8 @@ static void watch(struct collector *c)
 		}
 		if (c->stopping)
 			return;
-		if (monotonic_ns() >= c->next_flush) {
-			pipeline_idle(c->pipeline);
-			c->next_flush = monotonic_ns() + FLUSH_NS;
-		}
+		c->unflushed |= n > 0;
+		flush_if_due(c);
 		adjust_nap(c);
 		in_vain = n ? 0 : in_vain + 1;
 		if (in_vain <= POLLS_UNTIL_IDLE) {
