@@ -23,14 +23,19 @@
 #include "socket.bpf.h"
 #include "netns.bpf.h"
 
-#define TC_ACT_UNSPEC (-1)
+#define TC_ACT_UNSPEC	(-1)
+#define PACKET_LOOPBACK 5 /* linux/if_packet.h */
 
 char LICENSE[] SEC("license") = "GPL";
 
 SEC("tc/ingress")
 int tc_ingress(struct __sk_buff *skb)
 {
-	observe(skb, 0);
+	/* A multicast's copy for the sender's own host, which the kernel makes before there is
+	 * a link-layer header (dev_loopback_xmit()). Packet sockets do not get it either: the
+	 * packet itself is seen as it leaves. */
+	if (skb->pkt_type != PACKET_LOOPBACK)
+		observe(skb, 0);
 	return TC_ACT_UNSPEC;
 }
 
