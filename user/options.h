@@ -64,7 +64,7 @@ struct options {
 
 	bool dns;
 	bool dns_tree;	  /* -z dns,tree */
-	bool mdns;	  /* with dns: mDNS and LLMNR packets are captured as well */
+	bool mdns;	  /* with dns: mDNS and LLMNR as well */
 	bool every_errno; /* --errno, with dns: of each call that fails, whatever it costs */
 	bool json;
 	bool quiet;	    /* -q: no per-packet or per-transaction lines, summary only */

@@ -87,7 +87,10 @@ static const struct dns_engine_ops file_ops = { on_transaction, on_finding, NULL
 
 static int start_dns(struct pipeline *p, struct err *e)
 {
-	struct dns_engine_options o = { .from_host_side = p->o->side == SIDES_HOST };
+	struct dns_engine_options o = {
+		.from_host_side = p->o->side == SIDES_HOST,
+		.multicast = p->o->mdns,
+	};
 
 	p->style = (struct dns_text_style){
 		.color = use_color(p->o),

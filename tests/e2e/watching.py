@@ -281,8 +281,10 @@ def network_state(lab, ns=None):
     return state
 
 
-def tshark_fields(path, *fields, display=None):
+def tshark_fields(path, *fields, display=None, decode_as=None):
     cmd = ["tshark", "-n", "-r", path, "-T", "fields"]
+    if decode_as:
+        cmd += ["-d", decode_as]
     for field in fields:
         cmd += ["-e", field]
     if display:

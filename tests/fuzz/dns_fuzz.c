@@ -89,7 +89,9 @@ static void engine(const uint8_t *data, size_t size)
 {
 	static const struct dns_engine_ops ops = { on_transaction, on_finding, NULL, NULL };
 	static const struct tap tap = { .dlt = 1, .ifname = "eth0" };
-	struct dns_engine_options o = { .max_transactions = 256, .max_streams = 4 };
+	struct dns_engine_options o = { .max_transactions = 256,
+					.max_streams = 4,
+					.multicast = true };
 	struct dns_engine *e = dns_engine_new(&o, &ops, NULL);
 	uint32_t seq[2] = { 1, 1 };
 	struct packet p = { .tap = &tap };
@@ -100,13 +102,14 @@ static void engine(const uint8_t *data, size_t size)
 	for (; size > 2; data += n, size -= n) {
 		struct frame f = { .flow = { .has_ports = true } };
 		bool reply = data[0] & 1;
+		uint16_t server = data[0] < 0xc0 ? 53 : data[0] < 0xe0 ? 5353 : 5355;
 
 		f.l4 = data[0] & 2 ? L4_TCP : L4_UDP;
 		f.flow.proto = f.l4 == L4_TCP ? 6 : 17;
 		f.flow.src = ipaddr_v4(reply ? "\1\1\1\1" : "\2\2\2\2");
 		f.flow.dst = ipaddr_v4(reply ? "\2\2\2\2" : "\1\1\1\1");
-		f.flow.sport = reply ? 53 : 40000;
-		f.flow.dport = reply ? 40000 : 53;
+		f.flow.sport = reply ? server : 40000;
+		f.flow.dport = reply ? 40000 : server;
 		f.tcp_flags = data[0] >> 5;
 		n = data[1] + 2U < size ? data[1] + 2U : size;
 		f.data = data;

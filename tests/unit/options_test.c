@@ -74,6 +74,8 @@ static void words(void **state)
 	_cleanup_(fini) struct line l;
 
 	(void)state;
+	parse_ok(&l, "-r x.pcapng --dns --mdns");
+	assert_true(l.o.dns && l.o.mdns);
 	parse_ok(&l, "php -w x.pcapng udp port 53 --dns --mdns");
 	assert_int_equal(l.o.command, CMD_WATCH);
 	assert_int_equal(l.o.nr_targets, 1);
@@ -331,8 +333,7 @@ static void refusals(void **state)
 		{ "php -w - --json", "both write to stdout" },
 		{ "php -f udp port 53", "-f and `port`" },
 		{ "php --mount tools", "--mount needs a command" },
-		{ "php --mdns -w x", "--mdns adds to what --dns captures" },
-		{ "php --dns --mdns", "--mdns needs -w FILE" },
+		{ "php --mdns -w x", "--mdns adds to what --dns shows" },
 		{ "php --json --errno", "--errno adds to what --dns shows" },
 		{ "php --fix-dns", "--fix-dns needs a command" },
 		{ "php --mount a,b -- ls", "one TARGET" },

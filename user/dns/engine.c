@@ -26,6 +26,7 @@
 #include "dns/engine_state.h"
 #include "dns/judge.h"
 #include "dns/latency.h"
+#include "dns/multicast.h"
 #include "dns/names.h"
 #include "dns/patterns.h"
 #include "dns/symptoms.h"
@@ -775,6 +776,16 @@ static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 
 /* --- packets --------------------------------------------------------------------------- */
 
+static bool is_multicast_port(uint16_t port)
+{
+	return port == MULTICAST_PORT_MDNS || port == MULTICAST_PORT_LLMNR;
+}
+
+static bool is_multicast(const struct dns_engine *e, const struct flow *flow)
+{
+	return e->multicast && (is_multicast_port(flow->dport) || is_multicast_port(flow->sport));
+}
+
 static void message(struct dns_engine *e, const uint8_t *data, uint32_t caplen, uint32_t len)
 {
 	const struct packet *p = e->packet;
@@ -787,6 +798,11 @@ static void message(struct dns_engine *e, const uint8_t *data, uint32_t caplen, 
 	case DNS_OK: break;
 	case DNS_MALFORMED: e->sum->malformed++; return;
 	case DNS_TRUNCATED: return;
+	}
+	if (is_multicast(e, &flow)) {
+		if (is_view(e, p->tap))
+			multicast_message(e->multicast, p, &flow, &m);
+		return;
 	}
 	from_client = !(m.flags & DNS_F_QR);
 	k = key_of(p, &flow, from_client, m.id);
@@ -843,7 +859,7 @@ static void udp_packet(struct dns_engine *e, const struct frame *f)
 	if (f->frag_off || !flow->has_ports)
 		return;
 	if (is_dns_port(flow->dport) || is_dns_port(flow->sport) || is_docker_addr(&flow->dst) ||
-	    is_docker_addr(&flow->src) || looks_like_dns(f))
+	    is_docker_addr(&flow->src) || is_multicast(e, flow) || looks_like_dns(f))
 		message(e, f->data + f->payload_off, f->payload_caplen, f->payload_len);
 }
 
@@ -909,11 +925,9 @@ static void tcp_reset(struct dns_engine *e, const struct packet *p, const struct
 	}
 }
 
-static void tcp_packet(struct dns_engine *e, const struct packet *p, const struct frame *f)
+/* What the segment carries. One view of a stream is reassembled; the host's would confuse it. */
+static void tcp_data(struct dns_engine *e, const struct packet *p, const struct frame *f)
 {
-	const struct flow *flow = &f->flow;
-	bool to_server = is_dns_port(flow->dport) || is_docker_addr(&flow->dst);
-	bool from_server = is_dns_port(flow->sport) || is_docker_addr(&flow->src);
 	struct tcp_segment g = {
 		.seq = f->tcp_seq,
 		.data = f->data + f->payload_off,
@@ -925,25 +939,38 @@ static void tcp_packet(struct dns_engine *e, const struct packet *p, const struc
 	};
 	struct tcp_key k;
 
+	if (f->frag_off || !is_view(e, p->tap))
+		return;
+	k = tcp_key_of(p, &f->flow, false);
+	tcp_segment(e->tcp, &k, &g, tcp_message, e);
+}
+
+static void tcp_packet(struct dns_engine *e, const struct packet *p, const struct frame *f)
+{
+	const struct flow *flow = &f->flow;
+	bool to_server = is_dns_port(flow->dport) || is_docker_addr(&flow->dst);
+	bool from_server = is_dns_port(flow->sport) || is_docker_addr(&flow->src);
+	bool syn = f->tcp_flags & TCP_SYN;
+
+	if (is_multicast(e, flow)) {
+		tcp_data(e, p, f);
+		return;
+	}
 	if (!to_server && !from_server)
 		symptoms_other_tcp(e, p, f);
 	if ((!to_server && !from_server) || f->frag_off || !flow->has_ports)
 		return;
-	if (to_server && g.syn && !(f->tcp_flags & TCP_ACK))
+	if (to_server && syn && !(f->tcp_flags & TCP_ACK))
 		tcp_syn(e, p, flow);
-	if (from_server && g.rst && is_view(e, p->tap))
+	if (from_server && f->tcp_flags & TCP_RST && is_view(e, p->tap))
 		tcp_reset(e, p, flow);
-	if (from_server && g.syn && is_view(e, p->tap)) {
+	if (from_server && syn && is_view(e, p->tap)) {
 		struct trans_key c = key_of(p, flow, false, 0);
 
 		c.server_port = server_port(&c.server, c.server_port);
 		drop_connect(e, &c);
 	}
-	/* One view of a stream is reassembled; the host's would confuse it. */
-	if (!is_view(e, p->tap))
-		return;
-	k = tcp_key_of(p, flow, false);
-	tcp_segment(e->tcp, &k, &g, tcp_message, e);
+	tcp_data(e, p, f);
 }
 
 /* The transaction that an ICMP error quotes: by id, or by addresses if the quote ends too soon. */
@@ -1201,6 +1228,8 @@ void dns_engine_tick(struct dns_engine *e, int64_t now)
 
 	/* Each timer runs at its own time, so that a jump of the clock, as in a file, gives the
 	 * same as if it had been waited for. */
+	if (e->multicast)
+		multicast_tick(e->multicast, now);
 	while ((t = timers_expired(&e->timers, now))) {
 		if (t->due > e->now)
 			e->now = t->due;
@@ -1219,7 +1248,10 @@ void dns_engine_tick(struct dns_engine *e, int64_t now)
 
 int64_t dns_engine_next(const struct dns_engine *e)
 {
-	return timers_next(&e->timers);
+	int64_t plain = timers_next(&e->timers);
+	int64_t multicast = e->multicast ? multicast_next(e->multicast) : INT64_MAX;
+
+	return plain < multicast ? plain : multicast;
 }
 
 static void finish_pending(struct dns_engine *e)
@@ -1316,6 +1348,8 @@ const struct dns_summary *dns_engine_finish(struct dns_engine *e, int64_t now)
 	}
 	s->latency = latency_result(&e->latency);
 	names_summary(e->names, s);
+	if (e->multicast)
+		multicast_finish(e->multicast, now, s);
 	return s;
 }
 
@@ -1346,6 +1380,20 @@ static void set_defaults(struct dns_engine_options *o)
 			*sizes[i].value = sizes[i].standard;
 }
 
+static uint64_t next_serial(void *ctx)
+{
+	struct dns_engine *e = ctx;
+
+	return ++e->serial;
+}
+
+static void multicast_transaction(void *ctx, const struct dns_transaction *t)
+{
+	emit(ctx, t);
+}
+
+static const struct multicast_ops multicast_ops = { next_serial, multicast_transaction };
+
 struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 				  const struct dns_engine_ops *ops, void *ctx)
 {
@@ -1364,13 +1412,15 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	e->frag = frag_track_new(MAX_FRAGS);
 	e->names = names_new();
 	e->patterns = patterns_new();
+	if (e->o.multicast)
+		e->multicast = multicast_new(&multicast_ops, e);
 	e->ns = calloc(NETNS_SLOTS, sizeof(*e->ns));
 	e->attempts = calloc(MAX_ATTEMPTS, sizeof(*e->attempts));
 	e->held = calloc(MAX_HELD, sizeof(*e->held));
 	e->facts = calloc(MAX_FACTS, sizeof(*e->facts));
 	e->sum = calloc(1, sizeof(*e->sum));
 	if (!e->table || !e->tcp || !e->frag || !e->names || !e->patterns || !e->ns ||
-	    !e->attempts || !e->held || !e->facts || !e->sum) {
+	    !e->attempts || !e->held || !e->facts || !e->sum || (e->o.multicast && !e->multicast)) {
 		dns_engine_free(e);
 		return NULL;
 	}
@@ -1391,6 +1441,7 @@ void dns_engine_free(struct dns_engine *e)
 	frag_track_free(e->frag);
 	names_free(e->names);
 	patterns_free(e->patterns);
+	multicast_free(e->multicast);
 	free(e->ns);
 	free(e->attempts);
 	free(e->held);

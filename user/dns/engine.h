@@ -25,6 +25,7 @@ struct dns_engine_options {
 	int64_t attempt_wait;	   /* [300 ms] for the packet of a socket call */
 	int64_t facts_wait;	   /* [500 ms] a finding waits for facts */
 	bool from_host_side;	   /* take packets of SIDE_HOST taps as the view (--side host) */
+	bool multicast;		   /* mDNS and LLMNR as well, see dns/multicast.h */
 };
 
 /* A question about a namespace, which the loader answers with dns_facts whose netns and

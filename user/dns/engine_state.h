@@ -101,7 +101,8 @@ struct dns_engine {
 	struct frag_track *frag;
 	struct names *names;
 	struct patterns *patterns;
-	struct netns_state *ns; /* NETNS_SLOTS, by hash */
+	struct multicast *multicast; /* NULL: not wanted */
+	struct netns_state *ns;	     /* NETNS_SLOTS, by hash */
 	struct netns_state spare_ns;
 	uint32_t nr_ns;
 	int64_t lost_any;

@@ -24,6 +24,10 @@
 #define DNS_MAX_NAMES	 32  /* most asked and most failing ones in the summary */
 
 #define DNS_SUMMARY_RCODES 24 /* counted by code; above: in the last */
+#define DNS_MAX_RESPONDERS 4  /* to a multicast question, by address; further ones are counted */
+
+enum dns_protocol { DNS_UNICAST, DNS_MDNS, DNS_LLMNR };
+#define DNS_NR_MULTICAST 2 /* DNS_MDNS and on */
 
 enum dns_state {
 	DNS_ANSWERED,	/* an answer came, in time or before a "no answer yet" was shown */
@@ -31,6 +35,8 @@ enum dns_state {
 	DNS_LATE,	/* an answer to one that was shown as unanswered */
 	DNS_FAILED,	/* an ICMP error or a TCP reset came instead */
 	DNS_NOT_SENT,	/* a socket call to the server, and no packet came of it */
+	DNS_SILENT,	/* multicast: nobody has answered within a second, which is no fault */
+	DNS_ANNOUNCED,	/* multicast: answers that nobody had asked for */
 };
 
 enum dns_failure {
@@ -88,6 +94,18 @@ struct dns_transaction {
 	 * counted. */
 	struct ipaddr upstream; /* whom it was passed on to, the latest; family 0 none seen */
 	uint64_t upstream_of;	/* this is what was passed on, of that serial; 0: it is not */
+
+	enum dns_protocol protocol;
+	/* mDNS and LLMNR. An answered one has all that came within a second, from anybody;
+	 * latency and response_nr are of the first. */
+	bool to_group;	     /* to everybody, not to one machine */
+	bool from_outside;   /* another machine asks, or announces */
+	bool unicast_wanted; /* mDNS, "QU": the client takes a unicast answer */
+	bool probe;	     /* mDNS: the client wants the name for itself */
+	bool goodbye;	     /* DNS_ANNOUNCED: the records are no longer valid */
+	uint32_t known;	     /* answers that the client said it has */
+	uint32_t nr_responders;
+	struct ipaddr responders[DNS_MAX_RESPONDERS];
 
 	/* What the host's end of the veth saw of it; only if such a tap exists. */
 	bool host_side_watched;
@@ -164,6 +182,14 @@ struct dns_name_summary {
 	uint64_t rcode[DNS_SUMMARY_RCODES];
 };
 
+/* mDNS or LLMNR. Not among the counts of servers and names, and none of it is a failure. */
+struct dns_multicast_summary {
+	uint64_t questions, answered, silent, retries;
+	uint64_t responses;	    /* messages that answer one */
+	uint64_t announcements;	    /* messages that answer none */
+	struct dns_latency latency; /* to the first answer */
+};
+
 struct dns_summary {
 	uint64_t transactions, answered, late, unanswered, failed, not_sent, retries;
 	uint64_t malformed;	/* messages on a DNS port that are none */
@@ -172,7 +198,8 @@ struct dns_summary {
 	uint64_t more_servers;	/* transactions of servers beyond DNS_MAX_SERVERS */
 	uint64_t more_findings; /* causes beyond DNS_MAX_FINDINGS */
 	struct dns_latency latency;
-	uint32_t nr_servers; /* most used first */
+	struct dns_multicast_summary multicast[DNS_NR_MULTICAST]; /* from DNS_MDNS on */
+	uint32_t nr_servers;					  /* most used first */
 	struct dns_server_summary servers[DNS_MAX_SERVERS];
 	uint32_t nr_names; /* most asked first */
 	struct dns_name_summary names[DNS_MAX_NAMES];

@@ -126,8 +126,9 @@ static void put_proto(struct strbuf *b, uint8_t proto)
 /* --- transactions ------------------------------------------------------------------ */
 
 static const char *const state_names[] = {
-	[DNS_ANSWERED] = "answered", [DNS_UNANSWERED] = "unanswered", [DNS_LATE] = "late",
-	[DNS_FAILED] = "failed",     [DNS_NOT_SENT] = "not-sent",
+	[DNS_ANSWERED] = "answered",   [DNS_UNANSWERED] = "unanswered", [DNS_LATE] = "late",
+	[DNS_FAILED] = "failed",       [DNS_NOT_SENT] = "not-sent",	[DNS_SILENT] = "silent",
+	[DNS_ANNOUNCED] = "announced",
 };
 
 static void put_question(struct strbuf *b, const struct dns_transaction *t)
@@ -206,7 +207,7 @@ static void put_answer(struct strbuf *b, const struct dns_transaction *t)
 	struct strbuf name;
 	size_t i;
 
-	if (t->state != DNS_ANSWERED && t->state != DNS_LATE) {
+	if (t->state != DNS_ANSWERED && t->state != DNS_LATE && t->state != DNS_ANNOUNCED) {
 		put_null(b, "answer");
 		return;
 	}
@@ -259,6 +260,33 @@ static void put_failure(struct strbuf *b, const struct dns_transaction *t)
 	strbuf_putc(b, '}');
 }
 
+static void put_multicast(struct strbuf *b, const struct dns_transaction *t)
+{
+	uint32_t i;
+
+	if (t->protocol == DNS_UNICAST) {
+		put_null(b, "multicast");
+		return;
+	}
+	key(b, "multicast");
+	strbuf_putc(b, '{');
+	put_string(b, "protocol", t->protocol == DNS_LLMNR ? "llmnr" : "mdns");
+	put_bool(b, "from_outside", t->from_outside);
+	put_bool(b, "unicast_wanted", t->unicast_wanted);
+	put_bool(b, "probe", t->probe);
+	put_bool(b, "goodbye", t->goodbye);
+	put_u64(b, "known_answers", t->known);
+	put_u64(b, "responders", t->nr_responders);
+	key(b, "from");
+	strbuf_putc(b, '[');
+	for (i = 0; i < t->nr_responders && i < DNS_MAX_RESPONDERS; i++) {
+		strbuf_puts(b, i ? ",\"" : "\"");
+		ipaddr_put(b, &t->responders[i]);
+		strbuf_putc(b, '"');
+	}
+	strbuf_puts(b, "]}");
+}
+
 static void put_number(struct strbuf *b, const char *name, uint64_t nr)
 {
 	if (nr)
@@ -298,6 +326,7 @@ void dns_json_transaction(struct strbuf *b, const struct dns_transaction *t)
 	put_number(b, "response_packet", t->response_nr);
 	put_answer(b, t);
 	put_failure(b, t);
+	put_multicast(b, t);
 	put_addr(b, "upstream", &t->upstream);
 	put_number(b, "upstream_of", t->upstream_of);
 	if (t->host_side_watched) {
@@ -428,6 +457,21 @@ static void put_names(struct strbuf *b, const char *name, const struct dns_name_
 	strbuf_putc(b, ']');
 }
 
+static void put_multicast_summary(struct strbuf *b, const struct dns_multicast_summary *s,
+				  enum dns_protocol protocol)
+{
+	strbuf_putc(b, '{');
+	put_string(b, "protocol", protocol == DNS_LLMNR ? "llmnr" : "mdns");
+	put_u64(b, "questions", s->questions);
+	put_u64(b, "answered", s->answered);
+	put_u64(b, "silent", s->silent);
+	put_u64(b, "retries", s->retries);
+	put_u64(b, "responses", s->responses);
+	put_u64(b, "announcements", s->announcements);
+	put_latency(b, &s->latency);
+	strbuf_putc(b, '}');
+}
+
 void dns_json_summary(struct strbuf *b, const struct dns_summary *s)
 {
 	uint32_t i;
@@ -444,6 +488,13 @@ void dns_json_summary(struct strbuf *b, const struct dns_summary *s)
 	put_u64(b, "dropped", s->dropped);
 	put_u64(b, "lost_records", s->lost_records);
 	put_latency(b, &s->latency);
+	key(b, "multicast");
+	strbuf_putc(b, '[');
+	for (i = 0; i < DNS_NR_MULTICAST; i++) {
+		strbuf_puts(b, i ? "," : "");
+		put_multicast_summary(b, &s->multicast[i], i + DNS_MDNS);
+	}
+	strbuf_putc(b, ']');
 	key(b, "servers");
 	strbuf_putc(b, '[');
 	for (i = 0; i < s->nr_servers; i++) {

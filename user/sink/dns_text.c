@@ -236,7 +236,8 @@ static void put_owner(struct out *o, const struct owner *owner, unsigned int max
 static void client_text(struct line *l, const struct dns_transaction *t,
 			const struct dns_text_style *style)
 {
-	bool with_address = !style->width || layout_of(style)->server;
+	/* Another machine's question is known by its address, not by our interface. */
+	bool with_address = !style->width || layout_of(style)->server || t->from_outside;
 	bool with_target = style->show_target && t->target[0];
 	struct strbuf b;
 
@@ -252,7 +253,11 @@ static void client_text(struct line *l, const struct dns_transaction *t,
 		strbuf_putc(&b, '/');
 	if (!with_target || with_address)
 		strbuf_escape(&b, t->ifname, strlen(t->ifname));
-	if (!with_address)
+	if (is_narrow(style) && t->from_outside) {
+		strbuf_reset(&b);
+		ipaddr_put(&b, &t->client);
+	}
+	if (!with_address || (is_narrow(style) && t->from_outside))
 		shorten(l->client, MIN_CLIENT, style);
 }
 
@@ -262,7 +267,11 @@ static void server_text(struct line *l, const struct dns_transaction *t,
 	struct strbuf b;
 
 	strbuf_init(&b, l->server, sizeof(l->server) - MARK_ROOM);
-	if (t->server_port == 53) {
+	if (t->to_group) {
+		strbuf_puts(&b, t->protocol == DNS_LLMNR ? "LLMNR" : "mDNS");
+		if (t->server.family == 6)
+			strbuf_puts(&b, "/ipv6");
+	} else if (t->server_port == 53) {
 		ipaddr_put(&b, &t->server);
 	} else {
 		strbuf_puts(&b, t->server.family == 6 ? "[" : "");
@@ -281,13 +290,24 @@ static void copy(char *to, const char *from)
 	memcpy(to, from, strlen(from) + 1);
 }
 
+static const char *no_question(const struct dns_transaction *t)
+{
+	if (t->state == DNS_NOT_SENT)
+		return "-";
+	if (t->state == DNS_ANNOUNCED)
+		return t->goodbye ? "withdraws" : "announces";
+	return t->is_connection ? "(connection)" : "(no question)";
+}
+
 static void question_text(struct line *l, const struct dns_transaction *t)
 {
 	struct strbuf b;
 
-	l->type[0] = l->name[0] = '\0';
-	if (!t->has_question)
+	l->type[0] = '\0';
+	if (!t->has_question) {
+		copy(l->name, no_question(t));
 		return;
+	}
 	strbuf_init(&b, l->type, sizeof(l->type));
 	if (t->opcode) {
 		dns_opcode_put(&b, t->opcode);
@@ -345,6 +365,14 @@ static void put_failure(struct strbuf *b, const struct dns_transaction *t, bool 
 	strbuf_puts(b, t->state == DNS_NOT_SENT ? "not sent: no packet left" : "no answer yet");
 }
 
+/* Nobody has it, or nobody says so. */
+static const char *silence(const struct dns_transaction *t)
+{
+	if (t->probe)
+		return "free";
+	return t->known ? "nothing new" : "nobody answers";
+}
+
 static bool has_answer(const struct dns_transaction *t)
 {
 	return t->state == DNS_ANSWERED || t->state == DNS_LATE;
@@ -352,11 +380,33 @@ static bool has_answer(const struct dns_transaction *t)
 
 static enum color result_color(const struct dns_transaction *t)
 {
+	if (t->state == DNS_SILENT)
+		return DIM;
+	if (t->state == DNS_ANNOUNCED)
+		return PLAIN;
 	if (!has_answer(t))
 		return RED;
 	if (t->malformed || (t->rcode && t->rcode != DNS_R_NXDOMAIN))
 		return RED;
 	return t->rcode || !t->answers[0] ? YELLOW : GREEN;
+}
+
+/* Who answered, unless the answer is his address, and what the question said besides. */
+static void put_multicast_remarks(struct strbuf *b, const struct dns_transaction *t)
+{
+	char from[IPADDR_STRLEN];
+
+	ipaddr_format(&t->responders[0], from);
+	if (t->nr_responders > 1)
+		strbuf_printf(b, " (from %s and %u more)", from, t->nr_responders - 1);
+	else if (t->nr_responders && strcmp(from, t->answers) != 0)
+		strbuf_printf(b, " (from %s)", from);
+	if (t->probe)
+		strbuf_puts(b, " (probe)");
+	if (t->unicast_wanted && !t->probe)
+		strbuf_puts(b, " (QU)");
+	if (t->known)
+		strbuf_printf(b, " (%u known)", t->known);
 }
 
 /* What the answer says besides its records. */
@@ -376,6 +426,8 @@ static void put_remarks(struct strbuf *b, const struct dns_transaction *t)
 		strbuf_printf(b, " (%s%s%s)", name ? name : "extended error",
 			      t->ede_text[0] ? ": " : "", t->ede_text);
 	}
+	if (t->protocol != DNS_UNICAST)
+		put_multicast_remarks(b, t);
 	if (t->upstream.family) {
 		strbuf_puts(b, " (via ");
 		ipaddr_put(b, &t->upstream);
@@ -425,7 +477,11 @@ static void result_text(struct line *l, const struct dns_transaction *t, unsigne
 	struct strbuf b;
 
 	strbuf_init(&b, l->result, sizeof(l->result) - MARK_ROOM);
-	if (!has_answer(t))
+	if (t->state == DNS_SILENT)
+		strbuf_puts(&b, silence(t));
+	else if (t->state == DNS_ANNOUNCED)
+		put_answers(&b, t, room);
+	else if (!has_answer(t))
 		put_failure(&b, t, brief);
 	else if (t->rcode || has_unread_answers(t))
 		dns_rcode_put(&b, t->rcode);
@@ -480,7 +536,7 @@ static void latency_text(struct line *l, const struct dns_transaction *t, bool b
 	struct strbuf b;
 
 	strbuf_init(&b, l->latency, sizeof(l->latency));
-	if (t->state == DNS_NOT_SENT)
+	if (t->state == DNS_NOT_SENT || t->state == DNS_SILENT || t->state == DNS_ANNOUNCED)
 		return;
 	if (t->latency < 0)
 		strbuf_puts(&b, brief ? ">" : "> ");
@@ -537,7 +593,7 @@ static void squeeze(struct line *l, const struct dns_transaction *t, unsigned in
 		result_text(l, t, len > over + MIN_RESULT ? len - over : MIN_RESULT,
 			    is_narrow(style));
 	give_way(l, l->name, MIN_NAME, room, style);
-	if (has_answer(t) && !t->rcode)
+	if ((has_answer(t) && !t->rcode) || t->state == DNS_ANNOUNCED)
 		give_way(l, l->result, MIN_RESULT, room, style);
 	give_way(l, l->remarks, MIN_RESULT, room, style);
 	if (needed(l) > room)
@@ -559,16 +615,8 @@ static void put_link(struct out *o, const struct line *l, const struct layout *c
 
 static void put_question(struct out *o, const struct line *l, const struct dns_transaction *t)
 {
-	if (!t->has_question) {
-		put(o,
-		    t->state == DNS_NOT_SENT ? "-"
-		    : t->is_connection	     ? "(connection)"
-					     : "(no question)",
-		    DIM);
-		return;
-	}
 	put(o, l->type, DIM);
-	put(o, l->name, BOLD);
+	put(o, l->name, t->has_question ? BOLD : DIM);
 }
 
 /* In its column, or before it if it would not fit there. */
@@ -583,7 +631,7 @@ static void put_result(struct out *o, const struct line *l, const struct dns_tra
 	}
 	column(o, at);
 	put(o, l->result, result_color(t));
-	put(o, l->remarks, has_answer(t) ? YELLOW : RED);
+	put(o, l->remarks, t->protocol != DNS_UNICAST ? DIM : has_answer(t) ? YELLOW : RED);
 }
 
 static void put_latency(struct out *o, const struct line *l, const struct dns_transaction *t,
@@ -865,6 +913,21 @@ static void put_right(struct out *o, unsigned int end, const char *text, enum co
 	put(o, text, color);
 }
 
+/* A percentile of l, right-aligned at end. */
+static void put_latency_cell(struct out *o, unsigned int end, const struct dns_latency *l,
+			     int64_t ns)
+{
+	char text[32];
+	struct strbuf b;
+
+	strbuf_init(&b, text, sizeof(text));
+	if (l->count)
+		put_duration(&b, ns, false);
+	else
+		strbuf_putc(&b, '-');
+	put_right(o, end, text, PLAIN);
+}
+
 /* "NAME N", one of a list. */
 static void put_item(struct out *o, const char *name, uint64_t n, enum color color, bool *first)
 {
@@ -914,7 +977,6 @@ static void put_server_row(struct out *o, const struct dns_server_summary *s, un
 	};
 	const int64_t latencies[] = { s->latency.p50, s->latency.p95, s->latency.p99 };
 	char text[IPADDR_STRLEN + MARK_ROOM];
-	struct strbuf b;
 	size_t i;
 
 	pad(o, 2);
@@ -925,14 +987,8 @@ static void put_server_row(struct out *o, const struct dns_server_summary *s, un
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)counts[i].n);
 		put_right(o, base + counts[i].end, text, counts[i].n ? counts[i].color : DIM);
 	}
-	for (i = 0; i < ARRAY_SIZE(latencies); i++) {
-		strbuf_init(&b, text, sizeof(text));
-		if (s->latency.count)
-			put_duration(&b, latencies[i], false);
-		else
-			strbuf_putc(&b, '-');
-		put_right(o, base + 43 + 9 * (unsigned int)i, text, PLAIN);
-	}
+	for (i = 0; i < ARRAY_SIZE(latencies); i++)
+		put_latency_cell(o, base + 43 + 9 * (unsigned int)i, &s->latency, latencies[i]);
 	if (!is_narrow(o->style)) {
 		bool first = true;
 
@@ -1023,6 +1079,64 @@ static void put_names(struct out *o, const struct dns_summary *s)
 			put_name_row(o, &s->failing_names[i]);
 }
 
+static void put_multicast_row(struct out *o, const struct dns_multicast_summary *s,
+			      const char *name)
+{
+	const struct {
+		uint64_t n;
+		unsigned int end;
+	} counts[] = {
+		{ s->questions, 20 },
+		{ s->answered, 29 },
+		{ s->silent, 37 },
+		{ s->announcements, 47 },
+	};
+	const int64_t latencies[] = { s->latency.p50, s->latency.p95, s->latency.p99 };
+	char text[32];
+	size_t i;
+
+	pad(o, 2);
+	put(o, name, CYAN);
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)counts[i].n);
+		put_right(o, counts[i].end, text, counts[i].n ? PLAIN : DIM);
+	}
+	for (i = 0; i < ARRAY_SIZE(latencies); i++)
+		put_latency_cell(o, 56 + 9 * (unsigned int)i, &s->latency, latencies[i]);
+	newline(o);
+}
+
+/* Apart from the servers: that nobody answers is no failure here. */
+static void put_multicast(struct out *o, const struct dns_summary *s)
+{
+	static const char *const names[] = { "mDNS", "LLMNR" };
+	static const struct {
+		const char *text;
+		unsigned int end;
+	} heads[] = {
+		{ "questions", 20 }, { "answered", 29 }, { "silence", 37 }, { "announced", 47 },
+		{ "p50", 56 },	     { "p95", 65 },	 { "p99", 74 },
+	};
+	const struct dns_multicast_summary *m;
+	bool first = true;
+	size_t i, j;
+
+	for (i = 0; i < DNS_NR_MULTICAST; i++) {
+		m = &s->multicast[i];
+		if (!m->questions && !m->announcements)
+			continue;
+		if (first) {
+			pad(o, 2);
+			put(o, "multicast", DIM);
+			for (j = 0; j < ARRAY_SIZE(heads); j++)
+				put_right(o, heads[j].end, heads[j].text, DIM);
+			newline(o);
+		}
+		first = false;
+		put_multicast_row(o, m, names[i]);
+	}
+}
+
 static void put_finding_row(struct out *o, const struct dns_finding *f)
 {
 	char text[64];
@@ -1077,6 +1191,7 @@ void dns_text_summary(struct strbuf *b, const struct dns_summary *s,
 	if (s->nr_servers)
 		put_servers(&o, s);
 	put_names(&o, s);
+	put_multicast(&o, s);
 	if (s->lost_records) {
 		put_note(&o, s->lost_records, "records lost: verdicts may be incomplete");
 	}
