@@ -322,8 +322,19 @@ static void on_tap(struct collector *c, const struct tap *tap)
 	pipeline_tap(c->pipeline, &s->tap);
 }
 
+static const struct tap *tap_of(const struct collector *c, uint32_t kernel_id)
+{
+	uint32_t seat = kernel_id < c->nr_seats ? c->seat_of[kernel_id] : 0;
+
+	return seat ? &c->seats[seat].tap : NULL;
+}
+
 static void on_gone(struct collector *c, uint32_t kernel_id)
 {
+	const struct tap *tap = tap_of(c, kernel_id);
+
+	if (tap)
+		pipeline_gone(c->pipeline, tap, stream_now(c->stream));
 	if (c->nr_gone == c->nr_seats || kernel_id >= c->nr_seats)
 		return;
 	c->gone[(c->first_gone + c->nr_gone++) % c->nr_seats] = (struct gone){
@@ -352,6 +363,14 @@ static void give_back_ids(struct collector *c)
 	}
 }
 
+static void on_attached(struct collector *c, uint32_t kernel_id)
+{
+	const struct tap *tap = tap_of(c, kernel_id);
+
+	if (tap)
+		pipeline_attached(c->pipeline, tap, stream_now(c->stream));
+}
+
 static void report_books(const struct collector *c)
 {
 	struct books b = draw_up(c);
@@ -371,7 +390,9 @@ static void on_message(struct collector *c, const struct wire_msg *m)
 {
 	switch (m->type) {
 	case WIRE_TAP: on_tap(c, &m->tap); break;
+	case WIRE_ATTACHED: on_attached(c, (uint32_t)m->code); break;
 	case WIRE_GONE: on_gone(c, (uint32_t)m->code); break;
+	case WIRE_LEAVING: pipeline_leaving(c->pipeline, stream_now(c->stream)); break;
 	case WIRE_ATTEMPT: on_attempt(c, &m->attempt); break;
 	case WIRE_FACTS:
 		if (m->code && c->questions)
@@ -565,11 +586,12 @@ static void watch(struct collector *c)
 		int64_t now = packet_time(c);
 
 		give_back_ids(c);
-		pipeline_tick(c->pipeline, now);
+		/* Before time passes: what is missing then may be what we have lost. */
 		if (monotonic_ns() >= c->next_report) {
 			report_loss(c, now);
 			c->next_report = monotonic_ns() + REPORT_NS;
 		}
+		pipeline_tick(c->pipeline, now);
 		if (pipeline_is_done(c->pipeline) && !c->told_done) {
 			tell(c, WIRE_DONE, 0);
 			c->told_done = true;
@@ -695,6 +717,7 @@ static int start(struct collector *c, struct err *e)
 		.live = true,
 		.utf8 = s->utf8,
 		.filter = s->filter,
+		.any_filter = s->any_filter,
 		.filter_text = s->filter_text,
 		.stop = &c->stopping,
 		.ask = ask,

@@ -15,7 +15,8 @@ struct collector_setup {
 	const struct options *o;
 	const struct programs *programs;
 	const struct filter *filter; /* to be applied here, because the kernel cannot; or NULL */
-	const char *filter_text;     /* or NULL */
+	const struct filter *any_filter; /* wherever it is applied; or NULL */
+	const char *filter_text;	 /* or NULL */
 	struct identity identity;
 	int sock;	/* its end of the socketpair */
 	int files_sock; /* for WIRE_NEED_FILE and WIRE_FILE, asked by the writer's thread */

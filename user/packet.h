@@ -29,6 +29,7 @@ struct tap {
 	uint32_t generation; /* 1, then up with each re-attachment of the same interface */
 	uint64_t netns;	     /* inode of the *target's* network namespace, on both sides */
 	uint32_t ifindex;    /* of this interface in its own namespace */
+	uint32_t peer;	     /* of a host end: the ifindex of the inside one; else 0 */
 	enum tap_side side;
 	int dlt; /* libpcap DLT_ value; live taps are always DLT_EN10MB */
 	bool is_loopback;
@@ -83,6 +84,7 @@ struct tap_stats {
 	uint64_t beyond;     /* of these, come after the last one wanted (-c, a broken output) */
 	uint64_t written;    /* of these, given whole to the output file */
 	uint64_t write_lost; /* of these, lost on the way to the output file */
+	uint64_t not_across; /* of those delivered, not seen at the other end of the veth pair */
 };
 
 #endif

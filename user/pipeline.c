@@ -15,8 +15,11 @@
 #include "sink/dns_json.h"
 #include "sink/dns_text.h"
 #include "sink/dns_tree.h"
+#include "sink/last_seen.h"
 #include "sink/out.h"
 #include "sink/text.h"
+#include "stream/record.h"
+#include "track/vantage.h"
 #include "util/log.h"
 
 /* What the sinks' headers say that one line needs. */
@@ -42,8 +45,9 @@ struct pipeline {
 	struct dns_text_clock clock;
 	struct dns_tree *tree; /* -z dns,tree */
 	struct capfile *file;
-	uint64_t taken;	       /* packets that count for -c */
-	struct unused *unused; /* by tap id */
+	struct vantage *vantage; /* --side both: where what is lost was last seen */
+	uint64_t taken;		 /* packets that count for -c */
+	struct unused *unused;	 /* by tap id */
 	int64_t first_time;
 	bool done;
 };
@@ -146,6 +150,54 @@ static int start_file(struct pipeline *p, struct err *e)
 	return p->file ? 0 : e->code;
 }
 
+static void say_lost(const struct vantage_pair *pair, enum vantage_place at)
+{
+	char mem[512];
+	struct strbuf line;
+	size_t i;
+
+	strbuf_init(&line, mem, sizeof(mem));
+	for (i = 0; last_seen_text(&line, pair, at, i); i++) {
+		log_info("%s", mem);
+		strbuf_reset(&line);
+	}
+}
+
+static void on_first_lost(void *ctx, const struct vantage_pair *pair, enum vantage_place at)
+{
+	(void)ctx;
+	say_lost(pair, at);
+}
+
+static bool filter_takes(void *ctx, const uint8_t *data, uint32_t len, enum direction dir)
+{
+	const struct pipeline *p = ctx;
+
+	if (p->o->directions != DIRECTIONS_BOTH)
+		return false; /* the other one is not watched */
+	return !p->s.any_filter || filter_match(p->s.any_filter, data, len, len, dir);
+}
+
+/* With --dns the findings tell it. */
+static int start_vantage(struct pipeline *p, struct err *e)
+{
+	struct vantage_options o = {
+		.filtered = p->s.any_filter != NULL,
+		.takes = filter_takes,
+		.lost = on_first_lost,
+		.ctx = p,
+	};
+
+	if (!p->s.live || p->o->side != SIDES_BOTH || p->o->dns)
+		return 0;
+	if (p->s.any_filter && filter_asks_length(p->s.any_filter)) {
+		log_info("the filter looks at lengths: the ends of a veth pair are not compared");
+		return 0;
+	}
+	p->vantage = vantage_new(&o);
+	return p->vantage ? 0 : err_sys(e, -ENOMEM, "vantage");
+}
+
 /* Only writing, and no limit that a single packet could reach. */
 static bool only_writes(const struct pipeline *p)
 {
@@ -176,6 +228,8 @@ int pipeline_new(struct pipeline **out, const struct pipeline_setup *s, struct e
 	err = o->dns || o->dns_tree ? start_dns(p, e) : 0;
 	if (!err && p->show_packets)
 		err = start_text(p, e);
+	if (!err)
+		err = start_vantage(p, e);
 	if (!err && s->file_fd >= 0)
 		err = start_file(p, e);
 	if (err)
@@ -194,6 +248,7 @@ void pipeline_free(struct pipeline *p)
 		return;
 	capfile_free(p->file);
 	dns_engine_free(p->dns);
+	vantage_free(p->vantage);
 	free(p->tree);
 	text_free(p->text);
 	out_fini(&p->out);
@@ -217,6 +272,26 @@ void pipeline_tap(struct pipeline *p, const struct tap *tap)
 {
 	if (p->file && pipeline_shows(p, tap))
 		capfile_tap(p->file, tap);
+	if (p->vantage)
+		vantage_tap(p->vantage, tap);
+}
+
+void pipeline_attached(struct pipeline *p, const struct tap *tap, int64_t now)
+{
+	if (p->vantage)
+		vantage_begin(p->vantage, tap, now);
+}
+
+void pipeline_gone(struct pipeline *p, const struct tap *tap, int64_t now)
+{
+	if (p->vantage)
+		vantage_end(p->vantage, tap, now);
+}
+
+void pipeline_leaving(struct pipeline *p, int64_t now)
+{
+	if (p->vantage)
+		vantage_end_all(p->vantage, now);
 }
 
 /* Addresses in the answer become names in the file. */
@@ -335,16 +410,39 @@ void pipeline_packet(struct pipeline *p, struct packet *pkt)
 	} else {
 		unused->hidden++;
 	}
+	if (p->vantage)
+		vantage_packet(p->vantage, pkt);
 	if (p->tree)
 		dns_tree_start(p->tree, pkt->time);
 	if (p->dns)
 		dns_engine_packet(p->dns, pkt, &f);
 	check_limits(p, pkt);
+	/* What comes now is not looked at any more. */
+	if (p->done)
+		pipeline_leaving(p, pkt->time);
 }
 
 bool pipeline_takes_runs(const struct pipeline *p)
 {
 	return p->takes_runs;
+}
+
+static void compare_run(struct pipeline *p, const struct packet_run *run)
+{
+	size_t i;
+
+	for (i = 0; i < run->n; i++) {
+		const struct nsw_rec *rec = run->recs[i];
+		struct packet pkt = {
+			.number = p->taken + i + 1,
+			.time = (int64_t)rec->time + run->offset,
+			.data = (const uint8_t *)(rec + 1),
+			.tap = run->tap,
+		};
+
+		record_header(rec, run->snaplen, &pkt);
+		vantage_packet(p->vantage, &pkt);
+	}
 }
 
 void pipeline_run(struct pipeline *p, const struct packet_run *run)
@@ -356,6 +454,8 @@ void pipeline_run(struct pipeline *p, const struct packet_run *run)
 	} else if (!pipeline_shows(p, run->tap)) {
 		unused->hidden += run->n;
 	} else {
+		if (p->vantage)
+			compare_run(p, run);
 		p->taken += run->n;
 		capfile_run(p->file, run);
 	}
@@ -378,6 +478,8 @@ void pipeline_lost(struct pipeline *p, const struct tap *tap, uint64_t n, int64_
 {
 	if (p->dns)
 		dns_engine_lost(p->dns, tap->netns, n, now);
+	if (p->vantage)
+		vantage_missed(p->vantage, tap, now);
 	if (p->file && pipeline_shows(p, tap))
 		capfile_missed(p->file, tap, n);
 }
@@ -386,12 +488,17 @@ void pipeline_tick(struct pipeline *p, int64_t now)
 {
 	if (p->dns)
 		dns_engine_tick(p->dns, now);
+	if (p->vantage)
+		vantage_tick(p->vantage, now);
 	check_outputs(p);
 }
 
 int64_t pipeline_next(const struct pipeline *p)
 {
-	return p->dns ? dns_engine_next(p->dns) : INT64_MAX;
+	int64_t dns = p->dns ? dns_engine_next(p->dns) : INT64_MAX;
+	int64_t vantage = p->vantage ? vantage_next(p->vantage) : INT64_MAX;
+
+	return dns < vantage ? dns : vantage;
 }
 
 void pipeline_idle(struct pipeline *p)
@@ -421,6 +528,8 @@ void pipeline_count(const struct pipeline *p, const struct tap *tap, struct tap_
 	s->filtered = u->filtered;
 	s->hidden = u->hidden;
 	s->beyond = u->beyond;
+	if (p->vantage)
+		s->not_across = vantage_not_across(p->vantage, tap);
 	if (p->file)
 		capfile_stats(p->file, tap, &s->written, &s->write_lost);
 }
@@ -438,6 +547,25 @@ static void finish_dns(struct pipeline *p, int64_t now)
 		dns_json_summary(b, s);
 	else
 		dns_text_summary(b, s, &p->style);
+}
+
+/* Where what was lost was last seen. */
+static void finish_vantage(struct pipeline *p, int64_t now)
+{
+	const struct vantage_pair *pair;
+	size_t i;
+	int at;
+
+	vantage_finish(p->vantage, now);
+	for (i = 0; (pair = vantage_pair(p->vantage, i)); i++) {
+		for (at = 0; at < VANTAGE_NR_PLACES; at++) {
+			say_lost(pair, at);
+			if (!p->o->json)
+				continue;
+			last_seen_json(out_reserve(&p->out, LINE_ROOM), pair, at);
+			out_line_end(&p->out);
+		}
+	}
 }
 
 static int check_stdout(const struct pipeline *p, struct err *e)
@@ -467,6 +595,8 @@ int pipeline_finish(struct pipeline *p, int64_t now, struct err *e)
 
 	if (p->dns)
 		finish_dns(p, now);
+	if (p->vantage)
+		finish_vantage(p, now);
 	out_flush(&p->out);
 	err = check_stdout(p, e);
 	if (p->file) {

@@ -24,6 +24,7 @@ struct pipeline_setup {
 	bool live;
 	bool utf8;			   /* stdout takes UTF-8 */
 	const struct filter *filter;	   /* to be applied here, or NULL; borrowed */
+	const struct filter *any_filter;   /* wherever it is applied, or NULL; borrowed */
 	const char *filter_text;	   /* for the file; or NULL */
 	const volatile sig_atomic_t *stop; /* ends waiting for a stuck output; or NULL */
 
@@ -47,6 +48,11 @@ void pipeline_packet(struct pipeline *p, struct packet *pkt);
 bool pipeline_takes_runs(const struct pipeline *p);
 void pipeline_run(struct pipeline *p, const struct packet_run *run);
 void pipeline_attempt(struct pipeline *p, const struct dns_attempt *a);
+/* With --side both: a tap sees all from now on, or nothing any more; all taps are about
+ * to go. now: ns since the epoch. */
+void pipeline_attached(struct pipeline *p, const struct tap *tap, int64_t now);
+void pipeline_gone(struct pipeline *p, const struct tap *tap, int64_t now);
+void pipeline_leaving(struct pipeline *p, int64_t now);
 void pipeline_facts(struct pipeline *p, const struct dns_facts *f, int64_t now);
 /* Records of a namespace were lost before they came here. */
 void pipeline_lost(struct pipeline *p, const struct tap *tap, uint64_t n, int64_t now);

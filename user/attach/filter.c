@@ -121,6 +121,20 @@ void filter_free(struct filter *f)
 	free(f);
 }
 
+bool filter_asks_length(const struct filter *f)
+{
+	const struct bpf_program *p = &f->prog[DIR_UNKNOWN];
+
+	for (unsigned int i = 0; i < p->bf_len; i++) {
+		unsigned int class = BPF_CLASS(p->bf_insns[i].code);
+
+		if ((class == BPF_LD || class == BPF_LDX) &&
+		    BPF_MODE(p->bf_insns[i].code) == BPF_LEN)
+			return true;
+	}
+	return false;
+}
+
 int filter_translate(const struct filter *f, uint32_t inline_below, struct bpf_insn **insns,
 		     size_t *n, struct err *e)
 {

@@ -60,4 +60,8 @@ int filter_translate(const struct filter *f, uint32_t inline_below, struct bpf_i
 bool filter_match(const struct filter *f, const uint8_t *data, uint32_t caplen, uint32_t wirelen,
 		  enum direction dir);
 
+/* Whether it depends on a packet's length: what is in two packets here may be one
+ * at the next interface, and that is another answer then. */
+bool filter_asks_length(const struct filter *f);
+
 #endif

@@ -77,6 +77,7 @@ struct taps {
 struct site {
 	struct netns_ref ns;
 	uint32_t ifindex;
+	uint32_t peer; /* as in struct tap */
 	const char *ifname;
 	enum tap_side side;
 	bool loopback;
@@ -263,6 +264,7 @@ static struct attachment *new_attachment(struct taps *t, const struct target *ta
 		.id = id,
 		.netns = target->ns.ino,
 		.ifindex = s->ifindex,
+		.peer = s->peer,
 		.side = s->side,
 		.dlt = DLT_EN10MB,
 		.is_loopback = s->loopback,
@@ -487,6 +489,7 @@ static void ensure_peer(struct taps *t, int nsfd, const struct target *target, c
 	s.ns.id = peer.ns;
 	snprintf(s.ns.path, sizeof(s.ns.path), "%s", peer.path);
 	s.ifindex = peer.ifindex;
+	s.peer = l->ifindex;
 	fd = netns_open(peer.path, &peer.ns, NULL);
 	if (fd >= 0)
 		ensure(t, fd, target, &s);

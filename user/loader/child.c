@@ -80,6 +80,7 @@ int child_fork(struct loader *l, struct err *e)
 			.o = l->o,
 			.programs = l->programs,
 			.filter = l->filter_in_user ? l->filter : NULL,
+			.any_filter = l->o->filter ? l->filter : NULL,
 			.filter_text = l->o->filter,
 			.identity = l->identity,
 			.sock = its[0],

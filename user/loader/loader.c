@@ -125,7 +125,10 @@ static void detach(struct loader *l)
 static void stop(struct loader *l)
 {
 	struct wire_msg m = { .type = WIRE_STOP };
+	struct wire_msg leaving = { .type = WIRE_LEAVING };
 
+	if (l->taps && l->o->side == SIDES_BOTH)
+		wire_send(l->sock, &leaving, -1);
 	detach(l);
 	if (l->attempts)
 		attempts_read(l, UINT_MAX);

@@ -51,7 +51,10 @@ static void tap_added(void *ctx, const struct tap *tap)
 static void tap_attached(void *ctx, const struct tap *tap)
 {
 	struct loader *l = ctx;
+	struct wire_msg m = { .type = WIRE_ATTACHED, .code = (int)tap->id };
 
+	if (l->o->side == SIDES_BOTH)
+		wire_send(l->sock, &m, -1);
 	if (!may_say(l))
 		return;
 	if (tap->generation > 1)
@@ -358,6 +361,18 @@ static int attach_first(struct loader *l, struct err *e)
 	return err;
 }
 
+/* Where the other end of what it sends is not to be had. */
+static void say_one_view(const struct loader *l, const struct watched *w)
+{
+	if (l->o->side != SIDES_BOTH && !(l->o->dns && !w->target.is_host))
+		return;
+	if (w->target.is_host)
+		log_info("%s: this is the host; there is no other side", w->target.name);
+	else if (taps_lack_host_end(l->taps, &w->target))
+		log_info("%s: no veth pair ends on the host; the view is from inside alone",
+			 w->target.name);
+}
+
 static void announce(struct loader *l, const struct watched *w)
 {
 	char mem[512];
@@ -366,10 +381,7 @@ static void announce(struct loader *l, const struct watched *w)
 	strbuf_init(&names, mem, sizeof(mem));
 	taps_names(l->taps, &w->target, &names);
 	log_info("watching %s: %s", w->target.name, names.len ? mem : "no interface yet");
-	if (l->o->side == SIDES_BOTH || (l->o->dns && !w->target.is_host))
-		if (taps_lack_host_end(l->taps, &w->target))
-			log_info("%s: no veth pair ends on the host; the view is from inside alone",
-				 w->target.name);
+	say_one_view(l, w);
 }
 
 static void announce_all(struct loader *l)

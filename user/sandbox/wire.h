@@ -16,14 +16,16 @@
  */
 enum wire_type {
 	/* loader → collector */
-	WIRE_TAP,     /* a new tap; its packets come after this. One that goes on: its new name */
-	WIRE_GONE,    /* tap number `code` is detached */
-	WIRE_ATTEMPT, /* a socket call to a name server */
-	WIRE_FACTS,   /* unasked, or the answer to WIRE_ASK */
-	WIRE_FILE,    /* the next output file, with its fd; fd -1 with `code` = -errno */
-	WIRE_STATS,   /* print the books now (SIGUSR1) */
-	WIRE_STOP,    /* everything is detached: drain, report, end; with `code` set: the
-		       * watch never began, end without a word */
+	WIRE_TAP,      /* a new tap; its packets come after this. One that goes on: its new name */
+	WIRE_ATTACHED, /* tap number `code` sees every packet from now on */
+	WIRE_GONE,     /* tap number `code` is detached */
+	WIRE_ATTEMPT,  /* a socket call to a name server */
+	WIRE_FACTS,    /* unasked, or the answer to WIRE_ASK */
+	WIRE_FILE,     /* the next output file, with its fd; fd -1 with `code` = -errno */
+	WIRE_STATS,    /* print the books now (SIGUSR1) */
+	WIRE_LEAVING,  /* all taps are about to be detached */
+	WIRE_STOP,     /* everything is detached: drain, report, end; with `code` set: the
+			* watch never began, end without a word */
 	/* collector → loader */
 	WIRE_ASK,
 	WIRE_NEED_FILE, /* rotation: `code` is the number of the next file */

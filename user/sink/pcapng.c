@@ -426,6 +426,20 @@ static void put_loss_comment(struct block *b, const struct tap_stats *s)
 	put_text(b, OPT_COMMENT, mem);
 }
 
+static void put_crossing_comment(struct block *b, const struct tap_stats *s)
+{
+	char mem[96];
+	struct strbuf text;
+
+	if (!s->not_across)
+		return;
+	strbuf_init(&text, mem, sizeof(mem));
+	strbuf_u64(&text, s->not_across);
+	strbuf_puts(&text, s->not_across == 1 ? " packet was" : " packets were");
+	strbuf_puts(&text, " not seen at the other end of the veth pair");
+	put_text(b, OPT_COMMENT, mem);
+}
+
 size_t pcapng_put_stats(uint8_t *out, size_t room, uint32_t interface, int64_t start, int64_t end,
 			const struct tap_stats *s)
 {
@@ -436,6 +450,7 @@ size_t pcapng_put_stats(uint8_t *out, size_t room, uint32_t interface, int64_t s
 	put_u32(&b, interface);
 	put_time(&b, end);
 	put_loss_comment(&b, s);
+	put_crossing_comment(&b, s);
 	put_time_option(&b, ISB_STARTTIME, start);
 	put_time_option(&b, ISB_ENDTIME, end);
 	put_u64_option(&b, ISB_IFRECV, s->seen);
