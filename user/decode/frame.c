@@ -47,6 +47,20 @@ enum {
 
 enum { OPT_END = 0, OPT_NOP = 1, OPT_LSRR = 131, OPT_SSRR = 137, OPT_ROUTE_FIRST = 4 };
 
+/* RFC 5095, 6275, 6554, 8754 */
+enum { ROUTE_SOURCE = 0, ROUTE_MOBILE = 2, ROUTE_RPL = 3, ROUTE_SEGMENTS = 4 };
+
+/* IANA's destination and hop-by-hop options */
+enum {
+	OPT6_TUNNEL_LIMIT = 0x04,
+	OPT6_ROUTER_ALERT = 0x05,
+	OPT6_CALIPSO = 0x07,
+	OPT6_QUICK_START = 0x26,
+	OPT6_RPL = 0x63,
+	OPT6_JUMBO = 0xc2,
+	OPT6_HOME_ADDRESS = 0xc9,
+};
+
 enum {
 	PROTO_HOPOPTS = 0,
 	PROTO_ICMP = 1,
@@ -130,6 +144,8 @@ static void walk_udp(struct walk *w)
 	bool has_len;
 
 	walk_ports(w);
+	if (!w->f->flow.has_ports)
+		return;
 	len = cursor_be16(&w->c);
 	has_len = cursor_ok(&w->c);
 	w->f->udp_len = len;
@@ -160,6 +176,8 @@ static void walk_tcp(struct walk *w)
 	uint16_t bits;
 
 	walk_ports(w);
+	if (!f->flow.has_ports)
+		return; /* the first field that is missing tells why */
 	f->tcp_seq = cursor_be32(c);
 	f->tcp_ack = cursor_be32(c);
 	bits = cursor_be16(c);
@@ -176,7 +194,7 @@ static void walk_tcp(struct walk *w)
 	cursor_skip(c, 2); /* checksum */
 	f->tcp_urgent = cursor_be16(c);
 	f->has_urgent = cursor_ok(c);
-	f->has_transport = cursor_skip(c, f->tcp_hlen - TCP_HLEN_MIN);
+	f->has_transport = f->has_urgent && cursor_skip(c, f->tcp_hlen - TCP_HLEN_MIN);
 	if (f->has_transport)
 		set_payload(w, cursor_reported(c));
 }
@@ -480,16 +498,117 @@ static void ip6_route_end(struct walk *w, const uint8_t *body, uint8_t len)
 	struct ipaddr *dst = &w->f->flow.dst;
 	unsigned int same, end;
 
-	if (body[0] == 0) {
+	if (body[0] == ROUTE_SOURCE) {
 		*dst = ipaddr_v6(body + 6 + (len / 2 - 1) * 16u);
-	} else if (body[0] == 2 || body[0] == 4) {
+	} else if (body[0] == ROUTE_MOBILE || body[0] == ROUTE_SEGMENTS) {
 		*dst = ipaddr_v6(body + 6);
-	} else if (body[0] == 3) {
+	} else if (body[0] == ROUTE_RPL) {
 		/* The last address leaves out the bytes that it shares with the header's. */
 		same = body[2] & 0xf;
 		end = 6 + len * 8u - (body[3] >> 4);
 		memcpy(dst->bytes + same, body + end - (16 - same), 16 - same);
 	}
+}
+
+/* Bytes that are read of an option, whatever its length says. */
+static uint32_t ip6_option_fields(uint8_t type, uint8_t len)
+{
+	switch (type) {
+	case OPT6_TUNNEL_LIMIT: return 1;
+	case OPT6_ROUTER_ALERT: return 2;
+	case OPT6_JUMBO:
+	case OPT6_RPL: return 4;
+	case OPT6_QUICK_START: return 6;
+	case OPT6_CALIPSO: return 8;
+	case OPT6_HOME_ADDRESS: return 16;
+	default: return len;
+	}
+}
+
+/*
+ * RFC 8200 4.2, up to the header's end; what stands behind it is read too if an
+ * option says so. A home address (RFC 6275 6.3) is where the packet comes from.
+ */
+static void ip6_options(struct walk *w, struct cursor *c, uint32_t end)
+{
+	while (c->off < end && cursor_need(c, 2)) {
+		uint8_t type = cursor_u8(c), len = type ? cursor_u8(c) : 0;
+		uint32_t fields = ip6_option_fields(type, len);
+		uint32_t option_end = c->off + len;
+		const uint8_t *p;
+
+		if (!type)
+			continue;
+		p = cursor_bytes(c, fields);
+		if (!p)
+			return;
+		if (type == OPT6_HOME_ADDRESS)
+			w->f->flow.src = ipaddr_v6(p);
+		/* RFC 5570 5.1.3: a bitmap of so many words */
+		if (type == OPT6_CALIPSO && !cursor_skip(c, p[4] * 4u))
+			return;
+		if (c->off < option_end && !cursor_skip(c, option_end - c->off))
+			return;
+	}
+}
+
+/* Fields and addresses of a routing header, behind its type and the segments left. */
+static void ip6_route_fields(struct cursor *c, uint8_t type)
+{
+	uint32_t n;
+
+	switch (type) {
+	case ROUTE_SOURCE:
+		cursor_skip(c, 4);
+		while (cursor_ok(c) && cursor_reported(c) >= 16)
+			cursor_skip(c, 16);
+		break;
+	case ROUTE_MOBILE:
+		if (cursor_skip(c, 4))
+			cursor_skip(c, 16);
+		break;
+	case ROUTE_RPL: cursor_skip(c, 4); break;
+	case ROUTE_SEGMENTS:
+		n = cursor_u8(c) + 1u;
+		cursor_skip(c, 3);
+		while (n-- && cursor_ok(c))
+			cursor_skip(c, 16);
+		break;
+	default: break;
+	}
+}
+
+/* False if the fields do not fit the header, or the header is longer than the packet. */
+static bool ip6_route(struct walk *w, uint32_t len)
+{
+	struct cursor *c = &w->c, body;
+	const uint8_t *p = c->data + c->off;
+	bool whole = cursor_left(c) == cursor_reported(c);
+
+	if (!cursor_need(c, 2))
+		return false;
+	if (len <= cursor_left(c) && p[1] && len >= 6 + 2 * 8)
+		ip6_route_end(w, p, (uint8_t)((len - 6) / 8));
+	body = cursor_init(p, cursor_left(c), len);
+	cursor_skip(&body, 2);
+	ip6_route_fields(&body, p[0]);
+	w->f->contained = body.truncated && whole;
+	c->truncated = body.truncated && !whole;
+	c->malformed = body.malformed || w->f->contained;
+	return cursor_ok(c);
+}
+
+/* The rest of an extension header. */
+static bool ip6_ext_body(struct walk *w, uint8_t kind, uint32_t len)
+{
+	struct cursor *c = &w->c, body = *c;
+
+	if (kind == PROTO_ROUTING)
+		return ip6_route(w, len) && cursor_skip(c, len);
+	ip6_options(w, &body, c->off + len);
+	c->truncated = body.truncated;
+	c->malformed = body.malformed;
+	return cursor_ok(c) && cursor_skip(c, len);
 }
 
 /* RFC 8200 4: each is `next header`, `length in 8 bytes after the first 8`, data. */
@@ -505,12 +624,8 @@ static bool ip6_ext(struct walk *w)
 	next = cursor_u8(c);
 	len = cursor_u8(c);
 	if (kind != PROTO_FRAGMENT) {
-		const uint8_t *body = cursor_ok(c) ? cursor_bytes(c, 6 + len * 8u) : NULL;
-
-		if (!body)
+		if (!cursor_ok(c) || !ip6_ext_body(w, kind, 6 + len * 8u))
 			return false;
-		if (kind == PROTO_ROUTING && body[1] && len >= 2)
-			ip6_route_end(w, body, len);
 		f->flow.proto = next;
 		return true;
 	}

@@ -127,6 +127,7 @@ struct frame {
 	bool truncated;	 /* a header goes on behind caplen */
 	bool fault_read; /* a header could not be read to its end */
 	bool malformed;	 /* a length or version field cannot be true */
+	bool contained;	 /* of these: an extension header is longer than the packet */
 };
 
 /*

@@ -29,6 +29,7 @@
 #define MAX_PAYLOAD (4u << 20)
 #define MAX_ECHOS   8192
 #define MAX_CLAIMS  16384
+#define ETH_FCS_LEN 4
 #define ETH_ZLEN    60 /* shortest frame, without its checksum */
 #define MAX_FRAGS   64
 #define NS	    1000000000
@@ -354,18 +355,28 @@ static bool is_waiting_fragment(struct line *l)
 	return true;
 }
 
-/* Padding (up to the shortest Ethernet frame) or a trailer behind it, captured in part. */
+/* Zeros behind the packet, with which the shortest Ethernet frame is filled. */
+static bool is_padding(const struct frame *f, uint32_t from, uint32_t to)
+{
+	for (; from < to; from++)
+		if (f->data[from])
+			return false;
+	return true;
+}
+
+/* Padding, or a trailer that is long enough for a checksum, captured in part. */
 static bool cuts_trailer(const struct frame *f)
 {
-	uint32_t from = f->end_off;
-
 	if (f->dlt != DLT_EN10MB || f->caplen >= f->wirelen)
 		return false;
 	if (f->is_8023)
 		return f->layer != LAYER_LINK;
-	if (from < ETH_ZLEN && f->caplen >= ETH_ZLEN)
-		from = ETH_ZLEN;
-	return f->has_end && f->wirelen >= ETH_ZLEN && from < f->caplen;
+	if (!f->has_end || f->end_off >= f->caplen || f->wirelen < ETH_ZLEN)
+		return false;
+	if (!f->nr_vlans && f->wirelen >= ETH_ZLEN + ETH_FCS_LEN &&
+	    f->wirelen - f->end_off >= ETH_FCS_LEN)
+		return true;
+	return f->caplen < ETH_ZLEN && is_padding(f, f->end_off, f->caplen);
 }
 
 static void put_info(struct line *l)
@@ -414,6 +425,7 @@ static void begin_line(struct text *t, struct line *l, const struct packet *p,
 		.info = info,
 		.truncated = whole->truncated,
 		.malformed = whole->malformed,
+		.contained = whole->contained,
 		.tcp = t->tcp,
 		.echo = t->echo,
 		.arp = t->arp,

@@ -172,6 +172,8 @@ static void put_id(struct line *l, uint16_t id, uint16_t seq)
 	strbuf_u64(b, seq);
 	strbuf_putc(b, '/');
 	strbuf_u64(b, __builtin_bswap16(seq));
+	if (l->f->ip_version != 4)
+		return;
 	strbuf_puts(b, ", ttl=");
 	strbuf_u64(b, l->f->ttl);
 }

@@ -110,9 +110,8 @@ static void walk_pref64(struct cursor *c)
 
 	if (!cursor_ok(c))
 		return;
-	if (code < ARRAY_SIZE(bytes) && !cursor_skip(c, bytes[code]))
-		return;
-	c->off = c->caplen; /* nothing more is */
+	if (code < ARRAY_SIZE(bytes))
+		cursor_skip(c, bytes[code]);
 }
 
 static void walk_dnssl(struct cursor *c, uint32_t end)
@@ -183,12 +182,17 @@ static void walk_nd(struct line *l, struct cursor *c)
 			return;
 		cursor_skip(&option, 2);
 		walk_nd_option(l, &option, p[0], p[1]);
-		if (cursor_ok(&option) && option.off < end)
+		if (cursor_ok(&option) && p[0] != OPT_PREF64 && option.off < end)
 			cursor_skip(&option, end - option.off);
 		c->truncated = option.truncated;
 		c->malformed = option.malformed;
-		if (!cursor_ok(c) || end > c->len || !cursor_skip(c, end - c->off))
+		if (!cursor_ok(c))
 			return;
+		if (end > c->caplen) {
+			c->truncated = end < c->len;
+			return;
+		}
+		c->off = end;
 	}
 }
 

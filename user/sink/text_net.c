@@ -206,6 +206,17 @@ static void put_llc(struct line *l)
 	line_stopped(l, &c);
 }
 
+static void put_bad_length(struct line *l)
+{
+	l->protocol = "Ethernet";
+	l->malformed = false;
+	strbuf_puts(l->info, "Ethernet Unknown: Invalid length/type: 0x");
+	strbuf_hex(l->info, l->f->ethertype, 4);
+	strbuf_puts(l->info, " (");
+	strbuf_u64(l->info, l->f->ethertype);
+	strbuf_putc(l->info, ')');
+}
+
 void text_link(struct line *l)
 {
 	const struct frame *f = l->f;
@@ -217,6 +228,8 @@ void text_link(struct line *l)
 	} else if (f->layer == LAYER_RAW_8023) {
 		l->protocol = "Ethernet";
 		strbuf_puts(l->info, "IEEE 802.3 Ethernet Raw ");
+	} else if (f->fault == FAULT_LENGTH_TYPE && !f->nr_vlans && f->dlt == DLT_EN10MB) {
+		put_bad_length(l);
 	} else if (f->has_type) {
 		put_ethertype(l);
 		l->malformed = false;
@@ -225,7 +238,7 @@ void text_link(struct line *l)
 	}
 }
 
-/* --- ARP (RFC 826, 903, 1931, 2390; assigned operation numbers) -------------- */
+/* --- ARP (RFC 826, 903, 1931, 2022, 2176, 2390; assigned operation numbers) -------------- */
 
 struct arp {
 	uint16_t hw, proto, op;
@@ -233,18 +246,23 @@ struct arp {
 	const uint8_t *sha, *spa, *tha, *tpa;
 };
 
-static bool read_arp(struct arp *a, struct cursor *c)
+static bool read_arp_header(struct arp *a, struct cursor *c)
 {
 	a->hw = cursor_be16(c);
 	a->proto = cursor_be16(c);
 	a->hlen = cursor_u8(c);
 	a->plen = cursor_u8(c);
 	a->op = cursor_be16(c);
-	a->sha = cursor_ok(c) ? cursor_bytes(c, a->hlen) : NULL;
-	a->spa = cursor_ok(c) ? cursor_bytes(c, a->plen) : NULL;
-	a->tha = cursor_ok(c) ? cursor_bytes(c, a->hlen) : NULL;
-	a->tpa = cursor_ok(c) ? cursor_bytes(c, a->plen) : NULL;
 	return cursor_ok(c);
+}
+
+/* What is there of the addresses. */
+static void read_arp_addresses(struct arp *a, struct cursor c)
+{
+	a->sha = cursor_bytes(&c, a->hlen);
+	a->spa = a->sha ? cursor_bytes(&c, a->plen) : NULL;
+	a->tha = a->spa ? cursor_bytes(&c, a->hlen) : NULL;
+	a->tpa = a->tha ? cursor_bytes(&c, a->plen) : NULL;
 }
 
 static void put_bytes(struct strbuf *b, const uint8_t *p, unsigned int len)
@@ -357,43 +375,83 @@ static void inarp_reply(struct strbuf *b, const struct arp *a)
 	put_proto(b, a, a->spa);
 }
 
-static const struct {
+static void put_from_at(struct strbuf *b, const struct arp *a)
+{
+	put_hw(b, a, a->sha);
+	strbuf_puts(b, " at ");
+	put_proto(b, a, a->spa);
+}
+
+static void put_opcode(struct strbuf *b, const struct arp *a)
+{
+	strbuf_hex(b, a->op, 4);
+}
+
+enum arp_needs { ARP_NOTHING, ARP_SENDER, ARP_TARGET_HW, ARP_ALL };
+
+struct arp_op {
 	uint16_t op;
 	const char *protocol, *text;
 	void (*put)(struct strbuf *, const struct arp *);
-} arp_ops[] = {
-	{ 0, "ARP", "Reserved opcode 0", NULL },
-	{ 1, "ARP", NULL, arp_request },
-	{ 2, "ARP", NULL, arp_reply },
-	{ 3, "RARP", NULL, rarp_request },
-	{ 4, "RARP", NULL, rarp_reply },
-	{ 5, "DRARP", NULL, rarp_request },
-	{ 6, "DRARP", NULL, rarp_reply },
-	{ 7, "DRARP", "DRARP Error", NULL },
-	{ 8, "Inverse ARP", NULL, rarp_request },
-	{ 9, "Inverse ARP", NULL, inarp_reply },
-	{ 10, "ARP", "ARP NAK", NULL },
-	{ 24, "ARP", "Experimental 1 ( opcode 24 )", NULL },
-	{ 25, "ARP", "Experimental 2 ( opcode 25 )", NULL },
-	{ 65535, "ARP", "Reserved opcode 65535", NULL },
+	enum arp_needs needs; /* the addresses that are looked at, up to these */
 };
 
-static void put_arp_op(struct line *l, const struct arp *a)
+static const struct arp_op arp_ops[] = {
+	{ 0, "ARP", "Reserved opcode 0", NULL, ARP_NOTHING },
+	{ ARP_REQUEST, "ARP", NULL, arp_request, ARP_ALL },
+	{ ARP_REPLY, "ARP", NULL, arp_reply, ARP_ALL },
+	{ 3, "RARP", NULL, rarp_request, ARP_TARGET_HW },
+	{ 4, "RARP", NULL, rarp_reply, ARP_ALL },
+	{ 5, "DRARP", NULL, rarp_request, ARP_TARGET_HW },
+	{ 6, "DRARP", NULL, rarp_reply, ARP_ALL },
+	{ 7, "DRARP", "DRARP Error", NULL, ARP_NOTHING },
+	{ 8, "Inverse ARP", NULL, rarp_request, ARP_TARGET_HW },
+	{ 9, "Inverse ARP", NULL, inarp_reply, ARP_SENDER },
+	{ 10, "ARP", "ARP NAK", NULL, ARP_NOTHING },
+	{ 11, "MARS", "MARS request from ", put_from_at, ARP_SENDER },
+	{ 12, "MARS", "MARS MULTI request from ", put_from_at, ARP_SENDER },
+	{ 13, "MARS", "MARS MSERV request from ", put_from_at, ARP_SENDER },
+	{ 14, "MARS", "MARS JOIN from ", put_from_at, ARP_SENDER },
+	{ 15, "MARS", "MARS LEAVE from ", put_from_at, ARP_SENDER },
+	{ 16, "MARS", "MARS NAK from ", put_from_at, ARP_SENDER },
+	{ 17, "MARS", "MARS UNSERV request from ", put_from_at, ARP_SENDER },
+	{ 18, "MARS", "MARS SJOIN from ", put_from_at, ARP_SENDER },
+	{ 19, "MARS", "MARS SLEAVE from ", put_from_at, ARP_SENDER },
+	{ 20, "MARS", "MARS grouplist request from ", put_from_at, ARP_SENDER },
+	{ 21, "MARS", "MARS grouplist reply from ", put_from_at, ARP_SENDER },
+	{ 22, "MARS", "MARS redirect map from ", put_from_at, ARP_SENDER },
+	{ 23, "MAPOS", "MAPOS UNARP request from ", put_from_at, ARP_SENDER },
+	{ 24, "ARP", "Experimental 1 ( opcode 24 )", NULL, ARP_NOTHING },
+	{ 25, "ARP", "Experimental 2 ( opcode 25 )", NULL, ARP_NOTHING },
+	{ 65535, "ARP", "Reserved opcode 65535", NULL, ARP_NOTHING },
+};
+
+static const struct arp_op *find_arp_op(uint16_t op)
 {
+	static const struct arp_op unknown = { .protocol = "ARP",
+					       .text = "Unknown ARP opcode 0x",
+					       .put = put_opcode };
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(arp_ops); i++) {
-		if (arp_ops[i].op != a->op)
-			continue;
-		l->protocol = arp_ops[i].protocol;
-		if (arp_ops[i].put)
-			arp_ops[i].put(l->info, a);
-		else
-			strbuf_puts(l->info, arp_ops[i].text);
-		return;
-	}
-	strbuf_puts(l->info, "Unknown ARP opcode 0x");
-	strbuf_hex(l->info, a->op, 4);
+	for (i = 0; i < ARRAY_SIZE(arp_ops); i++)
+		if (arp_ops[i].op == op)
+			return &arp_ops[i];
+	return &unknown;
+}
+
+static void put_arp_op(struct line *l, const struct arp_op *op, const struct arp *a)
+{
+	if (op->text)
+		strbuf_puts(l->info, op->text);
+	if (op->put)
+		op->put(l->info, a);
+}
+
+static uint32_t arp_need(const struct arp_op *op, const struct arp *a)
+{
+	static const uint8_t hw[] = { 0, 1, 2, 2 }, proto[] = { 0, 1, 1, 2 };
+
+	return (uint32_t)hw[op->needs] * a->hlen + (uint32_t)proto[op->needs] * a->plen;
 }
 
 static bool is_ether_ip4(const struct arp *a)
@@ -423,23 +481,41 @@ static const uint8_t *arp_duplicate(struct line *l, const struct arp *a)
 	return arp_track_claim(l->arp, l->p->number, a->tpa, a->tha) ? a->tpa : NULL;
 }
 
+/* A packet shorter than its addresses says nothing else. */
+static bool arp_fits(const struct arp *a, struct cursor *c)
+{
+	c->malformed = 2u * a->hlen + 2u * a->plen > cursor_reported(c);
+	return !c->malformed;
+}
+
+static void put_duplicate(struct line *l, const uint8_t *ip)
+{
+	strbuf_puts(l->info, " (duplicate use of ");
+	ipaddr_put_v4(l->info, ip);
+	strbuf_puts(l->info, " detected!)");
+	l->tone = TONE_TROUBLE;
+}
+
 void text_arp(struct line *l)
 {
 	struct cursor c = line_cursor(l, l->f->l2_off, l->f->l2_len);
-	bool whole;
-	struct arp a;
+	const struct arp_op *op;
 	const uint8_t *twice;
+	struct arp a;
 
 	l->protocol = "ARP";
-	whole = read_arp(&a, &c);
-	twice = arp_duplicate(l, &a);
-	if (whole)
-		put_arp_op(l, &a);
-	if (whole && twice) {
-		strbuf_puts(l->info, " (duplicate use of ");
-		ipaddr_put_v4(l->info, twice);
-		strbuf_puts(l->info, " detected!)");
-		l->tone = TONE_TROUBLE;
+	l->malformed = l->truncated = false;
+	if (read_arp_header(&a, &c) && arp_fits(&a, &c)) {
+		op = find_arp_op(a.op);
+		l->protocol = op->protocol;
+		read_arp_addresses(&a, c);
+		twice = arp_duplicate(l, &a);
+		if (is_ether_ip4(&a) && op->needs == ARP_ALL)
+			cursor_need(&c, a.hlen + a.plen);
+		if (cursor_need(&c, arp_need(op, &a)) && cursor_ok(&c))
+			put_arp_op(l, op, &a);
+		if (cursor_ok(&c) && twice)
+			put_duplicate(l, twice);
 	}
 	line_stopped(l, &c);
 }
@@ -506,6 +582,9 @@ static void put_ip6_exts(struct line *l)
 	const struct frame *f = l->f;
 	unsigned int i;
 
+	/* RFC 2675: only with a jumbo option. */
+	if (f->nr_ext && f->ext[0] == PROTO_HOPOPTS && f->ip_version == 6 && !f->ip_payload_len)
+		strbuf_puts(l->info, "Invalid IPv6 payload length , ");
 	for (i = 0; i < f->nr_ext; i++) {
 		bool last = i + 1 == f->nr_ext;
 
@@ -541,7 +620,7 @@ static void put_ip_protocol(struct line *l)
 	const struct frame *f = l->f;
 	struct strbuf *b = l->info;
 
-	if (f->ip_version == 6)
+	if (f->ip_version == 6 || f->nr_ext)
 		strbuf_puts(b, "Unknown IP Protocol: ");
 	strbuf_puts(b, name_ip_protocol(f->flow.proto));
 	strbuf_puts(b, " (");
@@ -559,7 +638,7 @@ static void put_ip_payload(struct line *l)
 {
 	const struct frame *f = l->f;
 
-	if (f->ip_version == 4 && !f->l4_len && !(f->frag_off && f->ip_payload_len))
+	if (f->ip_version == 4 && !f->nr_ext && !f->l4_len && !(f->frag_off && f->ip_payload_len))
 		return;
 	if (f->ip_version == 4 && f->is_fragment && !is_lone_fragment(f))
 		put_ip4_fragment(l);

@@ -67,7 +67,7 @@ static bool cuts_guess(const struct frame *f)
 		return false;
 	if (!f->payload_caplen)
 		return true;
-	if (f->payload_len < DNS_HEADER)
+	if (f->payload_len <= DNS_HEADER)
 		return false;
 	return f->payload_caplen < DNS_COUNTS || !(payload[DNS_COUNTS - 2] & DNS_OPCODE);
 }
@@ -111,8 +111,7 @@ static void put_flags(struct strbuf *b, uint16_t flags, bool has_ace)
 		separator = ", ";
 	}
 	if (has_ace) {
-		strbuf_puts(b, separator);
-		strbuf_puts(b, "ACE=");
+		strbuf_puts(b, ", ACE="); /* also behind no flag */
 		strbuf_u64(b, flags >> FIRST_ACE_FLAG & 7);
 		separator = ", ";
 	}
@@ -173,6 +172,7 @@ static void opt_field(struct strbuf *b, const char *name, struct cursor *c, unsi
 
 static void opt_sack(struct line *l, struct cursor *c, const struct tcp_verdict *v)
 {
+	l->malformed |= c->len < 8;
 	while (cursor_left(c) >= 8) {
 		text_field(l->info, "SLE", (uint32_t)(cursor_be32(c) - v->base_ack));
 		text_field(l->info, "SRE", (uint32_t)(cursor_be32(c) - v->base_ack));
@@ -302,14 +302,26 @@ static void body_cut(struct line *l)
 		l->contained = true;
 }
 
+/* Of such an option nothing is read. */
+static bool has_wrong_len(const struct tcpopt *opt)
+{
+	switch (opt->kind) {
+	case TCPOPT_MSS: return opt->body.len != 2;
+	case TCPOPT_WSCALE: return opt->body.len != 1;
+	case TCPOPT_TIMESTAMP: return opt->body.len != 8;
+	case TCPOPT_USER_TIMEOUT: return opt->body.len != 2;
+	default: return false;
+	}
+}
+
 static void put_options(struct line *l, const struct tcp_verdict *v)
 {
 	struct tcpopts o;
-	struct tcpopt opt;
+	struct tcpopt opt = { .kind = TCPOPT_NOP };
 
 	if (l->f->tcp_hlen <= 20)
 		return;
-	/* Options may end before the header does, and then nobody asks for the rest. */
+	/* An option of no length ends them before the header does, and nobody asks for the rest. */
 	l->malformed = l->truncated = false;
 	tcpopts_init(&o, l->f);
 	while (tcpopts_next(&o, &opt)) {
@@ -318,14 +330,15 @@ static void put_options(struct line *l, const struct tcp_verdict *v)
 		if (!cut || is_named_first(opt.kind))
 			put_option(l, &opt, v);
 		if (cut) {
-			body_cut(l);
+			if (!has_wrong_len(&opt))
+				body_cut(l);
 			return;
 		}
 	}
-	if (o.past_end)
-		want_header(l, l->f->tcp_hlen);
-	else if (!cursor_ok(&o.c))
+	if (!cursor_ok(&o.c))
 		want_header(l, o.c.off + 1);
+	else if (o.past_end || opt.kind == TCPOPT_END)
+		want_header(l, l->f->tcp_hlen);
 }
 
 /* --- the line -------------------------------------------------------------- */
@@ -382,9 +395,19 @@ static bool put_dns_stream(struct line *l, const struct tcp_verdict *v, bool *pa
 	return false;
 }
 
+/* Takes what stands between the two out again. */
+static void take_out(struct strbuf *b, size_t from, size_t to)
+{
+	if (b->cut)
+		return;
+	memmove(b->s + from, b->s + to, b->len - to);
+	b->len -= to - from;
+}
+
 void text_tcp(struct line *l)
 {
 	const struct frame *f = l->f;
+	size_t from = l->info->len, to;
 	struct tcp_verdict v;
 	bool part = false;
 
@@ -396,11 +419,15 @@ void text_tcp(struct line *l)
 	tcp_track_segment(l->tcp, l->p, f, tcpopts_facts(f), &v);
 	if (f->has_transport)
 		put_marks(l, &v);
+	to = l->info->len;
 	if (f->tcp_flags & TH_RST)
 		l->tone = TONE_TROUBLE;
 	if (is_dns_stream(f) && put_dns_stream(l, &v, &part))
 		return;
 	put_tcp_header(l, &v);
+	/* tshark comes to the marks behind the options, if it does. */
+	if (l->malformed || l->truncated || l->contained)
+		take_out(l->info, from, to);
 	if (part)
 		strbuf_puts(l->info, " [TCP segment of a reassembled PDU]");
 }

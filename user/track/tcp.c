@@ -458,12 +458,15 @@ static void note_syn(struct tcp_track *t, struct segment *s)
 	s->v->marks |= TCP_MARK_REUSED;
 }
 
-/* RFC 7323 2.2: the scale holds only if both SYNs carry the option. */
-static void note_scale(struct segment *s, int wscale)
+/*
+ * RFC 7323 2.2: the scale holds only if both SYNs carry the option. A SYN
+ * without it agrees to none, but its options have to be whole to tell.
+ */
+static void note_scale(struct segment *s, int wscale, const struct frame *f)
 {
 	if (wscale >= 0)
 		s->fwd->scale = (int8_t)(wscale > MAX_SCALE ? MAX_SCALE : wscale);
-	if (!(s->flags & TH_SYN))
+	if (!(s->flags & TH_SYN) || !f->has_transport)
 		return;
 	if (s->fwd->scale == SCALE_UNKNOWN)
 		s->fwd->scale = s->rev->scale = SCALE_UNUSED;
@@ -548,7 +551,7 @@ void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct
 	note_ecn(&s);
 	flow->ecn_option |= options.has_accecn;
 	note_handshake(&s);
-	note_scale(&s, options.wscale);
+	note_scale(&s, options.wscale, f);
 }
 
 /* --- messages ------------------------------------------------------------- */
