@@ -52,6 +52,7 @@ struct bpf_sock_addr_kern {
 };
 
 struct socket {
+	struct file *file;
 	struct sock *sk;
 };
 

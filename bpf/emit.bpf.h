@@ -11,16 +11,23 @@
 #ifndef NSWATCH_EMIT_BPF_H
 #define NSWATCH_EMIT_BPF_H
 
-/* What a record needs to know about a packet beside its bytes. */
+/* A record in the making, and what is to go into it. */
 struct emission {
+	struct nsw_rec rec;
+	struct nsw_owner *owner; /* if cfg_owner */
 	struct nsw_count *count;
-	struct nsw_owner owner;
-	__u32 wirelen;
 	__u32 caplen;
-	__u16 tap;
-	__u8 flags;
-	bool tagged; /* the kernel has stripped a VLAN tag */
+	__u32 tagged; /* the kernel has stripped a VLAN tag: 1, else 0 */
+	__u64 last;   /* index of the last byte to be copied from the skb */
 };
+
+/* In a map, one per CPU, for the reason that bpf/dns.bpf.h gives for its own. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct nsw_owner);
+} sender_or_receiver SEC(".maps");
 
 #define MACS_LEN	 12 /* what stands before a VLAN tag */
 #define CHECKSUM_PARTIAL 3  /* include/linux/skbuff.h */
@@ -112,25 +119,34 @@ static __always_inline struct sk_buff *kernel_skb(struct __sk_buff *skb)
 	return bpf_cast_to_kern_ctx(skb);
 }
 
-/* Whether the transport checksum is still to be computed, by a device that the
- * packet may never reach. */
-static __always_inline bool has_partial_checksum(struct __sk_buff *skb)
+/* NSW_REC_CSUM_PARTIAL if the transport checksum is still to be computed, by a device
+ * that the packet may never reach. Without a branch: see measure(). */
+static __always_inline __u8 partial_checksum(struct __sk_buff *skb)
 {
 	struct sk_buff *kskb = kernel_skb(skb);
+	__u32 partial;
 
 	if (kskb)
-		return BPF_CORE_READ_BITFIELD(kskb, ip_summed) == CHECKSUM_PARTIAL;
-	return skb->gso_size;
+		partial = (BPF_CORE_READ_BITFIELD(kskb, ip_summed) + 1) / (CHECKSUM_PARTIAL + 1);
+	else
+		partial = (skb->gso_size + 0xffff) >> 16; /* any at all */
+	asm volatile("" : "+r"(partial));
+	return partial * NSW_REC_CSUM_PARTIAL;
 }
 
-static __always_inline void put_header(struct __sk_buff *skb, struct nsw_rec *rec,
-				       const struct emission *e)
+/* In words: fewer instructions. */
+static __always_inline void put_header(struct nsw_rec *rec, const struct emission *e)
 {
-	rec->time = now();
-	rec->wirelen = e->wirelen;
-	rec->tap = e->tap;
-	rec->flags = e->flags | (has_partial_checksum(skb) ? NSW_REC_CSUM_PARTIAL : 0);
-	rec->pad = 0;
+	const __u64 *from = (const __u64 *)&e->rec, *owner = (const __u64 *)e->owner;
+	__u64 *to = (__u64 *)rec;
+
+	to[0] = now();
+	to[1] = from[1];
+	if (cfg_owner) {
+		to[2] = owner[0];
+		to[3] = owner[1];
+		to[4] = owner[2];
+	}
 }
 
 /*
@@ -138,44 +154,58 @@ static __always_inline void put_header(struct __sk_buff *skb, struct nsw_rec *re
  * learns nothing from a comparison with zero, hence the last byte's index: at
  * most room - 1, and out of all bounds for an empty frame.
  */
-static __always_inline bool load(struct __sk_buff *skb, __u32 from, void *to, __u64 last,
-				 __u32 room)
+static __always_inline bool load(struct __sk_buff *skb, void *to, __u64 last, __u32 room)
 {
 	asm volatile("" : "+r"(last));
-	return last < room && !bpf_skb_load_bytes(skb, from, to, last + 1);
+	return last < room && !bpf_skb_load_bytes(skb, 0, to, last + 1);
 }
 
-/* The frame with the tag that the kernel has stripped from it. */
+/*
+ * The frame with the tag that the kernel has stripped from it: all is put as far
+ * behind its place as the tag is long, then the addresses go where they belong.
+ */
 static __always_inline bool put_tagged(struct __sk_buff *skb, char *to, const struct emission *e,
 				       __u32 room)
 {
-	const __u16 tag[2] = { (__u16)skb->vlan_proto, bpf_htons((__u16)skb->vlan_tci) };
+	__u32 *words = (__u32 *)to, dst, both, src;
 
-	if (room < MACS_LEN + VLAN_TAG_LEN)
+	if (!load(skb, to + VLAN_TAG_LEN, e->last, room - VLAN_TAG_LEN))
 		return false;
-	if (bpf_skb_load_bytes(skb, 0, to, MACS_LEN))
-		return false;
-	__builtin_memcpy(to + MACS_LEN, tag, VLAN_TAG_LEN);
-	if (e->caplen <= MACS_LEN + VLAN_TAG_LEN)
-		return true;
-	return load(skb, MACS_LEN, to + MACS_LEN + VLAN_TAG_LEN,
-		    (__u64)e->caplen - MACS_LEN - VLAN_TAG_LEN - 1, room - MACS_LEN - VLAN_TAG_LEN);
+	dst = words[1];
+	both = words[2];
+	src = words[3];
+	words[0] = dst;
+	words[1] = both;
+	words[2] = src;
+	((__u16 *)to)[MACS_LEN / 2] = (__u16)skb->vlan_proto;
+	((__u16 *)to)[MACS_LEN / 2 + 1] = bpf_htons((__u16)skb->vlan_tci);
+	return true;
 }
 
 static __always_inline bool put_frame(struct __sk_buff *skb, char *to, const struct emission *e,
 				      __u32 room)
 {
-	if (e->tagged && e->caplen > MACS_LEN)
+	if (e->tagged)
 		return put_tagged(skb, to, e, room);
-	return load(skb, 0, to, (__u64)e->caplen - 1, room);
+	return load(skb, to, e->last, room);
 }
 
-/* Looked at for one frame in 64, whose time decides which, and for each large one. */
-static __always_inline bool is_filling_up(const struct nsw_rec *rec, const struct emission *e)
+/*
+ * What the record is to be submitted with, if the consumer is not asleep: one that
+ * naps is woken early when the ring fills up. Looked at for one frame in 64, and for
+ * each large one; should there be no room for this one, the nap goes on.
+ */
+static __always_inline __u64 early_wakeup(const struct emission *e)
 {
-	if (rec->time % 64 && e->caplen < 4096)
-		return false;
-	return bpf_ringbuf_query(&packets, BPF_RB_AVAIL_DATA) > cfg_wake_bytes;
+	__u32 is_large = e->caplen >> 12;
+
+	/* Not by the length itself: the verifier is to know nothing of it yet. */
+	asm volatile("" : "+r"(is_large));
+	if (consumer != NSW_NAPPING || (e->count->matched % 64 && !is_large) ||
+	    bpf_ringbuf_query(&packets, BPF_RB_AVAIL_DATA) <= cfg_wake_bytes)
+		return BPF_RB_NO_WAKEUP;
+	consumer = NSW_AWAKE;
+	return BPF_RB_FORCE_WAKEUP;
 }
 
 /*
@@ -185,40 +215,44 @@ static __always_inline bool is_filling_up(const struct nsw_rec *rec, const struc
  * the flag wakes the consumer, so two clearing at once is one wake-up too many
  * and never one too few; no atomic is needed (5.10 has none).
  */
-static __always_inline void submit(struct nsw_rec *rec, const struct emission *e)
+static __always_inline void submit(struct nsw_rec *rec, __u64 how)
 {
-	__u32 state = consumer;
-	__u64 how = BPF_RB_NO_WAKEUP;
-
-	if (state == NSW_ASLEEP || (state == NSW_NAPPING && is_filling_up(rec, e))) {
+	if (consumer == NSW_ASLEEP) {
 		consumer = NSW_AWAKE;
 		how = BPF_RB_FORCE_WAKEUP;
 	}
 	bpf_ringbuf_submit(rec, how);
 }
 
+/*
+ * What lies between reservation and submission the verifier walks once for each
+ * size class, at a microsecond for an instruction: this decides how long it takes
+ * until the first packet is captured. So all that can be is done before or after.
+ */
 static __always_inline void emit(struct __sk_buff *skb, const struct emission *e)
 {
 	const __u32 head = sizeof(struct nsw_rec) + (cfg_owner ? sizeof(struct nsw_owner) : 0);
+	__u64 how = early_wakeup(e);
 	__u32 room = size_class(e->caplen);
-	struct nsw_rec *rec = bpf_ringbuf_reserve(&packets, head + room, 0);
+	struct nsw_rec *rec;
 
+	/* What is known of the record is put together before. */
+	asm volatile("" : : "r"(&e->rec) : "memory");
+	rec = bpf_ringbuf_reserve(&packets, head + room, 0);
 	if (!rec) {
 		e->count->ring_full++;
 		return;
 	}
-	put_header(skb, rec, e);
-	if (cfg_owner)
-		*(struct nsw_owner *)(rec + 1) = e->owner;
+	put_header(rec, e);
 	if (!put_frame(skb, (char *)rec + head, e, room)) {
+		bpf_ringbuf_discard(rec, how);
 		e->count->load_failed++;
-		bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
 		return;
 	}
+	submit(rec, how);
 	e->count->captured++;
-	if (e->caplen < e->wirelen)
+	if (e->caplen < e->rec.wirelen)
 		e->count->truncated++;
-	submit(rec, e);
 }
 
 /*
@@ -290,9 +324,51 @@ static __always_inline struct nsw_count *count_of(__u32 tap)
 	return bpf_map_lookup_elem(&counts, &slot);
 }
 
+/* 1 if a < b, else 0, for numbers below 2^31. */
+static __always_inline __u32 is_less(__u32 a, __u32 b)
+{
+	__u32 less = (a - b) >> 31;
+
+	asm volatile("" : "+r"(less));
+	return less;
+}
+
+static __always_inline __u32 min_of(__u32 a, __u32 b)
+{
+	return b + is_less(a, b) * (a - b);
+}
+
+/*
+ * By arithmetic alone: each branch would be one more pass of the verifier over all
+ * size classes. No tag is put into a frame that is too short for one, or captured no
+ * further than to the place of one. With a tag the addresses are loaded in any case.
+ */
+static __always_inline void measure(struct __sk_buff *skb, struct emission *e)
+{
+	__u32 wirelen = skb->len;
+	__u32 tagged = skb->vlan_present & is_less(MACS_LEN - 1, wirelen);
+	__u32 last;
+
+	e->rec.wirelen = wirelen + tagged * VLAN_TAG_LEN;
+	e->caplen = min_of(e->rec.wirelen, cfg_snaplen);
+	tagged &= is_less(MACS_LEN, e->caplen);
+	last = e->caplen - 1 - tagged * VLAN_TAG_LEN;
+	e->last = last + (tagged & is_less(last, MACS_LEN - 1)) * (MACS_LEN - 1 - last);
+	e->tagged = tagged;
+}
+
+/* Without a branch: see measure(). */
+static __always_inline __u8 record_flags(__u8 direction, __u32 tap_flags)
+{
+	__u32 inverts = tap_flags / NSW_TAP_INVERT & 1, l3 = tap_flags / NSW_TAP_L3 & 1;
+
+	asm volatile("" : "+r"(inverts), "+r"(l3));
+	return (direction ^ inverts * NSW_REC_EGRESS) | l3 * NSW_REC_L3;
+}
+
 static __always_inline void observe(struct __sk_buff *skb, const __u8 direction)
 {
-	struct emission e = { .flags = direction };
+	struct emission e = {};
 	struct nsw_tap tap = {};
 
 	if (!tap_of(skb, &tap))
@@ -300,27 +376,26 @@ static __always_inline void observe(struct __sk_buff *skb, const __u8 direction)
 	e.count = count_of(tap.id);
 	if (!e.count)
 		return;
-	e.tap = tap.id;
-	if (tap.flags & NSW_TAP_INVERT)
-		e.flags ^= NSW_REC_EGRESS;
+	e.rec.tap = tap.id;
+	e.rec.flags = record_flags(direction, tap.flags);
 	e.count->seen++;
 	if (cfg_dns && !dns_selects(skb, &tap))
 		return;
-	if (!filter(skb, e.flags | (tap.flags & NSW_TAP_L3)))
+	if (!filter(skb, (e.rec.flags & NSW_REC_EGRESS) | (tap.flags & NSW_TAP_L3)))
 		return;
-	e.count->matched++;
-	if (tap.flags & NSW_TAP_L3)
-		e.flags |= NSW_REC_L3;
 	if (cfg_owner) {
-		/* Before the paths part at the size class: the verifier walks each. */
-		put_owner(skb, direction, e.flags & NSW_REC_EGRESS, &e.owner);
-		e.flags |= NSW_REC_OWNER;
+		e.owner = bpf_map_lookup_elem(&sender_or_receiver, &(__u32){ 0 });
+		if (!e.owner)
+			return; /* cannot be */
 	}
-	e.wirelen = skb->len;
-	e.tagged = skb->vlan_present && e.wirelen >= MACS_LEN;
-	if (e.tagged)
-		e.wirelen += VLAN_TAG_LEN;
-	e.caplen = e.wirelen < cfg_snaplen ? e.wirelen : cfg_snaplen;
+	e.count->matched++;
+	if (cfg_owner) {
+		__builtin_memset(e.owner, 0, sizeof(*e.owner));
+		put_owner(skb, direction, e.rec.flags & NSW_REC_EGRESS, e.owner);
+		e.rec.flags |= NSW_REC_OWNER;
+	}
+	e.rec.flags |= partial_checksum(skb);
+	measure(skb, &e);
 	emit(skb, &e);
 }
 

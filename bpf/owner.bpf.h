@@ -26,6 +26,7 @@
 #define IPPROTO_UDP   17
 #define IP_OFFSET     0x1fff /* of the fragment offset field */
 #define FDS_LOOKED_AT 256
+#define FDS_AT_ONCE   8 /* a divisor of any table's size */
 
 /* The process of a task. Its name is that of the main thread: threads of a
  * runtime have names of their own that tell a reader nothing. */
@@ -66,14 +67,21 @@ static __always_inline struct sock *socket_in(struct file **slot)
 /* Whether the socket is among a task's open files, the first of them. */
 static __always_inline bool holds(struct task_struct *task, const struct sock *sk)
 {
+	struct file *file = BPF_CORE_READ(sk, sk_socket, file), *some[FDS_AT_ONCE];
 	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
 	struct file **fds = BPF_CORE_READ(fdt, fd);
-	__u32 max = BPF_CORE_READ(fdt, max_fds), i;
+	__u32 max = BPF_CORE_READ(fdt, max_fds), i, k;
 
+	if (!file)
+		return false;
 #pragma clang loop unroll(disable)
-	for (i = 0; i < FDS_LOOKED_AT && i < max; i++)
-		if (socket_in(fds + i) == sk)
-			return true;
+	for (i = 0; i < FDS_LOOKED_AT && i < max; i += FDS_AT_ONCE) {
+		bpf_probe_read_kernel(some, sizeof(some), fds + i);
+#pragma clang loop unroll(full)
+		for (k = 0; k < FDS_AT_ONCE; k++)
+			if (some[k] == file)
+				return true;
+	}
 	return false;
 }
 
