@@ -366,6 +366,23 @@ static __always_inline __u8 record_flags(__u8 direction, __u32 tap_flags)
 	return (direction ^ inverts * NSW_REC_EGRESS) | l3 * NSW_REC_L3;
 }
 
+/* The loader lets go of a host's end that is busy: it is watched for evidence alone. */
+static __always_inline void tell_of_many(const struct nsw_tap *tap, const struct nsw_count *count)
+{
+	struct nsw_attempt *a;
+
+	if (!cfg_dns || !(tap->flags & NSW_TAP_INVERT) || count->seen % NSW_MANY_PACKETS)
+		return;
+	a = bpf_ringbuf_reserve(&attempts, sizeof(*a), 0);
+	if (!a)
+		return;
+	__builtin_memset(a, 0, sizeof(*a));
+	a->time = now();
+	a->netns = tap->id;
+	a->call = NSW_CALL_MANY_PACKETS;
+	bpf_ringbuf_submit(a, BPF_RB_FORCE_WAKEUP);
+}
+
 static __always_inline void observe(struct __sk_buff *skb, const __u8 direction)
 {
 	struct emission e = {};
@@ -379,6 +396,7 @@ static __always_inline void observe(struct __sk_buff *skb, const __u8 direction)
 	e.rec.tap = tap.id;
 	e.rec.flags = record_flags(direction, tap.flags);
 	e.count->seen++;
+	tell_of_many(&tap, e.count);
 	if (cfg_dns && !dns_selects(skb, &tap))
 		return;
 	if (!filter(skb, (e.rec.flags & NSW_REC_EGRESS) | (tap.flags & NSW_TAP_L3)))

@@ -319,7 +319,7 @@ static void on_tap(struct collector *c, const struct tap *tap)
 	s->tap = *tap;
 	s->tap.id = seat;
 	c->seat_of[kernel_id] = seat;
-	pipeline_tap(c->pipeline, &s->tap);
+	pipeline_tap(c->pipeline, &s->tap, stream_now(c->stream));
 }
 
 static const struct tap *tap_of(const struct collector *c, uint32_t kernel_id)
@@ -337,6 +337,8 @@ static void on_gone(struct collector *c, uint32_t kernel_id)
 		pipeline_gone(c->pipeline, tap, stream_now(c->stream));
 	if (c->nr_gone == c->nr_seats || kernel_id >= c->nr_seats)
 		return;
+	if (c->seat_of[kernel_id])
+		pipeline_tap_gone(c->pipeline, &c->seats[c->seat_of[kernel_id]].tap);
 	c->gone[(c->first_gone + c->nr_gone++) % c->nr_seats] = (struct gone){
 		.id = kernel_id,
 		.when = stream_clock(c->stream),
@@ -447,6 +449,14 @@ static void ask(void *ctx, const struct dns_ask *a)
 
 	if (!wire_send(c->s->sock, &m, -1))
 		c->questions++;
+}
+
+static void want_host_end(void *ctx, uint64_t netns)
+{
+	struct collector *c = ctx;
+	struct wire_msg m = { .type = WIRE_HOST_END, .netns = netns };
+
+	wire_send(c->s->sock, &m, -1);
 }
 
 /* Called in the writer's thread. */
@@ -721,6 +731,7 @@ static int start(struct collector *c, struct err *e)
 		.filter_text = s->filter_text,
 		.stop = &c->stopping,
 		.ask = ask,
+		.host_end = want_host_end,
 		.next_fd = next_file,
 		.file_failed = file_failed,
 		.stats = tap_stats,

@@ -86,8 +86,23 @@ static void on_message(void *ctx, const struct dns_seen *m)
 		dns_tree_add(p->tree, m);
 }
 
-static const struct dns_engine_ops live_ops = { on_transaction, on_finding, on_ask, on_message };
-static const struct dns_engine_ops file_ops = { on_transaction, on_finding, NULL, on_message };
+static void on_host_end(void *ctx, uint64_t netns)
+{
+	struct pipeline *p = ctx;
+
+	p->s.host_end(p->s.ctx, netns);
+}
+
+static struct dns_engine_ops dns_ops(const struct pipeline *p)
+{
+	return (struct dns_engine_ops){
+		.transaction = on_transaction,
+		.finding = on_finding,
+		.message = on_message,
+		.ask = p->s.ask ? on_ask : NULL,
+		.host_end = p->s.host_end && p->o->side == SIDES_INSIDE ? on_host_end : NULL,
+	};
+}
 
 static int start_dns(struct pipeline *p, struct err *e)
 {
@@ -95,6 +110,7 @@ static int start_dns(struct pipeline *p, struct err *e)
 		.from_host_side = p->o->side == SIDES_HOST,
 		.multicast = p->o->mdns,
 	};
+	struct dns_engine_ops ops = dns_ops(p);
 
 	p->style = (struct dns_text_style){
 		.color = use_color(p->o),
@@ -109,7 +125,7 @@ static int start_dns(struct pipeline *p, struct err *e)
 		if (!p->tree)
 			return err_sys(e, -ENOMEM, "DNS table");
 	}
-	p->dns = dns_engine_new(&o, p->s.ask ? &live_ops : &file_ops, p);
+	p->dns = dns_engine_new(&o, &ops, p);
 	return p->dns ? 0 : err_sys(e, -ENOMEM, "DNS engine");
 }
 
@@ -268,8 +284,10 @@ bool pipeline_shows(const struct pipeline *p, const struct tap *tap)
 	}
 }
 
-void pipeline_tap(struct pipeline *p, const struct tap *tap)
+void pipeline_tap(struct pipeline *p, const struct tap *tap, int64_t now)
 {
+	if (p->dns)
+		dns_engine_tap(p->dns, tap, now);
 	if (p->file && pipeline_shows(p, tap))
 		capfile_tap(p->file, tap);
 	if (p->vantage)
@@ -292,6 +310,12 @@ void pipeline_leaving(struct pipeline *p, int64_t now)
 {
 	if (p->vantage)
 		vantage_end_all(p->vantage, now);
+}
+
+void pipeline_tap_gone(struct pipeline *p, const struct tap *tap)
+{
+	if (p->dns)
+		dns_engine_tap_gone(p->dns, tap);
 }
 
 /* Addresses in the answer become names in the file. */

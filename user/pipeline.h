@@ -30,6 +30,7 @@ struct pipeline_setup {
 
 	/* All may be NULL. */
 	void (*ask)(void *ctx, const struct dns_ask *a);
+	void (*host_end)(void *ctx, uint64_t netns); /* as in struct dns_engine_ops */
 	int (*next_fd)(void *ctx, unsigned int index, struct err *e);
 	void (*file_failed)(void *ctx); /* called in the writer's thread */
 	void (*stats)(void *ctx, const struct tap *tap, struct tap_stats *s);
@@ -40,7 +41,10 @@ struct pipeline_setup {
 int pipeline_new(struct pipeline **out, const struct pipeline_setup *s, struct err *e);
 void pipeline_free(struct pipeline *p);
 
-void pipeline_tap(struct pipeline *p, const struct tap *tap);
+/* No more packets pass it. */
+void pipeline_tap_gone(struct pipeline *p, const struct tap *tap);
+/* A tap whose packets come after now, ns since the epoch. */
+void pipeline_tap(struct pipeline *p, const struct tap *tap, int64_t now);
 /* Whether its packets go to the outputs; else they are evidence only (--side, --dns). */
 bool pipeline_shows(const struct pipeline *p, const struct tap *tap);
 void pipeline_packet(struct pipeline *p, struct packet *pkt);

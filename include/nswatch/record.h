@@ -72,7 +72,7 @@ _Static_assert(sizeof(struct nsw_addr) == 20, "address");
 /* What a process does before any packet exists: a socket call to a name server
  * port, as it begins and again if it fails, an exec in a watched namespace (dst,
  * proto are zero then), or the first sign of an unknown namespace (netns alone is
- * set). */
+ * set). And that NSW_MANY_PACKETS more have passed a tap on a CPU (netns is its id). */
 struct nsw_attempt {
 	__u64 time;  /* as nsw_rec.time */
 	__u32 netns; /* inode of the socket's network namespace */
@@ -98,7 +98,10 @@ enum nsw_call {
 	NSW_NR_CALLS,
 	NSW_CALL_EXEC = NSW_NR_CALLS,
 	NSW_CALL_NETNS,
+	NSW_CALL_MANY_PACKETS,
 };
+
+#define NSW_MANY_PACKETS 16384 /* a power of two */
 
 /* Immediates of marked instructions in the programs; the loader rewrites these. */
 #define NSW_MARK_FILTER 0x4e534631

@@ -278,6 +278,23 @@ def test_no_answer(lab, php, watch):
     assert SILENT4 in str(result.of_type("finding"))
 
 
+def test_busy_host_end_is_left_until_an_answer_is_late(lab, php, watch):
+    """It is there for evidence, and every packet of the container would pay for it."""
+    w = watch(TARGET, "--dns", "--json", "-l")
+    lab.run([lab.tool("flood"), WEB4, "9", "200000"], ns=php.path)
+    w.wait_out("not watched until an answer is late", stream="err")
+    lab.run([lab.tool("flood"), WEB4, "9", "100000"], ns=php.path)
+    silent = ["dig", "+timeout=2", "+tries=1", f"@{SILENT4}"]
+    php.run([*silent, "first.example.test"], check=False)
+    lab.run([lab.tool("flood"), WEB4, "9", "100000"], ns=php.path)
+    php.run([*silent, "second.example.test"], check=False)
+    result = w.stop()
+    # Twice that if the host's end had seen all of it, too.
+    assert 400000 < result.books["seen"] < 650000
+    sides = {t["question"]["name"].split(".")[0]: t["host_side"] for t in result.of_type("transaction")}
+    assert sides == {"first": None, "second": {"left": True, "came_back": False}}
+
+
 def test_first_server_silent_second_answers(lab, php, watch):
     resolv(lab, SILENT4, UPSTREAM4, options="options timeout:1\n")
     w = watch(TARGET, "--dns", "--json", "-l")

@@ -44,6 +44,7 @@ struct bench {
 	struct dns_finding f[MAX_SAID];
 	struct dns_ask a[MAX_SAID];
 	unsigned int nt, nf, na;
+	unsigned int nr_host_ends;    /* asked for */
 	unsigned int nr_new_findings; /* without repeats */
 };
 
@@ -75,11 +76,22 @@ static void bench_ask(void *ctx, const struct dns_ask *a)
 	b->na++;
 }
 
+static void bench_host_end(void *ctx, uint64_t netns)
+{
+	struct bench *b = ctx;
+
+	assert_int_equal(netns, NETNS);
+	b->nr_host_ends++;
+}
+
 static struct bench *bench_new_with(const struct dns_engine_options *o, bool answers)
 {
-	static const struct dns_engine_ops live = { bench_transaction, bench_finding, bench_ask,
-						    NULL };
-	static const struct dns_engine_ops file = { bench_transaction, bench_finding, NULL, NULL };
+	static const struct dns_engine_ops live = { .transaction = bench_transaction,
+						    .finding = bench_finding,
+						    .ask = bench_ask,
+						    .host_end = bench_host_end };
+	static const struct dns_engine_ops file = { .transaction = bench_transaction,
+						    .finding = bench_finding };
 	struct bench *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);

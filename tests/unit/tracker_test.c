@@ -20,7 +20,7 @@ static void answered_query_is_one_transaction(void **state)
 	query(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1);
 	b->owner.pid = 0;
 	assert_int_equal(b->nt, 0);
-	assert_true(dns_engine_next(b->e) == START + SEC);
+	assert_true(dns_engine_next(b->e) == START + 300 * MSEC);
 	b->now += 12 * MSEC;
 	answer(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1, 0, 0x5db8d822);
 	assert_int_equal(b->nt, 1);
@@ -122,6 +122,46 @@ static void host_side_is_evidence_only(void **state)
 	bench_tick(b, SEC);
 	assert_true(b->t[0].host_side_watched && b->t[0].left && b->t[0].came_back);
 	assert_int_equal(b->t[0].queries, 1);
+	bench_free(b);
+}
+
+static void host_end_is_asked_for_once_if_an_answer_is_late(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	query(b, &b->lo, LOCAL, 40000, LOCAL, 7, "example.com", 1);
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 8, "example.com", 1);
+	bench_tick(b, 100 * MSEC);
+	assert_int_equal(b->nr_host_ends, 0);
+	answer(b, &b->eth0, CLIENT, 40000, SERVER, 8, "example.com", 1, 0, 1);
+	bench_tick(b, SEC);
+	assert_int_equal(b->nr_host_ends, 0);
+	query(b, &b->eth0, CLIENT, 40001, SERVER, 9, "example.com", 1);
+	query(b, &b->eth0, CLIENT, 40002, SERVER, 10, "example.com", 28);
+	bench_tick(b, 310 * MSEC);
+	assert_int_equal(b->nr_host_ends, 1);
+	bench_tick(b, 800 * MSEC);
+	assert_int_equal(b->nr_host_ends, 1);
+	bench_free(b);
+}
+
+static void host_end_tells_of_what_was_sent_since(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1);
+	bench_tick(b, 310 * MSEC);
+	dns_engine_tap(b->e, &b->host, b->now);
+	bench_tick(b, SEC);
+	assert_int_equal(b->t[0].state, DNS_UNANSWERED);
+	assert_true(b->t[0].host_side_later && !b->t[0].host_side_watched);
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1);
+	query(b, &b->host, CLIENT, 40000, SERVER, 7, "example.com", 1);
+	answer(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1, 0, 1);
+	assert_int_equal(b->nt, 2);
+	assert_true(b->t[1].host_side_watched && b->t[1].left && !b->t[1].came_back);
 	bench_free(b);
 }
 
@@ -649,6 +689,8 @@ int main(void)
 		cmocka_unit_test(unanswered_is_shown_after_a_second_and_late_again),
 		cmocka_unit_test(retries_join),
 		cmocka_unit_test(host_side_is_evidence_only),
+		cmocka_unit_test(host_end_is_asked_for_once_if_an_answer_is_late),
+		cmocka_unit_test(host_end_tells_of_what_was_sent_since),
 		cmocka_unit_test(one_packet_on_two_interfaces_is_no_retry),
 		cmocka_unit_test(docker_resolver_ports_are_seen_through),
 		cmocka_unit_test(passed_on_is_no_lookup),

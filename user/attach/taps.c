@@ -495,7 +495,8 @@ static void ensure_peer(struct taps *t, int nsfd, const struct target *target, c
 		ensure(t, fd, target, &s);
 }
 
-static void ensure_link(struct taps *t, int nsfd, const struct target *target, const struct link *l)
+static void ensure_link(struct taps *t, int nsfd, const struct target *target, const struct link *l,
+			bool host)
 {
 	struct site s = { .ns.id = target->ns,
 			  .ifindex = l->ifindex,
@@ -510,11 +511,11 @@ static void ensure_link(struct taps *t, int nsfd, const struct target *target, c
 	if (t->o.inside)
 		ensure(t, nsfd, target, &s);
 	/* The host's own veths lead into containers, not to a host of theirs. */
-	if (t->o.host && !target->is_host && !strcmp(l->kind, "veth"))
+	if (host && !target->is_host && !strcmp(l->kind, "veth"))
 		ensure_peer(t, nsfd, target, l);
 }
 
-int taps_sync(struct taps *t, const struct target *target, struct err *e)
+int taps_sync(struct taps *t, const struct target *target, bool host, struct err *e)
 {
 	_cleanup_free_ struct link *links = NULL;
 	_cleanup_grace_ struct grace grace = { -1 };
@@ -536,7 +537,7 @@ int taps_sync(struct taps *t, const struct target *target, struct err *e)
 	if (n > taps_count(t, target) + GRACE_MANY)
 		grace_hurry(&grace);
 	for (i = 0; i < n; i++)
-		ensure_link(t, fd, target, &links[i]);
+		ensure_link(t, fd, target, &links[i], host);
 	for (i = 0; i < t->n; i++)
 		if (!t->all[i]->present)
 			detach(t, t->all[i]);
@@ -586,6 +587,13 @@ bool taps_lack_host_end(const struct taps *t, const struct target *target)
 		leads_out |= !tap->is_loopback;
 	}
 	return leads_out;
+}
+
+uint64_t taps_netns(const struct taps *t, uint32_t id)
+{
+	if (!id || id > t->n || t->all[id - 1]->state != ATT_LIVE)
+		return 0;
+	return t->all[id - 1]->tap.netns;
 }
 
 void taps_names(const struct taps *t, const struct target *target, struct strbuf *out)

@@ -19,7 +19,6 @@ struct taps;
 
 struct taps_options {
 	bool inside;		       /* tap the interfaces in the namespace */
-	bool host;		       /* tap the host end of its veths */
 	const char *const *interfaces; /* inside ones to tap, by name; none: all */
 	unsigned int nr_interfaces;
 	enum direction_choice directions;
@@ -44,10 +43,10 @@ void taps_free(struct taps *t);
 
 /*
  * Makes the attachments of a target true to its namespace as it is now: taps
- * what has appeared, drops what has gone. -ESTALE or -ENOENT: the namespace
- * itself is gone. An interface that cannot be tapped is logged once and skipped.
+ * what has appeared, drops what has gone. host: the host end of its veths, too. -ESTALE or -ENOENT:
+ * the namespace itself is gone. An interface that cannot be tapped is logged once and skipped.
  */
-int taps_sync(struct taps *t, const struct target *target, struct err *e);
+int taps_sync(struct taps *t, const struct target *target, bool host, struct err *e);
 
 /* An interface of the target's namespace went: the next sync does not take
  * another one for it, though that has its index and its name. */
@@ -68,6 +67,9 @@ unsigned int taps_count(const struct taps *t, const struct target *target);
 
 /* An interface in the namespace leads out of it, and no host's end of a veth pair is watched. */
 bool taps_lack_host_end(const struct taps *t, const struct target *target);
+
+/* The namespace (its inode) that tap `id` watches; 0 none. */
+uint64_t taps_netns(const struct taps *t, uint32_t id);
 
 /* Appends their interfaces, joined by ", ". */
 void taps_names(const struct taps *t, const struct target *target, struct strbuf *out);

@@ -45,6 +45,8 @@
 #define RING_SKEW (20 * MSEC)
 /* A packet of the retry may be read a little after the verdict's time. */
 #define VERDICT_GRACE (200 * MSEC)
+/* A tap is announced before it is attached: by then it is. */
+#define ATTACH_TIME (100 * MSEC)
 /* Docker's resolver goes on to its next upstream after four seconds; at once otherwise. */
 #define PASS_ON_LATEST	(13 * SEC)
 #define PASS_ON_AT_ONCE (100 * MSEC)
@@ -123,6 +125,14 @@ void engine_show_not_sent(struct dns_engine *e, const struct dns_transaction *t)
 	emit(e, t);
 }
 
+/* At least what was sent last, and what came of it. */
+static bool is_seen_from_host(struct dns_engine *e, const struct trans *x)
+{
+	int64_t since = engine_netns(e, x->key.netns)->host_since;
+
+	return since && x->last + RING_SKEW >= since;
+}
+
 /* --- from a stored transaction to a reported one ------------------------------------- */
 
 static void report_init(struct dns_engine *e, const struct trans *x, struct dns_transaction *t)
@@ -159,7 +169,8 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	dns_name_text(&name, &x->q.name);
 	t->upstream = x->upstream;
 	t->upstream_of = x->upstream_of;
-	t->host_side_watched = engine_netns(e, x->key.netns)->host_side;
+	t->host_side_watched = is_seen_from_host(e, x);
+	t->host_side_later = !t->host_side_watched && engine_netns(e, x->key.netns)->host_since;
 	t->left = x->left;
 	t->came_back = x->came_back;
 	t->failure = x->key.connect && !x->failure.how ? DNS_FAIL_NO_SYN : x->failure.how;
@@ -270,6 +281,22 @@ static void verdict(struct dns_engine *e, struct trans *x, const struct dns_tran
 	judge_event(e, &in, t, &x->q, 0);
 }
 
+static bool wants_host_end(struct dns_engine *e, const struct trans *x)
+{
+	const struct netns_state *ns = engine_netns(e, x->key.netns);
+
+	return e->ops.host_end && !x->tap->is_loopback && x->tap->side == SIDE_INSIDE &&
+	       !ns->host_since && !ns->host_end_asked;
+}
+
+static void ask_for_host_end(struct dns_engine *e, const struct trans *x)
+{
+	if (!wants_host_end(e, x))
+		return;
+	engine_netns(e, x->key.netns)->host_end_asked = true;
+	e->ops.host_end(e->ctx, x->key.netns);
+}
+
 static void show_unanswered(struct dns_engine *e, struct trans *x)
 {
 	struct rule_input in = { .event = RULE_UNANSWERED };
@@ -307,6 +334,11 @@ static void trans_timeout(struct dns_engine *e, struct trans *x)
 	struct dns_transaction t;
 	int64_t due;
 
+	ask_for_host_end(e, x);
+	if (e->now < x->last + e->o.unanswered_after && x->stage == TRANS_PENDING) {
+		timers_set(&e->timers, &x->timer, x->last + e->o.unanswered_after);
+		return;
+	}
 	if (x->stage == TRANS_PENDING)
 		show_unanswered(e, x);
 	if (x->verdict_given)
@@ -418,7 +450,8 @@ static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
 		x->owner = owner_from_attempts(e, k);
 	x->server = engine_server(e, k->netns, &k->server);
 	x->timer.kind = TIMER_TRANS;
-	timers_set(&e->timers, &x->timer, p->time + e->o.unanswered_after);
+	timers_set(&e->timers, &x->timer,
+		   p->time + (wants_host_end(e, x) ? e->o.host_end_after : e->o.unanswered_after));
 	return x;
 }
 
@@ -1052,6 +1085,39 @@ static const struct frame *whole_datagram(struct dns_engine *e, const struct pac
 	return w;
 }
 
+void dns_engine_tap(struct dns_engine *e, const struct tap *tap, int64_t now)
+{
+	struct netns_state *ns = engine_netns(e, tap->netns);
+
+	if (tap->side == SIDE_INSIDE)
+		ns->host_end_asked = false; /* it may lead to another end */
+	else if (!ns->host_since)
+		ns->host_since = now + ATTACH_TIME;
+}
+
+void dns_engine_tap_gone(struct dns_engine *e, const struct tap *tap)
+{
+	struct netns_state *ns = engine_netns(e, tap->netns);
+
+	if (tap->side == SIDE_HOST)
+		ns->host_since = 0;
+	ns->host_end_asked = false;
+}
+
+/* A file does not tell since when it was watched: from its start. */
+static void note_host_end(struct dns_engine *e, const struct packet *p)
+{
+	struct netns_state *ns;
+
+	if (p->tap->side != SIDE_HOST)
+		return;
+	ns = engine_netns(e, p->tap->netns);
+	if (!e->ops.ask)
+		ns->host_since = 1;
+	else if (!ns->host_since || p->time < ns->host_since)
+		ns->host_since = p->time;
+}
+
 void dns_engine_packet(struct dns_engine *e, const struct packet *p, const struct frame *f)
 {
 	struct frame whole;
@@ -1062,8 +1128,7 @@ void dns_engine_packet(struct dns_engine *e, const struct packet *p, const struc
 		return;
 	e->packet = p;
 	e->frame = f;
-	if (p->tap->side == SIDE_HOST)
-		engine_netns(e, p->tap->netns)->host_side = true;
+	note_host_end(e, p);
 	switch (f->l4) {
 	case L4_UDP: udp_packet(e, f); break;
 	case L4_TCP: tcp_packet(e, p, f); break;
@@ -1358,10 +1423,9 @@ static void set_defaults(struct dns_engine_options *o)
 	const struct {
 		int64_t *value, standard;
 	} times[] = {
-		{ &o->unanswered_after, SEC },
-		{ &o->verdict_after, 5 * SEC },
-		{ &o->attempt_wait, 300 * MSEC },
-		{ &o->facts_wait, 500 * MSEC },
+		{ &o->unanswered_after, SEC },	    { &o->verdict_after, 5 * SEC },
+		{ &o->attempt_wait, 300 * MSEC },   { &o->facts_wait, 500 * MSEC },
+		{ &o->host_end_after, 300 * MSEC },
 	};
 	const struct {
 		uint32_t *value, standard;

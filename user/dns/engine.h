@@ -24,6 +24,7 @@ struct dns_engine_options {
 	int64_t verdict_after;	   /* [5 s] NO-ANSWER, unless the client gives up sooner */
 	int64_t attempt_wait;	   /* [300 ms] for the packet of a socket call */
 	int64_t facts_wait;	   /* [500 ms] a finding waits for facts */
+	int64_t host_end_after;	   /* [300 ms] without an answer the host's end is wanted */
 	bool from_host_side;	   /* take packets of SIDE_HOST taps as the view (--side host) */
 	bool multicast;		   /* mDNS and LLMNR as well, see dns/multicast.h */
 };
@@ -62,6 +63,9 @@ struct dns_engine_ops {
 	void (*ask)(void *ctx, const struct dns_ask *a);
 	/* Each message of the view. */
 	void (*message)(void *ctx, const struct dns_seen *m);
+	/* A query that went out lacks its answer: what passes the host's end of the
+	 * namespace's veth pairs would tell more, and is not watched. NULL: it never is. */
+	void (*host_end)(void *ctx, uint64_t netns);
 };
 
 struct dns_engine;
@@ -75,6 +79,10 @@ void dns_engine_free(struct dns_engine *e);
  * as the engine. Packets come in order of time, or nearly so; dns_engine_tick() is implied
  * with p->time. */
 void dns_engine_packet(struct dns_engine *e, const struct packet *p, const struct frame *f);
+/* A tap whose packets come after this. */
+void dns_engine_tap(struct dns_engine *e, const struct tap *tap, int64_t now);
+/* No more packets pass it. */
+void dns_engine_tap_gone(struct dns_engine *e, const struct tap *tap);
 void dns_engine_attempt(struct dns_engine *e, const struct dns_attempt *a);
 /* The answer to an ask, or unasked: at start (asker.pid 0) or along with an attempt. Copied. */
 void dns_engine_facts(struct dns_engine *e, const struct dns_facts *facts, int64_t now);

@@ -32,10 +32,11 @@ enum timer_kind { TIMER_TRANS, TIMER_ATTEMPT, TIMER_HELD };
 struct netns_state {
 	uint64_t netns;
 	bool used;
-	bool host_side;	    /* a packet was seen at the host's end */
-	int64_t lost;	    /* time of the latest loss, 0 none */
-	int64_t last_plain; /* of the latest query on port 53, 0 none */
-	int64_t encrypted;  /* of the latest event of that kind, 0 none */
+	bool host_end_asked; /* for a watch on the host's end */
+	int64_t host_since;  /* what passes the host's end is seen from then on, 0 not */
+	int64_t lost;	     /* time of the latest loss, 0 none */
+	int64_t last_plain;  /* of the latest query on port 53, 0 none */
+	int64_t encrypted;   /* of the latest event of that kind, 0 none */
 	int64_t refused;
 	uint16_t refused_port;
 };

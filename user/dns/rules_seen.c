@@ -259,10 +259,13 @@ void seen_host_side(struct dns_finding *f, const struct dns_transaction *t)
 {
 	struct strbuf b;
 
-	if (!t->host_side_watched)
+	if (!t->host_side_watched && !t->host_side_later)
 		return;
 	b = seen_begin(f);
-	if (t->came_back)
+	if (!t->host_side_watched)
+		strbuf_puts(&b, "The veth's host end was not watched yet (--side both watches it "
+				"from the start).");
+	else if (t->came_back)
 		strbuf_puts(&b,
 			    "It left through the veth, and an answer came back to the veth's host "
 			    "end, but not into the namespace: it was dropped on the way in.");

@@ -107,10 +107,11 @@ struct dns_transaction {
 	uint32_t nr_responders;
 	struct ipaddr responders[DNS_MAX_RESPONDERS];
 
-	/* What the host's end of the veth saw of it; only if such a tap exists. */
+	/* What the host's end of the veth saw of it; only if that was watched then. */
 	bool host_side_watched;
-	bool left;	/* the query passed there */
-	bool came_back; /* an answer passed there */
+	bool host_side_later; /* it was not, but is now */
+	bool left;	      /* the query passed there */
+	bool came_back;	      /* an answer passed there */
 
 	/* Strings last: all before them is cleared for each transaction. */
 	char target[TARGET_NAME_LEN]; /* raw; empty for a file */

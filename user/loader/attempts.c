@@ -32,7 +32,7 @@ static bool may_collect_facts(struct loader *l)
 	return l->facts_used++ < FACTS_PER_SECOND;
 }
 
-/* An attempt, or an exec. Facts first: the caller may be gone in a millisecond,
+/* Facts first: the caller may be gone in a millisecond,
  * and with it the file. */
 static void take_attempt(struct loader *l, const struct nsw_attempt *a)
 {
@@ -43,6 +43,10 @@ static void take_attempt(struct loader *l, const struct nsw_attempt *a)
 
 	if (a->call == NSW_CALL_NETNS) {
 		follow_hint(l);
+		return;
+	}
+	if (a->call == NSW_CALL_MANY_PACKETS) {
+		watchset_many_packets(l, a->netns, (int64_t)a->time);
 		return;
 	}
 	if (!w)

@@ -115,6 +115,8 @@ bool child_serve(struct loader *l)
 	closep(&fd);
 	if (m.type == WIRE_ASK)
 		attempts_answer(l, &m.ask);
+	else if (m.type == WIRE_HOST_END)
+		watchset_host_end(l, m.netns);
 	else if (m.type == WIRE_FREED && l->taps)
 		taps_freed(l->taps, (uint32_t)m.code);
 	else if (m.type == WIRE_DONE)

@@ -31,7 +31,11 @@ struct roll;
 struct watched {
 	struct target target;
 	int nsid;
-	bool dirty; /* its interfaces changed */
+	bool dirty;	      /* its interfaces changed */
+	bool host_end;	      /* of its veth pairs is watched, too */
+	bool told_busy;	      /* that it is not, for now */
+	int64_t many_packets; /* when many had passed there once more; the programs' clock, ns */
+	int64_t keep_until;   /* it is watched, busy or not; CLOCK_MONOTONIC, ns */
 	bool gone;
 	int64_t gone_at; /* CLOCK_MONOTONIC, ns */
 };
@@ -121,6 +125,10 @@ int watchset_resolve(struct loader *l, struct err *e);
 int watchset_attach(struct loader *l, struct err *e);
 /* Link events are waiting. */
 void watchset_update(struct loader *l);
+/* The host's ends of the veth pairs of that namespace (its inode) tell more than is known. */
+void watchset_host_end(struct loader *l, uint64_t netns);
+/* There, tap `id` has seen many packets once more; when, on the programs' clock. */
+void watchset_many_packets(struct loader *l, uint32_t id, int64_t when);
 struct watched *watchset_find(struct loader *l, uint64_t ino);
 /* Takes in what is there now. False: something has no proper name yet, or is missing. */
 bool watchset_look(struct loader *l);

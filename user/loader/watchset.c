@@ -232,7 +232,7 @@ static void on_link_event(void *ctx, int nsid, int msgtype, uint32_t ifindex, co
 static void sync_target(struct loader *l, struct watched *w)
 {
 	struct err e = { 0 };
-	int err = taps_sync(l->taps, &w->target, &e);
+	int err = taps_sync(l->taps, &w->target, w->host_end, &e);
 
 	w->dirty = false;
 	if (!err)
@@ -281,12 +281,52 @@ static bool watches_host(const struct loader *l)
 	return l->o->all;
 }
 
+/*
+ * Of the default view the host's end of a veth pair is no part: it is evidence, and
+ * every packet of the container pays for it. So of one that moves many packets it is
+ * let go, until an answer is late.
+ */
+#define BUSY_NS	   (500 * 1000000LL) /* for NSW_MANY_PACKETS on one CPU */
+#define TROUBLE_NS (60 * 1000000000LL)
+
+void watchset_many_packets(struct loader *l, uint32_t id, int64_t when)
+{
+	struct watched *w = watchset_find(l, taps_netns(l->taps, id));
+	int64_t since;
+
+	if (!w || !w->host_end || l->o->side != SIDES_INSIDE)
+		return;
+	since = when - w->many_packets;
+	w->many_packets = when;
+	if (since > BUSY_NS || loader_now_ns() < w->keep_until)
+		return;
+	w->host_end = false;
+	sync_target(l, w);
+	if (!w->told_busy && may_say(l))
+		log_info("%s: it moves many packets, so the host's end of its veth pair is not "
+			 "watched until an answer is late",
+			 w->target.name);
+	w->told_busy = true;
+}
+
+void watchset_host_end(struct loader *l, uint64_t netns)
+{
+	struct watched *w = watchset_find(l, netns);
+
+	if (!w || l->stopping || watches_host(l))
+		return;
+	w->keep_until = loader_now_ns() + TROUBLE_NS;
+	if (w->host_end)
+		return;
+	w->host_end = true;
+	sync_target(l, w);
+}
+
 static int start_attaching(struct loader *l, struct err *e)
 {
 	const struct options *o = l->o;
 	struct taps_options to = {
 		.inside = o->side != SIDES_HOST,
-		.host = o->side != SIDES_INSIDE || (o->dns && !watches_host(l)),
 		.interfaces = o->interfaces,
 		.nr_interfaces = o->nr_interfaces,
 		.directions = o->directions,
@@ -322,11 +362,12 @@ static int attach_target(struct loader *l, struct watched *w, struct err *e)
 
 	if (fd < 0)
 		return fd;
+	w->host_end = l->o->side != SIDES_INSIDE || (l->o->dns && !watches_host(l));
 	w->nsid = netns_watch_add(l->links, fd, e);
 	if (w->nsid < NETNS_WATCH_HOME)
 		return w->nsid;
 	programs_watch_netns(l->programs, (uint32_t)w->target.ns.ino);
-	return taps_sync(l->taps, &w->target, e);
+	return taps_sync(l->taps, &w->target, w->host_end, e);
 }
 
 static int check_interfaces(struct loader *l, const struct watched *w, struct err *e)

@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 static const size_t payload[WIRE_NR_TYPES] = {
+	/* clang-format off */
 	[WIRE_TAP] = sizeof(struct tap),
 	[WIRE_ATTEMPT] = sizeof(struct nsw_attempt),
 	[WIRE_FACTS] = sizeof(struct dns_facts),
 	[WIRE_ASK] = sizeof(struct dns_ask),
+	[WIRE_HOST_END] = sizeof(((struct wire_msg *)0)->netns),
+	/* clang-format on */
 };
 
 #define HEADER_LEN offsetof(struct wire_msg, tap)

@@ -28,6 +28,7 @@ enum wire_type {
 			* watch never began, end without a word */
 	/* collector → loader */
 	WIRE_ASK,
+	WIRE_HOST_END,	/* watch the host's end of what leads out of namespace `netns` as well */
 	WIRE_NEED_FILE, /* rotation: `code` is the number of the next file */
 	WIRE_FREED,	/* every record of the gone tap number `code` has been read */
 	WIRE_DONE,	/* a limit is reached, or output failed: please stop */
@@ -43,6 +44,7 @@ struct wire_msg {
 		struct nsw_attempt attempt;
 		struct dns_facts facts;
 		struct dns_ask ask;
+		uint64_t netns; /* inode */
 	};
 };
 
