@@ -538,6 +538,52 @@ static void percentiles_are_exact_to_a_percent(void **state)
 	assert_true(r.max == 100 * MSEC);
 }
 
+static int by_value(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void each_name_has_percentiles(void **state)
+{
+	struct bench *b = bench_new();
+	const struct dns_name_summary *n;
+	const struct dns_summary *s;
+	int64_t took[200];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(took); i++) {
+		/* 20 us and up, with no pattern that a power of two could fit. */
+		took[i] = 20000 + (int64_t)i * i * 7919;
+		query(b, &b->eth0, CLIENT, (uint16_t)(2000 + i), SERVER, 7, "slow.test", 1);
+		b->now += took[i];
+		answer(b, &b->eth0, CLIENT, (uint16_t)(2000 + i), SERVER, 7, "SLOW.test", 1, 0, 1);
+	}
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 7, "once.test", 1);
+	b->now += 1234567;
+	answer(b, &b->eth0, CLIENT, 40000, SERVER, 7, "once.test", 1, 3, 0);
+	query(b, &b->eth0, CLIENT, 40001, SERVER, 7, "never.test", 1);
+	s = dns_engine_finish(b->e, b->now + 2 * SEC);
+	assert_int_equal(s->nr_names, 3);
+	qsort(took, ARRAY_SIZE(took), sizeof(took[0]), by_value);
+	n = &s->names[0];
+	assert_string_equal(n->name, "slow.test");
+	assert_int_equal(n->latency.count, 200);
+	assert_true(n->latency.max == took[199]);
+	assert_true(llabs(n->latency.p50 - took[99]) <= took[99] * 7 / 100);
+	assert_true(llabs(n->latency.p95 - took[189]) <= took[189] * 7 / 100);
+	assert_true(llabs(n->latency.p99 - took[197]) <= took[197] * 7 / 100);
+	for (i = 1; i < 3; i++)
+		if (!strcmp(s->names[i].name, "once.test"))
+			assert_true(s->names[i].latency.max == 1234567 &&
+				    llabs(s->names[i].latency.p50 - 1234567) <= 86000);
+		else
+			assert_int_equal(s->names[i].latency.count, 0);
+	bench_free(b);
+}
+
 /* --- against tshark --------------------------------------------------------------------- */
 
 #define CORPUS "../shared/corpus/captures/"
@@ -706,6 +752,7 @@ int main(void)
 		cmocka_unit_test(tcp_connection_alone_is_no_transaction),
 		cmocka_unit_test(timers_run_in_order),
 		cmocka_unit_test(percentiles_are_exact_to_a_percent),
+		cmocka_unit_test(each_name_has_percentiles),
 		cmocka_unit_test(pairs_as_tshark),
 	};
 

@@ -717,6 +717,7 @@ static void count_answer(struct dns_engine *e, const struct trans *x,
 	}
 	latency_add(&e->latency, t->latency);
 	names_add(e->names, &x->q.name, t->rcode < last ? t->rcode : last);
+	names_latency(e->names, &x->q.name, t->latency);
 	if (!s)
 		return;
 	s->sum.answered++;

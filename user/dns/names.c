@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dns/latency.h"
 #include "util/cleanup.h"
 #include "util/hash.h"
 
@@ -24,6 +25,7 @@ struct entry {
 	uint32_t hash;
 	uint32_t retries;
 	uint32_t count[NAMES_OUTCOMES];
+	struct latency_coarse *latency; /* NULL: none of its lookups was answered */
 	struct dns_name name;
 };
 
@@ -44,6 +46,12 @@ struct names *names_new(void)
 
 void names_free(struct names *n)
 {
+	size_t i;
+
+	if (!n)
+		return;
+	for (i = 0; i < ARRAY_SIZE(n->entries); i++)
+		free(n->entries[i].latency);
 	free(n);
 }
 
@@ -80,6 +88,7 @@ static struct entry *get(struct names *n, const struct dns_name *name)
 		if (set[i].total < e->total)
 			e = &set[i];
 	n->pushed_out += e->total;
+	free(e->latency);
 	memset(e, 0, sizeof(*e));
 	e->hash = hash;
 	memcpy(&e->name, name, offsetof(struct dns_name, wire) + name->len);
@@ -95,6 +104,20 @@ void names_add(struct names *n, const struct dns_name *name, unsigned int outcom
 	e = get(n, name);
 	e->total++;
 	e->count[outcome]++;
+}
+
+void names_latency(struct names *n, const struct dns_name *name, int64_t ns)
+{
+	struct entry *e;
+	uint32_t hash;
+
+	e = name->len ? find(n, name, &hash) : NULL;
+	if (!e)
+		return;
+	if (!e->latency)
+		e->latency = calloc(1, sizeof(*e->latency));
+	if (e->latency)
+		latency_coarse_add(e->latency, ns);
 }
 
 void names_take_back(struct names *n, const struct dns_name *name, unsigned int outcome)
@@ -155,6 +178,8 @@ static void summarize(struct dns_name_summary *s, const struct entry *e)
 	s->retries = e->retries;
 	s->unanswered = e->count[NAMES_UNANSWERED];
 	s->failed = e->count[NAMES_FAILED];
+	if (e->latency)
+		s->latency = latency_coarse_result(e->latency);
 	for (i = 0; i < ARRAY_SIZE(s->rcode); i++)
 		s->rcode[i] = e->count[i];
 }

@@ -176,10 +176,12 @@ struct dns_server_summary {
 	struct dns_latency latency;
 };
 
-/* All types of one name. Its transactions are answered (by rcode), unanswered or failed. */
+/* All types of one name. Its transactions are answered (by rcode), unanswered or failed. Its
+ * latencies are exact to 7 %. */
 struct dns_name_summary {
 	char name[DNS_NAME_TEXT]; /* prepared */
 	uint64_t transactions, unanswered, failed, retries;
+	struct dns_latency latency;
 	uint64_t rcode[DNS_SUMMARY_RCODES];
 };
 

@@ -452,6 +452,7 @@ static void put_names(struct strbuf *b, const char *name, const struct dns_name_
 		put_u64(b, "failed", s[i].failed);
 		put_u64(b, "retries", s[i].retries);
 		put_rcodes(b, s[i].rcode);
+		put_latency(b, &s[i].latency);
 		strbuf_putc(b, '}');
 	}
 	strbuf_putc(b, ']');

@@ -1025,28 +1025,83 @@ static void put_servers(struct out *o, const struct dns_summary *s)
 		put_server_row(o, &s->servers[i], base);
 }
 
-/* Where the names' counts end and what became of them begins. */
-#define NAME_COUNT_END 48
 /* Rows of the most asked names; names that fail are shown beyond them. */
 #define NAME_ROWS    10
 #define FAILING_ROWS 5
 
+/* Columns of the names' table: where numbers end, and what became of the lookups begins. */
+struct name_columns {
+	unsigned int queries, p50, step, result;
+};
+
+static const struct name_columns *name_columns(const struct dns_text_style *style)
+{
+	static const struct name_columns narrow = { 33, 41, 8, 59 }, wide = { 48, 57, 9, 77 };
+
+	return is_narrow(style) ? &narrow : &wide;
+}
+
+/* "NOERROR 3, NXDOMAIN 1", in further lines if there is no room for it in this. */
+struct items {
+	struct out *o;
+	unsigned int at; /* where they begin */
+	bool any;
+};
+
+static void put_name_item(struct items *i, const char *name, uint64_t n, enum color color)
+{
+	struct out *o = i->o;
+	char text[64];
+
+	if (!n)
+		return;
+	snprintf(text, sizeof(text), "%s %llu", name, (unsigned long long)n);
+	if (i->any) {
+		put(o, ",", PLAIN);
+		if (o->style->width && o->col + 1 + strlen(text) >= o->style->width)
+			break_line(o, i->at);
+		else
+			put(o, " ", PLAIN);
+	}
+	put(o, text, color);
+	i->any = true;
+}
+
+static void put_name_result(struct items *to, const struct dns_name_summary *s)
+{
+	char name[32];
+	struct strbuf b;
+	unsigned int i;
+
+	for (i = 0; i < DNS_SUMMARY_RCODES; i++) {
+		strbuf_init(&b, name, sizeof(name));
+		dns_rcode_put(&b, (uint16_t)i);
+		put_name_item(to, name, s->rcode[i], i && i != DNS_R_NXDOMAIN ? RED : DIM);
+	}
+	put_name_item(to, "no answer", s->unanswered, RED);
+	put_name_item(to, "failed", s->failed, RED);
+	put_name_item(to, "retried", s->retries, PLAIN);
+}
+
 static void put_name_row(struct out *o, const struct dns_name_summary *s)
 {
+	const struct name_columns *c = name_columns(o->style);
+	const int64_t latencies[] = { s->latency.p50, s->latency.p95, s->latency.p99 };
 	char text[DNS_NAME_TEXT + MARK_ROOM];
-	bool first = true;
+	struct items items = { .o = o, .at = c->result };
+	unsigned int i;
 
 	pad(o, 2);
 	copy(text, s->name);
 	if (o->style->width)
-		shorten(text, NAME_COUNT_END - 11, o->style);
+		shorten(text, c->queries - 10, o->style);
 	put(o, text, BOLD);
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)s->transactions);
-	put_right(o, NAME_COUNT_END, text, PLAIN);
-	put_rcodes(o, s->rcode, &first);
-	put_item(o, "no answer", s->unanswered, RED, &first);
-	put_item(o, "failed", s->failed, RED, &first);
-	put_item(o, "retried", s->retries, PLAIN, &first);
+	put_right(o, c->queries, text, PLAIN);
+	for (i = 0; i < ARRAY_SIZE(latencies); i++)
+		put_latency_cell(o, c->p50 + c->step * i, &s->latency, latencies[i]);
+	column(o, c->result);
+	put_name_result(&items, s);
 	newline(o);
 }
 
@@ -1064,13 +1119,18 @@ static bool is_among(const char *name, const struct dns_name_summary *s, uint32_
 static void put_names(struct out *o, const struct dns_summary *s)
 {
 	uint32_t i, nr = s->nr_names < NAME_ROWS ? s->nr_names : NAME_ROWS;
+	const struct name_columns *c = name_columns(o->style);
 
 	if (s->nr_names < 2)
 		return;
 	pad(o, 2);
 	put(o, "name", DIM);
-	put_right(o, NAME_COUNT_END, "queries", DIM);
-	put(o, "  result", DIM);
+	put_right(o, c->queries, "queries", DIM);
+	put_right(o, c->p50, "p50", DIM);
+	put_right(o, c->p50 + c->step, "p95", DIM);
+	put_right(o, c->p50 + 2 * c->step, "p99", DIM);
+	column(o, c->result);
+	put(o, "result", DIM);
 	newline(o);
 	for (i = 0; i < nr; i++)
 		put_name_row(o, &s->names[i]);
