@@ -90,22 +90,31 @@ static void rdata_as_dig(void **state)
 		{ 33, "0001000201bb03737276c00c", "1 2 443 srv.example.com" },
 		{ 6, "016ec00c0172c00c0000000100000002000000030000000400000005",
 		  "n.example.com r.example.com 1 2 3 4 5" },
-		{ 43, "12670802abcd", "4711 8 2 abcd" },
+		{ 43, "12670802abcd", "4711 8 2 ABCD" },
 		{ 48, "01010308666f6f", "257 3 8 Zm9v" },
 		{ 46, "0001080200000e105f5e100059682f0010920373696700616263",
 		  "A 8 2 3600 20200913122640 20170714024000 4242 sig YWJj" },
 		{ 47, "016ec00c0006400000000003", "n.example.com A RRSIG NSEC" },
 		{ 50, "0101000a02abcd0401020304000140", "1 1 10 ABCD 0410610 A" },
-		{ 52, "030101abcd", "3 1 1 abcd" },
+		{ 52, "030101abcd", "3 1 1 ABCD" },
 		{ 257, "00056973737565636127", "0 issue \"ca'\"" },
-		{ 44, "0101abcd", "1 1 abcd" },
+		{ 44, "0101abcd", "1 1 ABCD" },
 		{ 64, "0001037376630000030002 01bb", NULL },
 		{ 65, "0001000001000302683200040004c0000201",
-		  "1 . alpn=\"h2\" ipv4hint=\"192.0.2.1\"" },
+		  "1 . alpn=\"h2\" ipv4hint=192.0.2.1" },
 		{ 64, "00010373766300000300 0201bb", NULL },
 		{ 65, "000100000300020050", "1 . port=80" },
 		{ 256, "000a0001687474703a2f2f78", "10 1 \"http://x\"" },
 		{ 65280, "0102", "\\# 2 0102" },
+		/* dnspython 2.3 on the same data; the others: tests/e2e/test_rdata.py. */
+		{ 250,
+		  "0b686d61632d7368613235360000006553f100012c000a0011223344556677889912670010"
+		  "0000",
+		  "hmac-sha256 1700000000 300 10 ABEiM0RVZneImQ== 4711 BADSIG 0" },
+		{ 250, "0b686d61632d7368613235360000006553f100012c00001267001200060000655400ff",
+		  "hmac-sha256 1700000000 300 0 4711 BADTIME 6 AABlVAD/" },
+		{ 249, "086773732d74736967006553f1006553ff100003000000036162630000",
+		  "gss-tsig 1700000000 1700003600 3 NOERROR 3 YWJj 0" },
 	};
 	char text[2048];
 	size_t i;
@@ -118,11 +127,7 @@ static void rdata_as_dig(void **state)
 			continue;
 		m = build(cases[i].type, cases[i].hex);
 		assert_int_equal(rdata(&m, text, sizeof(text)), DNS_OK);
-		if (cases[i].type == 50)
-			assert_int_equal(strncasecmp(text, cases[i].text, strlen(cases[i].text)),
-					 0);
-		else
-			assert_string_equal(text, cases[i].text);
+		assert_string_equal(text, cases[i].text);
 	}
 }
 
@@ -132,14 +137,14 @@ static void rdata_that_does_not_fit_is_generic(void **state)
 		uint16_t type;
 		const char *hex, *text;
 	} cases[] = {
-		{ 1, "c00002", "\\# 3 c00002" },
-		{ 1, "c000020101", "\\# 5 c000020101" },
+		{ 1, "c00002", "\\# 3 C00002" },
+		{ 1, "c000020101", "\\# 5 C000020101" },
 		{ 1, "", "\\# 0" },
 		{ 15, "00", "\\# 1 00" },
 		{ 16, "0568", "\\# 2 0568" },
-		{ 5, "c0ff", "\\# 2 c0ff" },
-		{ 47, "0000ff", "\\# 3 0000ff" },
-		{ 65, "00010000010003026832ff", "\\# 11 00010000010003026832ff" },
+		{ 5, "c0ff", "\\# 2 C0FF" },
+		{ 47, "0000ff", "\\# 3 0000FF" },
+		{ 65, "00010000010003026832ff", "\\# 11 00010000010003026832FF" },
 	};
 	char text[256];
 	size_t i;

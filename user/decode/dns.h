@@ -131,6 +131,9 @@ enum dns_status dns_name_get(struct dns_name *n, const struct dns_msg *m, uint32
 /* Text of a stored name, as dns_name_put(). */
 void dns_name_text(struct strbuf *b, const struct dns_name *n);
 
+/* A byte of a name or string as \X or \DDD. */
+void dns_escape_put(struct strbuf *b, uint8_t c);
+
 /* Appends the record's data as dig prints it (names without the final dot). Data that
  * does not fit its type is printed in the form of RFC 3597 (\# LENGTH HEX) and reported. */
 enum dns_status dns_rdata_put(struct strbuf *b, const struct dns_msg *m, const struct dns_rr *rr);
