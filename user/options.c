@@ -181,6 +181,13 @@ static const struct opt table[] = {
 	  .commands = IN_VIEW,
 	  .set = set_flag,
 	  .field = FIELD(dns) },
+	{ .letter = 'V',
+	  .name = "details",
+	  .help = "with --dns: flags, counts, EDNS of each lookup",
+	  .section = S_SHOW,
+	  .commands = IN_VIEW,
+	  .set = set_flag,
+	  .field = FIELD(details) },
 	{ .name = "mdns",
 	  .help = "with --dns: multicast DNS and LLMNR as well",
 	  .section = S_SHOW,
@@ -411,7 +418,6 @@ static const struct {
 	{ 'T', NULL, "--json, or `nswatch TARGET -w - | tshark -r - -T ...`" },
 	{ 'e', NULL, "`nswatch TARGET -w - | tshark -r - -T fields -e ...`" },
 	{ 'E', NULL, "`nswatch TARGET -w - | tshark -r - -T fields -E ...`" },
-	{ 'V', NULL, "`nswatch TARGET -w - | tshark -r - -V`" },
 	{ 'O', NULL, "`nswatch TARGET -w - | tshark -r - -O ...`" },
 	{ 'x', NULL, "`nswatch TARGET -w - | tshark -r - -x`" },
 	{ 'Y', "display-filter", "a capture filter, see pcap-filter(7): nswatch php udp port 53" },
@@ -1100,6 +1106,11 @@ static bool mdns_alone(const struct options *o)
 	return o->mdns && !o->dns;
 }
 
+static bool details_alone(const struct options *o)
+{
+	return o->details && (!o->dns || o->json);
+}
+
 static bool errno_alone(const struct options *o)
 {
 	return o->every_errno && !o->dns;
@@ -1139,6 +1150,8 @@ static const struct {
 	{ files_without_ring, "-a files: needs -b, which is what makes several files",
 	  "-b filesize:10000 -a files:5" },
 	{ mdns_alone, "--mdns adds to what --dns shows", "nswatch php --dns --mdns" },
+	{ details_alone, "-V adds to the lines of --dns; --json has it all",
+	  "nswatch php --dns -V, or `nswatch php -w - | tshark -r - -V`" },
 	{ errno_alone, "--errno adds to what --dns shows", "nswatch php --dns --errno" },
 	{ over_itself, "-w would overwrite the file that -r reads", NULL },
 };

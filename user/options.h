@@ -64,6 +64,7 @@ struct options {
 
 	bool dns;
 	bool dns_tree;	  /* -z dns,tree */
+	bool details;	  /* -V, with dns: header and EDNS below each lookup */
 	bool mdns;	  /* with dns: mDNS and LLMNR as well */
 	bool every_errno; /* --errno, with dns: of each call that fails, whatever it costs */
 	bool json;

@@ -117,6 +117,7 @@ static int start_dns(struct pipeline *p, struct err *e)
 		.utf8 = p->s.utf8,
 		.show_target = p->o->nr_targets > 1 || p->o->all,
 		.forewarn = true,
+		.details = p->o->details,
 		.width = terminal_width(),
 		.clock = &p->clock,
 	};

@@ -278,13 +278,14 @@ static void edns(void **state)
 	(void)state;
 	assert_int_equal(dns_msg_init(&msg, m, sizeof(m), sizeof(m)), DNS_OK);
 	dns_edns_get(&e, &msg);
-	assert_true(e.present && e.dnssec_ok && e.has_cookie && e.has_error);
+	assert_true(e.present && e.dnssec_ok && e.has_cookie && e.nr_errors == 1);
 	assert_int_equal(e.udp_size, 1232);
 	assert_int_equal(e.ext_rcode, 1);
-	assert_int_equal(e.error, 18);
-	assert_string_equal(dns_ede_name(e.error), "Prohibited");
-	assert_memory_equal(m + e.error_text, "sorry!", e.error_text_len);
-	assert_int_equal(e.error_text_len, 6);
+	assert_int_equal(e.errors[0].code, 18);
+	assert_string_equal(dns_ede_name(18), "Prohibited");
+	assert_memory_equal(m + e.errors[0].text.off, "sorry!", e.errors[0].text.len);
+	assert_int_equal(e.errors[0].text.len, 6);
+	assert_int_equal(e.cookie.len, 2);
 }
 
 /* --- the Info column against tshark -------------------------------------------------------- */

@@ -14,6 +14,7 @@
 
 #include "decode/cursor.h"
 #include "util/cleanup.h"
+#include "util/ipaddr.h"
 
 static struct cursor msg_cursor(const struct dns_msg *m, uint32_t off)
 {
@@ -279,19 +280,67 @@ bool dns_walk_next(struct dns_walk *w, struct dns_rr *rr)
 
 /* --- EDNS --------------------------------------------------------------------- */
 
+static struct dns_span span_left(const struct cursor *c)
+{
+	return (struct dns_span){ c->off, cursor_left(c) };
+}
+
+static void edns_error(struct dns_edns *e, struct cursor *o)
+{
+	uint16_t code = cursor_be16(o);
+
+	if (!cursor_ok(o) || e->nr_errors == DNS_MAX_EDE)
+		return;
+	e->errors[e->nr_errors].code = code;
+	e->errors[e->nr_errors++].text = span_left(o);
+}
+
+/* RFC 7871 6: as many bytes as the source's bits need. */
+static void edns_subnet(struct dns_edns *e, struct cursor *o)
+{
+	uint16_t family = cursor_be16(o);
+	uint8_t source = cursor_u8(o), scope = cursor_u8(o);
+	uint32_t max = family == 1 ? 4 : 16;
+
+	if (!cursor_ok(o) || (family != 1 && family != 2) || source > max * 8 ||
+	    cursor_left(o) != (source + 7U) / 8)
+		return;
+	e->subnet_family = family == 1 ? 4 : 6;
+	e->subnet_source = source;
+	e->subnet_scope = scope;
+	e->subnet = span_left(o);
+}
+
+void dns_subnet_put(struct strbuf *b, const struct dns_msg *m, const struct dns_edns *e)
+{
+	uint8_t bytes[16] = { 0 };
+	struct ipaddr a;
+
+	if (!e->subnet_family)
+		return;
+	memcpy(bytes, m->data + e->subnet.off, e->subnet.len);
+	a = e->subnet_family == 4 ? ipaddr_v4(bytes) : ipaddr_v6(bytes);
+	ipaddr_put(b, &a);
+	strbuf_printf(b, "/%u/%u", e->subnet_source, e->subnet_scope);
+}
+
 static void edns_option(struct dns_edns *e, uint16_t code, struct cursor *c, uint16_t len)
 {
 	struct cursor o = cursor_init(c->data, c->off + len, c->off + len);
 
 	cursor_skip(&o, c->off);
-	if (code == 10)
+	switch (code) {
+	case 3:
+		e->has_nsid = true;
+		e->nsid = span_left(&o);
+		break;
+	case 8: edns_subnet(e, &o); break;
+	case 10:
 		e->has_cookie = true;
-	if (code != 15 || e->has_error)
-		return;
-	e->error = cursor_be16(&o);
-	e->has_error = cursor_ok(&o);
-	e->error_text = o.off;
-	e->error_text_len = cursor_left(&o);
+		e->cookie = span_left(&o);
+		break;
+	case 15: edns_error(e, &o); break;
+	}
 }
 
 static void edns_options(struct dns_edns *e, const struct dns_msg *m, const struct dns_rr *rr)

@@ -98,18 +98,38 @@ struct dns_name {
 	uint8_t wire[DNS_NAME_MAX];
 };
 
-/* EDNS, RFC 6891, with extended DNS errors (RFC 8914) and cookies (RFC 7873). */
+/* Bytes of the message, by offset; len 0: none. */
+struct dns_span {
+	uint32_t off, len;
+};
+
+#define DNS_MAX_EDE 4
+
+/* EDNS, RFC 6891, with extended DNS errors (RFC 8914), cookies (RFC 7873), the name server's
+ * identifier (RFC 5001) and the client's subnet (RFC 7871). */
 struct dns_edns {
 	bool present;
 	uint16_t udp_size;
 	uint8_t ext_rcode; /* upper eight bits */
 	uint8_t version;
 	bool dnssec_ok;
-	bool has_cookie;
-	bool has_error;
-	uint16_t error;	     /* first extended error's code */
-	uint32_t error_text; /* its text: offset and length in the message */
-	uint32_t error_text_len;
+	bool has_cookie, has_nsid;
+	struct dns_span cookie, nsid;
+	uint8_t nr_errors; /* further ones are not kept */
+	struct {
+		uint16_t code;
+		struct dns_span text;
+	} errors[DNS_MAX_EDE];
+	uint8_t subnet_family; /* 0 none, 4, 6 */
+	uint8_t subnet_source,
+		subnet_scope;	/* bits that the question has; that the answer is for */
+	struct dns_span subnet; /* the leading bytes of the address */
+};
+
+/* What of it matters of a query. */
+struct dns_edns_asked {
+	bool present, dnssec_ok, has_cookie;
+	uint16_t udp_size;
 };
 
 /* Fills *m from the header. DNS_TRUNCATED if the header itself is cut: *m is then zero
@@ -142,6 +162,9 @@ enum dns_status dns_rdata_put(struct strbuf *b, const struct dns_msg *m, const s
 void dns_edns_get(struct dns_edns *e, const struct dns_msg *m);
 /* Reads rr, which is an OPT record. */
 void dns_edns_read(struct dns_edns *e, const struct dns_msg *m, const struct dns_rr *rr);
+
+/* "192.0.2.0/24/0", as dig; nothing if there is none. */
+void dns_subnet_put(struct strbuf *b, const struct dns_msg *m, const struct dns_edns *e);
 
 /* Names of numbers; NULL if IANA has none. */
 const char *dns_type_name(uint16_t type);

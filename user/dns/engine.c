@@ -140,7 +140,7 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	struct strbuf name;
 
 	memset(t, 0, offsetof(struct dns_transaction, target));
-	t->ede_text[0] = t->answers[0] = '\0';
+	t->nsid[0] = t->subnet[0] = t->cookie[0] = t->answers[0] = '\0';
 	t->serial = x->serial;
 	t->state = x->failure.how ? DNS_FAILED : DNS_UNANSWERED;
 	t->time = x->first;
@@ -165,6 +165,7 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	t->qtype = x->q.type;
 	t->qclass = x->q.class;
 	t->opcode = x->opcode;
+	t->asked = x->asked_edns;
 	strbuf_init(&name, t->name, sizeof(t->name));
 	dns_name_text(&name, &x->q.name);
 	t->upstream = x->upstream;
@@ -218,17 +219,34 @@ static void report_answers(struct dns_transaction *t, const struct dns_msg *m)
 	t->truncated_capture = w.status == DNS_TRUNCATED;
 }
 
-static void report_response(struct dns_transaction *t, const struct dns_msg *m)
+/* What of EDNS is text. */
+static void report_edns(struct dns_transaction *t, const struct dns_msg *m)
 {
 	struct strbuf b;
+	uint32_t i;
 
+	for (i = 0; i < t->edns.nr_errors; i++) {
+		strbuf_init(&b, t->ede_text[i], sizeof(t->ede_text[i]));
+		strbuf_escape(&b, m->data + t->edns.errors[i].text.off, t->edns.errors[i].text.len);
+	}
+	strbuf_init(&b, t->nsid, sizeof(t->nsid));
+	strbuf_escape(&b, m->data + t->edns.nsid.off, t->edns.nsid.len);
+	strbuf_init(&b, t->subnet, sizeof(t->subnet));
+	dns_subnet_put(&b, m, &t->edns);
+	strbuf_init(&b, t->cookie, sizeof(t->cookie));
+	for (i = 0; i < t->edns.cookie.len && !b.cut; i++)
+		strbuf_hex(&b, m->data[t->edns.cookie.off + i], 2);
+}
+
+static void report_response(struct dns_transaction *t, const struct dns_msg *m)
+{
 	memcpy(t->count, m->count, sizeof(t->count));
 	t->flags = m->flags;
 	t->response_len = m->len;
 	report_answers(t, m);
 	t->rcode = (uint16_t)(m->rcode | (t->edns.present ? t->edns.ext_rcode << 4 : 0));
-	strbuf_init(&b, t->ede_text, sizeof(t->ede_text));
-	strbuf_escape(&b, m->data + t->edns.error_text, t->edns.error_text_len);
+	if (t->edns.present)
+		report_edns(t, m);
 }
 
 /* --- transactions ------------------------------------------------------------------------ */
@@ -577,14 +595,18 @@ static void ask_for(struct dns_engine *e, const struct trans *x)
 	judge_ask(e, &t, 0);
 }
 
-/* What the client says it can take; 0 without EDNS. */
-static uint16_t query_edns_size(const struct dns_msg *m)
+static struct dns_edns_asked query_edns(const struct dns_msg *m)
 {
 	struct dns_edns edns = { 0 };
 
 	if (m->count[DNS_ADDITIONAL])
 		dns_edns_get(&edns, m);
-	return edns.present ? edns.udp_size : 0;
+	return (struct dns_edns_asked){
+		.present = edns.present,
+		.dnssec_ok = edns.dnssec_ok,
+		.has_cookie = edns.has_cookie,
+		.udp_size = edns.udp_size,
+	};
 }
 
 /*
@@ -674,7 +696,7 @@ static void query(struct dns_engine *e, const struct packet *p, const struct tra
 		ask_for(e, x);
 	if (!q.name.len)
 		return;
-	x->edns_size = query_edns_size(m);
+	x->asked_edns = query_edns(m);
 	mark_switch(e, x);
 	symptoms_query(e, x);
 }

@@ -59,13 +59,13 @@ static void seen_answer(struct dns_finding *f, const struct rule_input *in)
 	struct strbuf b;
 
 	seen_transaction(f, in);
-	if (!t->edns.has_error)
+	if (!t->edns.nr_errors)
 		return;
 	b = seen_begin(f);
 	strbuf_puts(&b, "The server's own reason (extended error): ");
-	strbuf_puts(&b, dns_ede_name(t->edns.error) ? dns_ede_name(t->edns.error) : "unknown");
-	if (t->ede_text[0])
-		strbuf_printf(&b, ": %s", t->ede_text);
+	strbuf_puts(&b, dns_ede_name(t->edns.errors[0].code) ?: "unknown");
+	if (t->ede_text[0][0])
+		strbuf_printf(&b, ": %s", t->ede_text[0]);
 	strbuf_putc(&b, '.');
 }
 

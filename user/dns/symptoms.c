@@ -98,11 +98,11 @@ static uint16_t big_one_before(struct dns_engine *e, const struct trans *x)
 	unsigned int n = 0;
 
 	while ((y = table_next_same_question(e->table, x, y)) && n++ < SCAN_FEW)
-		if (y->edns_size > EDNS_SAFE && !y->answered && y->first <= x->first &&
+		if (y->asked_edns.udp_size > EDNS_SAFE && !y->answered && y->first <= x->first &&
 		    y->first >= x->first - BIG_TIME &&
 		    ipaddr_equal(&y->key.client, &x->key.client) &&
 		    ipaddr_equal(&y->key.server, &x->key.server))
-			return y->edns_size;
+			return y->asked_edns.udp_size;
 	return 0;
 }
 
@@ -130,7 +130,8 @@ static void answer_at_last(struct dns_engine *e, struct trans *x, const struct d
 	const struct server_state *s = x->server;
 
 	in.twin_answered = x->queries > 1 && x->has_twin && x->twin_answered;
-	if (s && s->big_lost && s->big_lost >= x->first - BIG_TIME && x->edns_size <= EDNS_SAFE)
+	if (s && s->big_lost && s->big_lost >= x->first - BIG_TIME &&
+	    x->asked_edns.udp_size <= EDNS_SAFE)
 		in.big_unanswered = big_one_before(e, x);
 	if (in.twin_answered || in.big_unanswered ||
 	    (t->state == DNS_LATE && is_docker(&x->key.server)))
@@ -247,7 +248,7 @@ void symptoms_unanswered(struct dns_engine *e, struct trans *x)
 {
 	if (x->key.proto == IPPROTO_UDP && !x->failure.how)
 		patterns_port_failed(e->patterns, &x->key, x->first);
-	if (x->server && x->edns_size > EDNS_SAFE)
+	if (x->server && x->asked_edns.udp_size > EDNS_SAFE)
 		x->server->big_lost = e->now;
 }
 

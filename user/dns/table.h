@@ -72,7 +72,7 @@ struct trans {
 	bool other_servers;	      /* asked under the same id and from the same port */
 	bool has_twin, twin_answered; /* the other of A and AAAA, asked at once from the port */
 	uint16_t twin_id;
-	uint16_t edns_size;	    /* of the query, 0 none */
+	struct dns_edns_asked asked_edns;
 	struct ipaddr wrong_source; /* whence an answer came that fits otherwise; family 0 none */
 	uint64_t wrong_source_nr;
 	bool verdict_given;

@@ -75,6 +75,7 @@ struct dns_transaction {
 	bool has_question;  /* false: is_connection, DNS_NOT_SENT, or none that can be read */
 	uint16_t qtype, qclass;
 	uint8_t opcode;
+	struct dns_edns_asked asked; /* of the query */
 
 	/* The answer; only DNS_ANSWERED and DNS_LATE. */
 	uint16_t rcode; /* with EDNS's upper bits */
@@ -114,10 +115,12 @@ struct dns_transaction {
 	bool came_back;	      /* an answer passed there */
 
 	/* Strings last: all before them is cleared for each transaction. */
-	char target[TARGET_NAME_LEN]; /* raw; empty for a file */
-	char ifname[IFNAMSIZ];	      /* raw; empty if DNS_NOT_SENT */
-	char name[DNS_NAME_TEXT];     /* prepared */
-	char ede_text[256];	      /* prepared; of edns.error */
+	char target[TARGET_NAME_LEN];	 /* raw; empty for a file */
+	char ifname[IFNAMSIZ];		 /* raw; empty if DNS_NOT_SENT */
+	char name[DNS_NAME_TEXT];	 /* prepared */
+	char ede_text[DNS_MAX_EDE][160]; /* prepared; of edns.errors */
+	char nsid[128], subnet[64];	 /* prepared; empty without */
+	char cookie[81];		 /* hex; empty without */
 	/* Data of the answer section in order, joined by ", "; one of another type than
 	 * the question's is preceded by it: "CNAME www.example.net, 192.0.2.1". Signatures are
 	 * left out unless they were asked for. Prepared. */

@@ -175,9 +175,42 @@ static void put_flags(struct strbuf *b, uint16_t flags)
 	strbuf_putc(b, ']');
 }
 
+static void put_ede(struct strbuf *b, const struct dns_transaction *t, unsigned int i)
+{
+	const char *name = dns_ede_name(t->edns.errors[i].code);
+
+	strbuf_putc(b, '{');
+	put_u64(b, "code", t->edns.errors[i].code);
+	put_string(b, "name", name ? name : "");
+	put_string(b, "text", t->ede_text[i]);
+	strbuf_putc(b, '}');
+}
+
+static void put_text_or_null(struct strbuf *b, const char *name, const char *s)
+{
+	if (*s)
+		put_string(b, name, s);
+	else
+		put_null(b, name);
+}
+
+static void put_edns_asked(struct strbuf *b, const struct dns_transaction *t)
+{
+	if (!t->asked.present) {
+		put_null(b, "query_edns");
+		return;
+	}
+	key(b, "query_edns");
+	strbuf_putc(b, '{');
+	put_u64(b, "udp_size", t->asked.udp_size);
+	put_bool(b, "dnssec_ok", t->asked.dnssec_ok);
+	put_bool(b, "cookie", t->asked.has_cookie);
+	strbuf_putc(b, '}');
+}
+
 static void put_edns(struct strbuf *b, const struct dns_transaction *t)
 {
-	const char *name = dns_ede_name(t->edns.error);
+	unsigned int i;
 
 	if (!t->edns.present) {
 		put_null(b, "edns");
@@ -189,15 +222,20 @@ static void put_edns(struct strbuf *b, const struct dns_transaction *t)
 	put_u64(b, "version", t->edns.version);
 	put_bool(b, "dnssec_ok", t->edns.dnssec_ok);
 	put_bool(b, "cookie", t->edns.has_cookie);
-	if (t->edns.has_error) {
+	put_text_or_null(b, "cookie_hex", t->cookie);
+	put_text_or_null(b, "nsid", t->nsid);
+	put_text_or_null(b, "client_subnet", t->subnet);
+	if (t->edns.nr_errors) {
 		key(b, "error");
-		strbuf_putc(b, '{');
-		put_u64(b, "code", t->edns.error);
-		put_string(b, "name", name ? name : "");
-		put_string(b, "text", t->ede_text);
-		strbuf_putc(b, '}');
+		put_ede(b, t, 0);
 	}
-	strbuf_putc(b, '}');
+	key(b, "errors");
+	strbuf_putc(b, '[');
+	for (i = 0; i < t->edns.nr_errors; i++) {
+		strbuf_puts(b, i ? "," : "");
+		put_ede(b, t, i);
+	}
+	strbuf_puts(b, "]}");
 }
 
 static void put_answer(struct strbuf *b, const struct dns_transaction *t)
@@ -318,6 +356,7 @@ void dns_json_transaction(struct strbuf *b, const struct dns_transaction *t)
 	put_u64(b, "id", t->id);
 	put_u64(b, "opcode", t->opcode);
 	put_question(b, t);
+	put_edns_asked(b, t);
 	put_u64(b, "queries", t->queries);
 	put_ms(b, "latency_ms", t->latency);
 	put_ms(b, "waited_ms", t->waited);

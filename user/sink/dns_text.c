@@ -391,6 +391,23 @@ static enum color result_color(const struct dns_transaction *t)
 	return t->rcode || !t->answers[0] ? YELLOW : GREEN;
 }
 
+/* What a server says about itself or its answer, as dig has it. */
+static void put_edns_remarks(struct strbuf *b, const struct dns_transaction *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->edns.nr_errors; i++) {
+		const char *name = dns_ede_name(t->edns.errors[i].code), *text = t->ede_text[i];
+
+		strbuf_printf(b, " (EDE %u%s%s%s%s)", t->edns.errors[i].code, name ? " " : "",
+			      name ? name : "", text[0] ? ": " : "", text);
+	}
+	if (t->subnet[0])
+		strbuf_printf(b, " (subnet %s)", t->subnet);
+	if (t->nsid[0])
+		strbuf_printf(b, " (NSID %s)", t->nsid);
+}
+
 /* Who answered, unless the answer is his address, and what the question said besides. */
 static void put_multicast_remarks(struct strbuf *b, const struct dns_transaction *t)
 {
@@ -420,12 +437,8 @@ static void put_remarks(struct strbuf *b, const struct dns_transaction *t)
 		strbuf_puts(b, " (cut by the capture)");
 	if (t->state == DNS_LATE)
 		strbuf_puts(b, " (late)");
-	if (has_answer(t) && t->edns.has_error) {
-		const char *name = dns_ede_name(t->edns.error);
-
-		strbuf_printf(b, " (%s%s%s)", name ? name : "extended error",
-			      t->ede_text[0] ? ": " : "", t->ede_text);
-	}
+	if (has_answer(t))
+		put_edns_remarks(b, t);
 	if (t->protocol != DNS_UNICAST)
 		put_multicast_remarks(b, t);
 	if (t->upstream.family) {
@@ -646,31 +659,6 @@ static void put_latency(struct out *o, const struct line *l, const struct dns_tr
 	put(o, l->latency, is_slow ? RED : t->waited >= 100 * MSEC ? YELLOW : DIM);
 }
 
-void dns_text_transaction(struct strbuf *b, const struct dns_transaction *t,
-			  const struct dns_text_style *style)
-{
-	const struct layout *c = layout_of(style);
-	unsigned int width = style->width < LINE_WIDTH ? style->width : LINE_WIDTH;
-	struct out o = { .b = b, .style = style };
-	struct line l;
-
-	make_line(&l, t, style);
-	put_time(&o, t->time);
-	column(&o, c->process);
-	put_owner(&o, &t->owner, c->brief ? MIN_PROCESS : 0);
-	column(&o, c->client);
-	put_link(&o, &l, c);
-	column(&o, c->question);
-	if (width)
-		squeeze(&l, t, width > o.col ? width - o.col : 0, style);
-	put_question(&o, &l, t);
-	put_result(&o, &l, t, c->result, width);
-	put_latency(&o, &l, t, width ? width : c->result + 34);
-	newline(&o);
-}
-
-/* --- findings ------------------------------------------------------------------------ */
-
 static unsigned int prose_width(const struct dns_text_style *style)
 {
 	if (!style->width)
@@ -707,6 +695,106 @@ static void wrap(struct out *o, const char *s, unsigned int indent, enum color c
 	}
 	newline(o);
 }
+
+static void put_header_flags(struct strbuf *b, uint16_t flags)
+{
+	static const struct {
+		uint16_t bit;
+		const char *name;
+	} names[] = {
+		{ DNS_F_QR, " qr" }, { DNS_F_AA, " aa" }, { DNS_F_TC, " tc" }, { DNS_F_RD, " rd" },
+		{ DNS_F_RA, " ra" }, { DNS_F_AD, " ad" }, { DNS_F_CD, " cd" },
+	};
+	size_t i;
+
+	strbuf_puts(b, ";; flags:");
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (flags & names[i].bit)
+			strbuf_puts(b, names[i].name);
+}
+
+static void put_edns(struct strbuf *b, const struct dns_transaction *t)
+{
+	const struct dns_edns *e = &t->edns;
+
+	strbuf_printf(b, ";; EDNS: version: %u, flags:%s; udp: %u", e->version,
+		      e->dnssec_ok ? " do" : "", e->udp_size);
+	if (t->asked.present)
+		strbuf_printf(b, " (asked: %u%s)", t->asked.udp_size,
+			      t->asked.dnssec_ok ? ", do" : "");
+	if (e->has_cookie)
+		strbuf_printf(b, "; COOKIE: %s", t->cookie);
+	if (e->has_nsid)
+		strbuf_printf(b, "; NSID: \"%s\"", t->nsid);
+	if (t->subnet[0])
+		strbuf_printf(b, "; CLIENT-SUBNET: %s", t->subnet);
+}
+
+static void put_edns_asked(struct strbuf *b, const struct dns_transaction *t)
+{
+	if (!t->asked.present) {
+		strbuf_puts(b, ";; asked without EDNS");
+		return;
+	}
+	strbuf_printf(b, ";; asked with EDNS: flags:%s; udp: %u%s", t->asked.dnssec_ok ? " do" : "",
+		      t->asked.udp_size, t->asked.has_cookie ? "; COOKIE" : "");
+}
+
+/* What is behind the line, in dig's words. */
+static void put_details(struct out *o, const struct dns_transaction *t)
+{
+	unsigned int at = layout_of(o->style)->process;
+	char text[512];
+	struct strbuf b;
+
+	if (!t->has_question && !has_answer(t))
+		return;
+	strbuf_init(&b, text, sizeof(text));
+	if (has_answer(t)) {
+		put_header_flags(&b, t->flags);
+		strbuf_printf(&b,
+			      "; QUERY: %u, ANSWER: %u, AUTHORITY: %u, ADDITIONAL: %u; "
+			      "id: %u; %u bytes",
+			      t->count[DNS_QUESTION], t->count[DNS_ANSWER], t->count[DNS_AUTHORITY],
+			      t->count[DNS_ADDITIONAL], t->id, t->response_len);
+		pad(o, at);
+		wrap(o, text, at + 3, DIM);
+		strbuf_reset(&b);
+	}
+	if (has_answer(t) && t->edns.present)
+		put_edns(&b, t);
+	else
+		put_edns_asked(&b, t);
+	pad(o, at);
+	wrap(o, text, at + 3, DIM);
+}
+
+void dns_text_transaction(struct strbuf *b, const struct dns_transaction *t,
+			  const struct dns_text_style *style)
+{
+	const struct layout *c = layout_of(style);
+	unsigned int width = style->width < LINE_WIDTH ? style->width : LINE_WIDTH;
+	struct out o = { .b = b, .style = style };
+	struct line l;
+
+	make_line(&l, t, style);
+	put_time(&o, t->time);
+	column(&o, c->process);
+	put_owner(&o, &t->owner, c->brief ? MIN_PROCESS : 0);
+	column(&o, c->client);
+	put_link(&o, &l, c);
+	column(&o, c->question);
+	if (width)
+		squeeze(&l, t, width > o.col ? width - o.col : 0, style);
+	put_question(&o, &l, t);
+	put_result(&o, &l, t, c->result, width);
+	put_latency(&o, &l, t, width ? width : c->result + 34);
+	newline(&o);
+	if (style->details)
+		put_details(&o, t);
+}
+
+/* --- findings ------------------------------------------------------------------------ */
 
 static void put_list(struct out *o, const char *head, const struct dns_finding *f)
 {

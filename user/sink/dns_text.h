@@ -24,6 +24,7 @@ struct dns_text_style {
 	bool show_target;   /* several targets: "php/eth0" instead of "eth0" */
 	bool forewarn;	    /* a fault nobody has run into yet: the warning and one fix only */
 	bool after_blank;   /* the line before is blank already */
+	bool details;	    /* header, counts and EDNS below each transaction */
 	unsigned int width; /* columns of the terminal; 0: not a terminal, no wrapping */
 	struct dns_text_clock *clock; /* or NULL; borrowed */
 };
