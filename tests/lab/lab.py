@@ -593,6 +593,10 @@ class Docker:
         self.names = []
 
     def start(self):
+        self.start_daemon()
+        self._import_image()
+
+    def start_daemon(self):
         log = os.path.join(self.lab.tmp, "dockerd.log")
         with open(log, "ab") as out:
             self.daemon = self.lab.popen(
@@ -610,7 +614,16 @@ class Docker:
                 self.cli("version", check=False).returncode == 0
 
         wait_for("dockerd", up, timeout=60, step=0.1)
-        self._import_image()
+
+    def stop_daemon(self):
+        """The daemon alone: with live_restore() its containers go on."""
+        end_process(self.daemon, timeout=60)
+
+    def live_restore(self, on):
+        self.lab.write("/etc/docker/daemon.json", json.dumps({"live-restore": on}))
+        self.daemon.send_signal(signal.SIGHUP)
+        wait_for("dockerd to take its file", lambda: self.cli(
+            "info", "-f", "{{.LiveRestoreEnabled}}").stdout == f"{on}\n".lower())
 
     def stop(self):
         if self.daemon and self.daemon.poll() is None:

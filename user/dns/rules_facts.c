@@ -84,6 +84,10 @@ static void docker_gone_text(struct dns_finding *f, const struct rule_input *in)
 		fix_servers(f, in);
 		return;
 	}
+	if (!has_docker_socket(facts, IPPROTO_UDP) && !has_docker_socket(facts, IPPROTO_TCP)) {
+		b = fix_begin(f, "The sockets are dockerd's own; see that it runs:");
+		strbuf_printf(&b, "%ssystemctl start docker", sudo(in));
+	}
 	b = fix_begin(f, "Docker sets both up when the container starts:");
 	strbuf_printf(&b, "%sdocker restart ", sudo(in));
 	put_shell(&b, bare_target(facts));
