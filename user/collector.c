@@ -56,6 +56,9 @@ struct collector {
 	uint32_t nr_seats, highest; /* highest: seat taken */
 	uint32_t next_seat;
 	uint32_t *seat_of; /* by the kernel's id; 0 none */
+	/* By the kernel's id: what it had counted when its last seat was closed. What it counts
+	 * after that is the next one's, also if that is heard of later. */
+	struct tap_stats *spent;
 	struct gone {
 		uint32_t id;
 		int64_t when; /* on the ring's clock */
@@ -278,6 +281,7 @@ static void close_seat(struct collector *c, struct seat *s)
 	if (!s->kernel_id)
 		return;
 	count_kernel(c, s->kernel_id, &s->final);
+	c->spent[s->kernel_id] = s->final;
 	subtract_kernel(&s->final, &s->base);
 	c->seat_of[s->kernel_id] = 0;
 	s->kernel_id = 0;
@@ -315,7 +319,7 @@ static void on_tap(struct collector *c, const struct tap *tap)
 	seat = take_seat(c);
 	s = &c->seats[seat];
 	s->kernel_id = kernel_id;
-	count_kernel(c, kernel_id, &s->base);
+	s->base = c->spent[kernel_id];
 	s->tap = *tap;
 	s->tap.id = seat;
 	c->seat_of[kernel_id] = seat;
@@ -762,8 +766,9 @@ int collector_run(const struct collector_setup *s)
 	signal(SIGPIPE, SIG_IGN);
 	c.seats = calloc(c.nr_seats, sizeof(*c.seats));
 	c.seat_of = calloc(c.nr_seats, sizeof(*c.seat_of));
+	c.spent = calloc(c.nr_seats, sizeof(*c.spent));
 	c.gone = calloc(c.nr_seats, sizeof(*c.gone));
-	if (!c.seats || !c.seat_of || !c.gone || start(&c, &e)) {
+	if (!c.seats || !c.seat_of || !c.spent || !c.gone || start(&c, &e)) {
 		log_err(&e);
 	} else {
 		watch(&c);
@@ -774,6 +779,7 @@ int collector_run(const struct collector_setup *s)
 	stream_free(c.stream);
 	free(c.seats);
 	free(c.seat_of);
+	free(c.spent);
 	free(c.gone);
 	return status;
 }

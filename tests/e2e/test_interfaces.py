@@ -65,6 +65,18 @@ def test_interface_appears(lab, php, watch, out):
     assert [p[0] for p in read_pcapng(f"{out}/x.pcapng")] == ["php/eth1"] * 5
 
 
+def test_books_of_one_heard_of_late(lab, php, watch, out):
+    """Packets pass before the collector has heard of the interface: counted all the same."""
+    w = watch("netns:php", "-l", "-w", f"{out}/x.pcapng", "udp")
+    os.kill(w.collector, signal.SIGSTOP)
+    add_leg(lab, php)
+    w.wait_out(r"^nswatch: .*eth1", stream="err")
+    send(lab, php, "10.78.0.1", count="5")
+    os.kill(w.collector, signal.SIGCONT)
+    result = w.stop()
+    assert (result.books["matched"], result.books["written"]) == (5, 5)
+
+
 def test_interface_vanishes_and_returns(lab, php, watch, out):
     add_leg(lab, php)
     w = watch("netns:php", "-l", "-w", f"{out}/x.pcapng", "udp")
