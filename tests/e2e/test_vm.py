@@ -21,6 +21,8 @@ def test_kernel_without_tcx(out, kernel):
     print(done.stdout)
     assert done.returncode == 0, done.stdout
     for line in ("ok attached through clsact", "ok the kernel takes the selection of DNS",
+                 "ok all: each where it belongs, under its name",
+                 "ok all: lookups of php and of a namespace without a name",
                  "ok killed: nothing left attached",
                  "ok foreign: they stay after a kill"):
         assert line in done.stdout
