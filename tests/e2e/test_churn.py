@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Namespaces started and killed at random while --all --follow watches.
+"""Namespaces and containers started and killed at random while --all --follow
+watches: of ip netns, of unshare, and of Docker, where the sender is the container's
+own process and sends through its veth pair.
 
 Each has a sender that numbers its packets and writes down the number of the last
 one. Whatever was sent from the line "watching NAME" on until the end must be in
@@ -18,30 +20,16 @@ import struct
 import threading
 import time
 
+import pytest
+
 from lab import LabError, read_bytes, read_pcapng, wait_for
-from watching import children
+from watching import Footprint
 
 SECONDS = float(os.environ.get("NSWATCH_CHURN_SECONDS", "15"))
 AT_LEAST = int(os.environ.get("NSWATCH_CHURN_LIVES", "25"))
 DRIVERS = int(os.environ.get("NSWATCH_CHURN_DRIVERS", "4"))
 PORT = 20900
-
-# Waits for the file NAME.go; sends "LIFE NUMBER"; keeps the count in NAME.sent.
-SENDER = r"""
-import fcntl, os, socket, struct, sys, time
-life, base = int(sys.argv[1]), sys.argv[2]
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-fcntl.ioctl(s, 0x8914, struct.pack("16sH14x", b"lo", 0x49))  # SIOCSIFFLAGS: up
-while not os.path.exists(base + ".go"):
-    time.sleep(0.005)
-out = os.open(base + ".sent", os.O_WRONLY | os.O_CREAT, 0o644)
-n = 0
-while True:
-    s.sendto(struct.pack("<4sII", b"life", life, n), ("127.0.0.1", %d))
-    n += 1
-    os.pwrite(out, struct.pack("<I", n), 0)
-    time.sleep(0.003)
-""" % PORT
+DOCKER_GATEWAY = "10.88.0.1"
 
 
 def fds(pid):
@@ -53,97 +41,166 @@ def rss_kib(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
 
-def numbers(lab):
-    """What the host has a number for: that goes with the namespace."""
-    return lab.run(["ip", "netns", "list-id"]).stdout.splitlines()
+# The numbers that the host has for namespaces to which neither a process nor a mount leads:
+# only the kernel holds them. A number goes with its namespace.
+HELD = r"""
+import glob, os, re, socket, struct, subprocess
+ids = {int(n) for n in re.findall(r"nsid (\d+)", subprocess.run(
+    ["ip", "netns", "list-id"], stdout=subprocess.PIPE, text=True).stdout)}
+paths = glob.glob("/proc/[0-9]*/ns/net")
+for info in glob.glob("/proc/[0-9]*/mountinfo"):
+    try:
+        with open(info) as f:
+            mounts = re.findall(r"^\S+ \S+ \S+ net:\[\d+\] (\S+) ", f.read(), re.M)
+    except OSError:
+        continue
+    paths += [os.path.dirname(info) + "/root" + path for path in mounts]
+sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+for path in paths:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        continue
+    # RTM_GETNSID with NETNSA_FD; NETNSA_NSID comes back
+    sock.send(struct.pack("=IHHIIB3xHHI", 28, 90, 1, 0, 0, 0, 8, 3, fd))
+    reply = sock.recv(4096)
+    os.close(fd)
+    if struct.unpack_from("=H", reply, 4)[0] == 88 and len(reply) >= 28:
+        ids.discard(struct.unpack_from("=i", reply, 24)[0])
+print(*sorted(ids))
+"""
+
+
+def held(lab):
+    return set(lab.run(["/usr/bin/python3", "-c", HELD]).stdout.split())
 
 
 def wait_gone(lab, standing):
-    try:
-        wait_for("the last namespaces to go",
-                 lambda: len(numbers(lab)) <= len(standing), timeout=30)
-    except LabError as e:
-        there = lab.run(["sh", "-c", "ip netns list-id; lsns -t net"]).stdout
-        raise LabError(f"{e}\n{there}") from None
+    wait_for("the last namespaces to go", lambda: held(lab) <= standing, timeout=30, step=0.2)
 
 
 class Driver(threading.Thread):
-    """Lives one after another, half of them with a name, half with a process
-    alone. Its names come again, for another namespace each time."""
+    """Lives one after another. Their names come again, for another namespace each
+    time."""
 
-    def __init__(self, lab, w, number, until, script):
+    def __init__(self, lab, w, number, until, kinds):
         super().__init__()
         self.lab, self.w, self.number, self.until = lab, w, number, until
-        self.script = script
+        self.kinds = kinds
         self.random = random.Random(number)
-        self.lives = []  # (life, name, packets sent for sure)
+        self.lives = []  # (life, interface, packets sent for sure)
         self.failure = None
 
     def run(self):
         turn = 0
         try:
             while time.monotonic() < self.until:
-                self.live(self.number * 10000 + turn, turn % 2 == 0)
+                kind = self.kinds[turn % len(self.kinds)]
+                self.live(self.number * 10000 + turn, kind)
                 turn += 1
         except Exception as e:  # shown by the main thread
             self.failure = e
 
-    def live(self, life, named):
+    def live(self, life, kind):
         base = os.path.join(self.lab.tmp, f"life{life}")
-        command = ["/usr/bin/python3", self.script, str(life), base]
-        path = None
-        if named:
-            name = f"churn{self.number}-{life % 3}"
-            self.lab.run(["ip", "netns", "add", name])
-            path = f"/run/netns/{name}"
-        else:
-            command = ["unshare", "-n", "--", *command]
         said = self.w.err.count("\n")
-        proc = self.lab.popen(command, ns=path)
-        if not named:
-            name = f"pid:{proc.pid}"
+        name, interface, end = getattr(self, kind)(life, base)
         try:
-            self.wait_watched(name, said)
+            self.wait_watched(name, interface, said)
             with open(base + ".go", "w"):
                 pass
             time.sleep(self.random.uniform(0.05, 1.0))
         finally:
-            proc.send_signal(signal.SIGKILL)
-            proc.wait()
-            if named:
-                self.lab.run(["ip", "netns", "del", name])
+            end()
         # None, if it was killed before it had sent the first.
         sent = read_bytes(base + ".sent") or b"\0\0\0\0"
-        self.lives.append((life, name, struct.unpack("<I", sent)[0]))
+        self.lives.append((life, f"{name}/{interface}", struct.unpack("<I", sent)[0]))
 
-    def wait_watched(self, name, said):
-        """The line may have come between the namespace and its process."""
-        lines = (f"nswatch: watching {name}: lo",
-                 # Found by the process that was about to give it its name.
-                 re.compile(rf"nswatch: \S+ is called {re.escape(name)} now$"))
+    def sender(self, life, base, address="127.0.0.1"):
+        return [self.lab.tool("numbered"), str(life), base, address, str(PORT)]
 
+    def named(self, life, base):
+        name = f"churn{self.number}-{life % 3}"
+        self.lab.run(["ip", "netns", "add", name])
+        proc = self.lab.popen(self.sender(life, base), ns=f"/run/netns/{name}")
+
+        def end():
+            kill(proc)
+            self.lab.run(["ip", "netns", "del", name])
+        return name, "lo", end
+
+    def unnamed(self, life, base):
+        proc = self.lab.popen(["unshare", "-n", "--", *self.sender(life, base)])
+        return f"pid:{proc.pid}", "lo", lambda: kill(proc)
+
+    def docker(self, life, base):
+        name = f"box{self.number}-{life % 3}"
+        self.lab.docker.run(name, "-v", f"{self.lab.tmp}:{self.lab.tmp}",
+                            command=self.sender(life, base, DOCKER_GATEWAY))
+        return name, "eth0", lambda: self.lab.docker.cli("rm", "-f", name)
+
+    def wait_watched(self, name, interface, said):
+        """The line may have come between the namespace and its process, or under a
+        name that it had before."""
         def watched():
-            return any(text.startswith(lines[0]) or lines[1].match(text) for text in
-                       self.w.err.split("\n")[max(0, said - 12):])
-        wait_for(f"{name} to be watched", watched, timeout=20)
+            lines = self.w.err.split("\n")[said:]
+            names = [name] + [m[1] for m in (RENAMED.match(text) for text in lines)
+                              if m and m[2] == name]
+            if name.startswith("box"):  # Docker's is found before that has its name
+                named_ = len(names) > 1 or f"nswatch: watching {name}: " in "\n".join(lines)
+            else:
+                named_ = True
+            return named_ and any(is_watched(text, n, interface)
+                                  for text in lines for n in names)
+        try:
+            wait_for(f"{name} to be watched", watched, timeout=20)
+        except LabError as e:
+            raise LabError(f"{e}:\n{self.w.err}") from None
 
 
-def test_churn(lab, watch, out):
-    script = lab.add_file("sender.py", SENDER)
+RENAMED = re.compile(r"nswatch: (\S+) is called (\S+) now$")
+
+
+def is_watched(text, name, interface):
+    """Whether that line says so. A namespace that is found by the process which was
+    about to give it its name is watched once it is called that."""
+    if text.startswith(f"nswatch: watching {name}: "):
+        return interface in text.partition(": ")[2].partition(": ")[2].split(", ")
+    if interface == "lo" and RENAMED.match(text):
+        return text.endswith(f" is called {name} now")
+    return text.startswith(f"nswatch: {name}: ") and \
+        (f": {interface} appeared" in text or text.endswith(f" is called {interface} now"))
+
+
+def kill(proc):
+    proc.send_signal(signal.SIGKILL)
+    proc.wait()
+
+
+# What the drivers' lives are, in turn: one of them Docker's all the time, another by halves.
+KINDS = [["named", "unnamed"], ["docker"], ["named", "unnamed"], ["unnamed", "docker"]]
+
+
+def test_churn(lab, docker, watch, out):
+    lab.tool("numbered")
     w = watch("--all", "--follow", "-w", f"{out}/x.pcapng",
               f"udp port {PORT}")
     open_files, memory = fds(w.pid), rss_kib(w.pid)
     memory_of_collector = rss_kib(w.collector)
-    standing = numbers(lab)
-    drivers = [Driver(lab, w, n + 1, time.monotonic() + SECONDS, script)
+    standing = held(lab)
+    drivers = [Driver(lab, w, n + 1, time.monotonic() + SECONDS, KINDS[n % len(KINDS)])
                for n in range(DRIVERS)]
     for d in drivers:
         d.start()
     for d in drivers:
         d.join()
-    assert not any(d.failure for d in drivers), [d.failure for d in drivers]
+    failures = "\n".join(str(d.failure) for d in drivers if d.failure)
+    if failures:
+        pytest.fail(failures)
     lives = [life for d in drivers for life in d.lives]
-    assert len(lives) >= AT_LEAST and sum(sent for _, _, sent in lives) > 0
+    boxes = {life for life, name, _ in lives if name.startswith("box")}
+    assert len(lives) >= AT_LEAST and boxes
+    assert sum(sent for life, _, sent in lives if life in boxes) > 0
 
     # All gone, for the kernel and for us: nothing was kept alive or open.
     wait_gone(lab, standing)
@@ -152,7 +209,11 @@ def test_churn(lab, watch, out):
              lambda: fds(w.pid) <= open_files + 2, timeout=20)
     assert rss_kib(w.pid) < memory + 16 * 1024
     assert rss_kib(w.collector) < memory_of_collector + 16 * 1024
+    grown = rss_kib(w.pid) - memory, rss_kib(w.collector) - memory_of_collector
+    left = fds(w.pid) - open_files
+    prints = Footprint(w)
     result = w.stop()
+    prints.gone()
     lost = result.books["lost"]
 
     seen = collections.defaultdict(collections.Counter)
@@ -162,9 +223,24 @@ def test_churn(lab, watch, out):
         seen[life, interface][number] += 1
     missing = 0
     for life, name, sent in lives:
-        got = seen.pop((life, f"{name}/lo"), {})
+        got = seen.pop((life, name), collections.Counter())
+        # Docker gives eth0 its first name back when it takes it out of the namespace, and
+        # packets that are read after that was heard of are shown under it.
+        for key in [k for k in seen if k[0] == life and life in boxes and
+                    re.fullmatch(rf"{name.removesuffix('eth0')}veth[0-9a-f]+", k[1])]:
+            got += seen.pop(key)
         assert all(times == 1 for times in got.values()), (life, name)
-        missing += len(set(range(sent)) - set(got))
+        gaps = sorted(set(range(sent)) - set(got))
+        missing += len(gaps)
+        if gaps:
+            print(f"{life} {name}: {len(gaps)} of {sent} are missing, from {gaps[0]} to {gaps[-1]}")
+    # The host's end of the veth pair and the bridge are interfaces of the host's own.
+    of_host = {key for key in seen if key[0] in boxes and key[1].startswith("host/")}
+    assert all(times == 1 for key in of_host for times in seen[key].values())
+    for key in of_host:
+        del seen[key]
     assert not seen, f"under a wrong name: {[(k, len(v)) for k, v in seen.items()]}"
-    assert missing <= lost, f"{missing} packets are missing, {lost} counted as lost"
-    print(f"{len(lives)} lives, {sum(s for _, _, s in lives)} packets, {lost} lost")
+    assert missing <= lost, f"{missing} packets are missing, {lost} counted as lost\n{result.err}"
+    print(f"{len(lives)} lives, {len(boxes)} of them Docker's, {sum(s for _, _, s in lives)} "
+          f"packets, {missing} missing, {lost} lost; KiB more: {grown[0]} loader, {grown[1]} "
+          f"collector; {left} descriptors more")

@@ -67,9 +67,10 @@ struct taps {
 	uint32_t *free_ids;	 /* a ring of max_taps: the longest unused first */
 	uint32_t first_free, nr_free;
 	bool use_clsact;
-	bool full;     /* said once */
-	bool crowded;  /* said once */
-	bool restless; /* said once */
+	bool full;	 /* said once */
+	bool crowded;	 /* said once */
+	bool restless;	 /* said once */
+	bool unfinished; /* by the last sync */
 	struct guard guard;
 };
 
@@ -443,8 +444,11 @@ static void attach_new(struct taps *t, int nsfd, const struct target *target, co
 		t->ops->attached(t->ctx, &a->tap);
 		return;
 	}
+	/* A program that taps share is on it still: it has come from another namespace
+	 * that is watched, and that this one went from there is yet to be heard. */
+	t->unfinished |= err == -EEXIST;
 	/* Not if it vanished in the middle of it. */
-	if (err != -ENODEV) {
+	if (err != -ENODEV && err != -EEXIST) {
 		log_warn("%s/%s: %s", target->name, s->ifname, e.msg);
 		unhook(a);
 		programs_tap_del(t->programs, (uint32_t)a->ns.ino, a->tap.ifindex);
@@ -524,6 +528,7 @@ int taps_sync(struct taps *t, const struct target *target, bool host, struct err
 	size_t n, i;
 	int err;
 
+	t->unfinished = false;
 	/* The process that the path goes through may have ended before the namespace. */
 	snprintf(ref.path, sizeof(ref.path), "%s", target->path);
 	fd = netns_ref_open(&ref, e);
@@ -542,6 +547,11 @@ int taps_sync(struct taps *t, const struct target *target, bool host, struct err
 		if (!t->all[i]->present)
 			detach(t, t->all[i]);
 	return 0;
+}
+
+bool taps_are_unfinished(const struct taps *t)
+{
+	return t->unfinished;
 }
 
 void taps_gone(struct taps *t, const struct target *target, uint32_t ifindex)

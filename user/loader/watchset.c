@@ -234,7 +234,7 @@ static void sync_target(struct loader *l, struct watched *w)
 	struct err e = { 0 };
 	int err = taps_sync(l->taps, &w->target, w->host_end, &e);
 
-	w->dirty = false;
+	w->dirty = !err && taps_are_unfinished(l->taps);
 	if (!err)
 		return;
 	if (err == -ESTALE || err == -ENOENT)
@@ -255,16 +255,25 @@ static void forget_gone(struct loader *l)
 			i++;
 }
 
+static void sync_dirty(struct loader *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->targets[i]->dirty && !l->targets[i]->gone)
+			sync_target(l, l->targets[i]);
+}
+
 void watchset_update(struct loader *l)
 {
 	unsigned int i, left = 0;
 
 	netns_watch_read(l->links, on_link_event, l);
-	for (i = 0; i < l->n; i++) {
-		if (l->targets[i]->dirty && !l->targets[i]->gone)
-			sync_target(l, l->targets[i]);
+	sync_dirty(l);
+	/* What one could not have yet, another may have lost by that. */
+	sync_dirty(l);
+	for (i = 0; i < l->n; i++)
 		left += !l->targets[i]->gone;
-	}
 	forget_gone(l);
 	if (!left && !l->o->follow)
 		loader_begin_stop(l);
@@ -359,6 +368,7 @@ static int no_such_interface(struct loader *l, const struct target *t, int nsfd,
 static int attach_target(struct loader *l, struct watched *w, struct err *e)
 {
 	_cleanup_fd_ int fd = target_open(&w->target, e);
+	int err;
 
 	if (fd < 0)
 		return fd;
@@ -367,7 +377,9 @@ static int attach_target(struct loader *l, struct watched *w, struct err *e)
 	if (w->nsid < NETNS_WATCH_HOME)
 		return w->nsid;
 	programs_watch_netns(l->programs, (uint32_t)w->target.ns.ino);
-	return taps_sync(l->taps, &w->target, w->host_end, e);
+	err = taps_sync(l->taps, &w->target, w->host_end, e);
+	w->dirty = !err && taps_are_unfinished(l->taps);
+	return err;
 }
 
 static int check_interfaces(struct loader *l, const struct watched *w, struct err *e)
