@@ -46,6 +46,7 @@ struct seat {
 	uint64_t delivered;
 	uint64_t reported_lost; /* told to the sinks */
 	bool taken;
+	bool attached; /* it was told so */
 };
 
 struct collector {
@@ -306,39 +307,41 @@ static uint32_t take_seat(struct collector *c)
 	return seat;
 }
 
+static struct seat *seat_by(const struct collector *c, uint32_t kernel_id)
+{
+	uint32_t seat = kernel_id < c->nr_seats ? c->seat_of[kernel_id] : 0;
+
+	return seat ? &c->seats[seat] : NULL;
+}
+
 /* A new tap, or another name for one that goes on. */
 static void on_tap(struct collector *c, const struct tap *tap)
 {
 	uint32_t kernel_id = tap->id, seat;
-	struct seat *s;
+	struct seat *s = seat_by(c, kernel_id);
+	bool attached = s && s->attached;
 
 	if (!kernel_id || kernel_id >= c->nr_seats)
 		return;
-	if (c->seat_of[kernel_id])
-		close_seat(c, &c->seats[c->seat_of[kernel_id]]);
+	if (s)
+		close_seat(c, s);
 	seat = take_seat(c);
 	s = &c->seats[seat];
 	s->kernel_id = kernel_id;
 	s->base = c->spent[kernel_id];
+	s->attached = attached;
 	s->tap = *tap;
 	s->tap.id = seat;
 	c->seat_of[kernel_id] = seat;
 	pipeline_tap(c->pipeline, &s->tap, stream_now(c->stream));
 }
 
-static const struct tap *tap_of(const struct collector *c, uint32_t kernel_id)
-{
-	uint32_t seat = kernel_id < c->nr_seats ? c->seat_of[kernel_id] : 0;
-
-	return seat ? &c->seats[seat].tap : NULL;
-}
-
 static void on_gone(struct collector *c, uint32_t kernel_id)
 {
-	const struct tap *tap = tap_of(c, kernel_id);
+	const struct seat *s = seat_by(c, kernel_id);
 
-	if (tap)
-		pipeline_gone(c->pipeline, tap, stream_now(c->stream));
+	if (s && s->attached)
+		pipeline_gone(c->pipeline, &s->tap, stream_now(c->stream));
 	if (c->nr_gone == c->nr_seats || kernel_id >= c->nr_seats)
 		return;
 	if (c->seat_of[kernel_id])
@@ -371,10 +374,12 @@ static void give_back_ids(struct collector *c)
 
 static void on_attached(struct collector *c, uint32_t kernel_id)
 {
-	const struct tap *tap = tap_of(c, kernel_id);
+	struct seat *s = seat_by(c, kernel_id);
 
-	if (tap)
-		pipeline_attached(c->pipeline, tap, stream_now(c->stream));
+	if (!s)
+		return;
+	s->attached = true;
+	pipeline_attached(c->pipeline, &s->tap, stream_now(c->stream));
 }
 
 static void report_books(const struct collector *c)

@@ -27,6 +27,9 @@ enum direction { DIR_UNKNOWN, DIR_IN, DIR_OUT }; /* from the container's point o
 struct tap {
 	uint32_t id;	     /* 1.. live; 0 for a file */
 	uint32_t generation; /* 1, then up with each re-attachment of the same interface */
+	int64_t began;	     /* ns since the Unix epoch; 0 for a file */
+	int64_t gap;	     /* ns before that in which the interface of that name was not watched,
+			      * since the attachment before; 0: there was none, or it goes on */
 	uint64_t netns;	     /* inode of the *target's* network namespace, on both sides */
 	uint32_t ifindex;    /* of this interface in its own namespace */
 	uint32_t peer;	     /* of a host end: the ifindex of the inside one; else 0 */

@@ -17,6 +17,7 @@
 #include "sink/dns_tree.h"
 #include "sink/last_seen.h"
 #include "sink/out.h"
+#include "sink/tap_json.h"
 #include "sink/text.h"
 #include "stream/record.h"
 #include "track/vantage.h"
@@ -295,16 +296,27 @@ void pipeline_tap(struct pipeline *p, const struct tap *tap, int64_t now)
 		vantage_tap(p->vantage, tap);
 }
 
+static void print_tap(struct pipeline *p, const struct tap *tap, int64_t now,
+		      void (*print)(struct strbuf *out, const struct tap *tap, int64_t now))
+{
+	if (!p->o->json || p->o->quiet || p->done || !pipeline_shows(p, tap))
+		return;
+	print(out_reserve(&p->out, LINE_ROOM), tap, now);
+	out_line_end(&p->out);
+}
+
 void pipeline_attached(struct pipeline *p, const struct tap *tap, int64_t now)
 {
 	if (p->vantage)
 		vantage_begin(p->vantage, tap, now);
+	print_tap(p, tap, now, tap_json_attach);
 }
 
 void pipeline_gone(struct pipeline *p, const struct tap *tap, int64_t now)
 {
 	if (p->vantage)
 		vantage_end(p->vantage, tap, now);
+	print_tap(p, tap, now, tap_json_detach);
 }
 
 void pipeline_leaving(struct pipeline *p, int64_t now)

@@ -52,8 +52,8 @@ void pipeline_packet(struct pipeline *p, struct packet *pkt);
 bool pipeline_takes_runs(const struct pipeline *p);
 void pipeline_run(struct pipeline *p, const struct packet_run *run);
 void pipeline_attempt(struct pipeline *p, const struct dns_attempt *a);
-/* With --side both: a tap sees all from now on, or nothing any more; all taps are about
- * to go. now: ns since the epoch. */
+/* A tap sees all from now on (told with --side both or --json), or nothing any more; all taps
+ * are about to go (with --side both). now: ns since the epoch. */
 void pipeline_attached(struct pipeline *p, const struct tap *tap, int64_t now);
 void pipeline_gone(struct pipeline *p, const struct tap *tap, int64_t now);
 void pipeline_leaving(struct pipeline *p, int64_t now);

@@ -2,6 +2,7 @@
 """Many targets in one run, namespaces that come and go, and containers that
 try to make that expensive."""
 
+import datetime
 import os
 import re
 import threading
@@ -112,24 +113,52 @@ def test_all_follow(lab, php, watch, out):
 
 
 def test_follow_recreated(lab, watch, out):
-    """Gone, and there again under the same name: two generations of eth0."""
+    """Gone, and there again under the same name: two generations of eth0. The gap is
+    told on stderr, in the file and as an object."""
     first = lab.container("again")
     w = watch("again", "--follow", "-w", f"{out}/x.pcapng", "udp port 9")
+    j = watch("again", "--follow", "--json", "udp port 9")
     send(lab, first, count=2)
     first.remove()
     wait_for("the end to be noticed", lambda: "waiting for it" in w.err)
     second = lab.container("again")
-    timed("eth0 again", lambda: "eth0 appeared again" in w.err
-          or "watching again: lo, eth0" in w.err[w.err.index("back in"):]
-          if "back in" in w.err else False)
+    back = re.compile(r"back in(?s:.*)(eth0 appeared again|watching again: lo, eth0)")
+    timed("eth0 again", lambda: back.search(w.err))
+    wait_for("the other one as well", lambda: back.search(j.err))
     send(lab, second, count=3)
-    result = w.stop()
+    result, objects = w.stop(), j.stop()
     second.remove()
     assert result.status == 0
     assert re.search(r"again: back in another network namespace, \d+\.\d{3} s",
                      result.err)
     assert names(f"{out}/x.pcapng") == {"again/eth0": 5}
-    assert "attachment 2" in described(lab, f"{out}/x.pcapng", "again/eth0")
+    text = described(lab, f"{out}/x.pcapng", "again/eth0")
+    assert "attachment 2" in text
+    assert re.search(r"Comment = attachment 2, from \d{4}-\d\d-\d\dT[\d:.]+Z on, "
+                     r"\d+\.\d{3} s after the end of the one before", text), text
+    assert "attachment 1" not in text and text.count("Comment = ") == 1
+    check_gap(objects)
+
+
+def check_gap(result):
+    """What is said of eth0, in order: the packets of either generation lie between."""
+    story = [(o["type"], o.get("generation")) for o in result.objects
+             if o.get("interface") == "eth0" and o["type"] != "books"]
+    assert story == [("attach", 1)] + 2 * [("packet", None)] + [("detach", 1), ("attach", 2)] + \
+        3 * [("packet", None)], story
+    _, detach, attach = [o for o in result.objects if o["type"] in ("attach", "detach")
+                         and o["interface"] == "eth0"]
+    assert attach["netns"] != detach["netns"] and attach["side"] == "inside"
+    assert attach["target"] == detach["target"] == "again"
+    # From RFC 3339 with nanoseconds.
+    gap = parse_time(attach["time"]) - parse_time(detach["time"])
+    assert 0 < attach["gap_ms"] and abs(attach["gap_ms"] / 1000 - gap) < 1
+
+
+def parse_time(text):
+    whole, fraction = text.removesuffix("Z").split(".")
+    moment = datetime.datetime.fromisoformat(whole + "+00:00")
+    return moment.timestamp() + int(fraction) / 1e9
 
 
 def described(lab, path, name):
@@ -142,18 +171,16 @@ def described(lab, path, name):
 def test_rename_has_no_gap(lab, php, watch, out):
     """Packets at a steady rate while the name changes: none is missing."""
     w = watch("php", "-w", f"{out}/x.pcapng", "udp port 9")
-    stop = threading.Event()
     sent = 0
 
     def rename():
         # An interface that is up can be renamed since Linux 6.2.
+        before = "eth0"
         for name in ("one", "two", "eth0"):
-            if stop.wait(0.15):
-                return
-            lab.run(["ip", "link", "set", before[0], "name", name],
-                    ns=php.path, check=False)
-            before[0] = name
-    before = ["eth0"]
+            lab.run(["ip", "link", "set", before, "name", name], ns=php.path)
+            wait_for("the name", lambda: f"is called {name} now" in w.err)
+            before, at = name, sent
+            wait_for("packets under it", lambda: sent >= at + 150)
     if lab.run(["ip", "link", "set", "eth0", "name", "probe"], ns=php.path,
                check=False).returncode:
         pytest.skip("this kernel renames no interface that is up")

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attach/grace.h"
@@ -53,6 +54,7 @@ struct attachment {
 	struct hook hooks[2];
 	unsigned int nr_hooks;
 	enum attachment_state state;
+	int64_t left; /* CLOCK_BOOTTIME in ns, when it was detached; 0: not yet */
 	unsigned int renames;
 	bool present; /* seen by the sync under way */
 };
@@ -139,11 +141,20 @@ static void unhook(struct attachment *a)
 	a->nr_hooks = 0;
 }
 
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
 static void detach(struct taps *t, struct attachment *a)
 {
 	unhook(a);
 	if (a->state == ATT_LEFT || a->state == ATT_FREE)
 		return;
+	a->left = clock_ns(CLOCK_BOOTTIME);
 	programs_tap_del(t->programs, (uint32_t)a->ns.ino, a->tap.ifindex);
 	a->state = ATT_LEFT;
 	t->ops->removed(t->ctx, &a->tap);
@@ -230,20 +241,32 @@ static struct attachment *find(struct taps *t, const struct site *s)
 	return NULL;
 }
 
-/* Which one that is of all that had this name, of this target. */
-static uint32_t next_generation(const struct taps *t, const char *target, enum tap_side side,
-				const char *ifname)
+/* The latest of all that had this name, of this target; or NULL. */
+static const struct attachment *former(const struct taps *t, const char *target, enum tap_side side,
+				       const char *ifname)
 {
-	uint32_t i, n = 0;
+	const struct attachment *found = NULL;
+	uint32_t i;
 
 	for (i = 0; i < t->n; i++) {
-		const struct tap *tap = t->all[i] ? &t->all[i]->tap : NULL;
+		const struct attachment *a = t->all[i];
 
-		if (tap && tap->generation > n && tap->side == side &&
-		    !strcmp(tap->ifname, ifname) && !strcmp(tap->target, target))
-			n = tap->generation;
+		if (a && a->tap.generation && a->tap.side == side &&
+		    (!found || a->tap.generation > found->tap.generation) &&
+		    !strcmp(a->tap.ifname, ifname) && !strcmp(a->tap.target, target))
+			found = a;
 	}
-	return n + 1;
+	return found;
+}
+
+/* Which one it is under that name, and how long there was none. */
+static void count_generation(const struct taps *t, struct tap *tap)
+{
+	const struct attachment *a = former(t, tap->target, tap->side, tap->ifname);
+
+	tap->began = clock_ns(CLOCK_REALTIME);
+	tap->generation = a ? a->tap.generation + 1 : 1;
+	tap->gap = a && a->left ? clock_ns(CLOCK_BOOTTIME) - a->left : 0;
 }
 
 static struct attachment *new_attachment(struct taps *t, const struct target *target,
@@ -271,9 +294,9 @@ static struct attachment *new_attachment(struct taps *t, const struct target *ta
 		.is_loopback = s->loopback,
 	};
 	t->all[id - 1] = a;
-	a->tap.generation = next_generation(t, target->name, s->side, s->ifname);
 	snprintf(a->tap.target, sizeof(a->tap.target), "%s", target->name);
 	snprintf(a->tap.ifname, sizeof(a->tap.ifname), "%s", s->ifname);
+	count_generation(t, &a->tap);
 	return a;
 }
 
@@ -373,9 +396,9 @@ static void give_name(struct taps *t, struct attachment *a, const char *target, 
 {
 	struct tap tap = a->tap;
 
-	tap.generation = next_generation(t, target, tap.side, ifname);
 	snprintf(tap.target, sizeof(tap.target), "%s", target);
 	snprintf(tap.ifname, sizeof(tap.ifname), "%s", ifname);
+	count_generation(t, &tap);
 	a->tap = tap;
 	if (a->state == ATT_LIVE)
 		t->ops->added(t->ctx, &a->tap);

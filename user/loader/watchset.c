@@ -53,7 +53,7 @@ static void tap_attached(void *ctx, const struct tap *tap)
 	struct loader *l = ctx;
 	struct wire_msg m = { .type = WIRE_ATTACHED, .code = (int)tap->id };
 
-	if (l->o->side == SIDES_BOTH)
+	if (l->o->side == SIDES_BOTH || l->o->json)
 		wire_send(l->sock, &m, -1);
 	if (!may_say(l))
 		return;

@@ -45,23 +45,12 @@ static void put_null(struct strbuf *b, const char *name)
 	strbuf_puts(b, "null");
 }
 
-/* RFC 3339 with nanoseconds, UTC. */
 static void put_time(struct strbuf *b, const char *name, int64_t ns)
 {
-	int64_t sec = ns / SEC, rest = ns % SEC;
-	time_t t;
-	struct tm tm;
-
-	if (rest < 0) {
-		rest += SEC;
-		sec--;
-	}
-	t = sec;
-	if (!gmtime_r(&t, &tm))
-		memset(&tm, 0, sizeof(tm));
 	key(b, name);
-	strbuf_printf(b, "\"%04d-%02d-%02dT%02d:%02d:%02d.%09dZ\"", tm.tm_year + 1900,
-		      tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)rest);
+	strbuf_putc(b, '"');
+	strbuf_rfc3339(b, ns);
+	strbuf_putc(b, '"');
 }
 
 /* A duration in milliseconds, exact to the nanosecond; null if there is none. */

@@ -3,7 +3,6 @@
 
 #include <netinet/in.h>
 #include <string.h>
-#include <time.h>
 
 #include "util/cleanup.h"
 
@@ -154,17 +153,12 @@ static void put_number(struct strbuf *out, const char *key, uint64_t v, bool kno
 
 static void put_time(struct strbuf *out, const char *key, int64_t ns, bool known)
 {
-	time_t s = ns / 1000000000;
-	struct tm tm;
-	char text[32];
-
 	strbuf_printf(out, ",\"%s\":", key);
-	if (!known || !gmtime_r(&s, &tm)) {
-		strbuf_puts(out, "null");
+	strbuf_puts(out, known ? "\"" : "null");
+	if (!known)
 		return;
-	}
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	strbuf_printf(out, "\"%s.%09uZ\"", text, (unsigned int)(ns % 1000000000));
+	strbuf_rfc3339(out, ns);
+	strbuf_putc(out, '"');
 }
 
 static void put_first(struct strbuf *out, const struct vantage_loss *l)

@@ -211,6 +211,22 @@ static void put_if_description(struct block *b, const struct tap *tap)
 	put_text(b, IF_DESCRIPTION, mem);
 }
 
+/* That there was a gap, and how long it was. */
+static void put_if_comment(struct block *b, const struct tap *tap)
+{
+	char mem[128];
+	struct strbuf s;
+
+	if (!tap->gap)
+		return;
+	strbuf_init(&s, mem, sizeof(mem));
+	strbuf_printf(&s, "attachment %u, from ", tap->generation);
+	strbuf_rfc3339(&s, tap->began);
+	strbuf_printf(&s, " on, %lld.%03lld s after the end of the one before",
+		      (long long)(tap->gap / 1000000000), (long long)(tap->gap / 1000000 % 1000));
+	put_text(b, OPT_COMMENT, mem);
+}
+
 static void put_if_filter(struct block *b, const char *filter)
 {
 	char mem[1 + PCAPNG_TEXT_MAX + 1];
@@ -236,6 +252,7 @@ size_t pcapng_put_interface(uint8_t *out, size_t room, const struct tap *tap, ui
 	put_u32(&b, snaplen);
 	put_if_name(&b, tap);
 	put_if_description(&b, tap);
+	put_if_comment(&b, tap);
 	put_option(&b, IF_TSRESOL, &resolution, sizeof(resolution));
 	put_if_filter(&b, filter);
 	end_options(&b);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const char hexdigits[] = "0123456789abcdef";
 
@@ -161,6 +162,23 @@ static size_t utf8_len(const uint8_t *p, size_t len)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
 	return n;
+}
+
+void strbuf_rfc3339(struct strbuf *b, int64_t ns)
+{
+	int64_t sec = ns / 1000000000, rest = ns % 1000000000;
+	struct tm tm;
+	time_t t;
+
+	if (rest < 0) {
+		rest += 1000000000;
+		sec--;
+	}
+	t = sec;
+	if (!gmtime_r(&t, &tm))
+		memset(&tm, 0, sizeof(tm));
+	strbuf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d.%09dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+		      tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)rest);
 }
 
 /* How many of the bytes at p stand in a JSON string as they are. */

@@ -53,6 +53,8 @@ void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format
 void strbuf_u64(struct strbuf *b, uint64_t v);
 /* v < 10^digits, with leading zeros; at most 10 digits. */
 void strbuf_digits(struct strbuf *b, uint32_t v, unsigned int digits);
+/* A time in ns since the epoch: RFC 3339 with nanoseconds, UTC. */
+void strbuf_rfc3339(struct strbuf *b, int64_t ns);
 /* Exactly `digits` lower-case hex digits, zero-padded. */
 void strbuf_hex(struct strbuf *b, uint64_t v, unsigned int digits);
 
