@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lab import HOST4, WEB4, option, read_pcapng, wait_for
+from lab import HOST4, UPSTREAM4, WEB4, option, read_pcapng, wait_for
 from watching import Watch, children
 
 REPORT_WITHIN = 1.0  # seconds, from the event to the attachment
@@ -327,3 +327,41 @@ def test_two_instances_see_the_same(lab, php, watch, out):
     first.stop()
     assert names(f"{out}/a.pcapng")["php/eth0"] == 25
     assert names(f"{out}/b.pcapng") == {"php/eth0": 20}
+
+MASQUERADE = """
+table ip nswatch_test {
+	chain post {
+		type nat hook postrouting priority srcnat
+		ip saddr %s oifname "to-upstream" masquerade
+	}
+}
+"""
+
+
+def test_lookup_is_shown_once(lab, php, web, watch):
+    """All namespaces see a query on its way: the container, the host's bridge and uplink, and
+    the server's. It is the asking one's, with NAT (web) and without (php). What the host asks
+    itself is its own."""
+    lab.run(["nft", "-f", "-"], input=MASQUERADE % web.addr4)
+    try:
+        w = watch("--all", "--dns", "--json", "-l")
+        for how in ([], ["+tcp"]):
+            for name, run in (("php", php.run), ("web", web.run), ("host", lab.run)):
+                run(["dig", "+tries=1", *how, f"@{UPSTREAM4}", f"once-{name}.example.test"])
+        w.wait_out(r'"transport":"tcp".*once-host\.example\.test')
+        result = w.stop()
+    finally:
+        lab.run(["nft", "delete", "table", "ip", "nswatch_test"])
+    # Other labs on this machine are watched as well.
+    mine = [t for t in result.of_type("transaction")
+            if t["question"] and t["question"]["name"].startswith("once-")]
+    got = [(t["question"]["name"], t["transport"], t["target"], t["client"],
+            t["process"]["comm"]) for t in mine]
+    assert got == [(f"once-{name}.example.test", transport, name, client, "dig")
+                   for transport in ("udp", "tcp") for name, client in
+                   (("php", php.addr4), ("web", web.addr4), ("host", "10.77.53.1"))], got
+    assert all(t["state"] == "answered" and t["queries"] == 1 for t in mine)
+    opened = [t for t in result.of_type("transaction")
+              if not t["question"] and t["server"] == UPSTREAM4
+              and t["client"] in (php.addr4, web.addr4, "10.77.53.1")]
+    assert opened == []

@@ -33,6 +33,7 @@
 #include "dns/table.h"
 #include "dns/tcp.h"
 #include "dns/timers.h"
+#include "dns/transit.h"
 #include "nswatch/record.h"
 #include "track/frag.h"
 #include "util/cleanup.h"
@@ -659,6 +660,13 @@ static void tell(struct dns_engine *e, const struct dns_seen *about, const struc
 	e->ops.message(e->ctx, &s);
 }
 
+/* Another watched namespace's query on its way: there it is shown. */
+static bool passes_through(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
+			   const struct question *q)
+{
+	return transit_query(e->transit, k, q, p->time, asker(p).pid != 0);
+}
+
 static void query(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
 		  const struct dns_msg *m)
 {
@@ -673,6 +681,8 @@ static void query(struct dns_engine *e, const struct packet *p, const struct tra
 			x->left = true;
 		return;
 	}
+	if (passes_through(e, p, k, &q) && !x)
+		return;
 	note_query(e, k, p->time);
 	if (k->proto == IPPROTO_TCP)
 		drop_connect(e, k);
@@ -756,6 +766,8 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 
 	get_question(&q, m);
 	x = table_find(e->table, k, q.name.len ? &q : NULL);
+	if (!x && transit_answer(e->transit, k, &q, p->time))
+		return;
 	tell(e,
 	     &(struct dns_seen){
 		     .unsolicited = !x,
@@ -951,6 +963,8 @@ static void tcp_syn(struct dns_engine *e, const struct packet *p, const struct f
 			x->left = true;
 		return;
 	}
+	if (passes_through(e, p, &k, &none) && !x)
+		return;
 	note_query(e, &k, p->time);
 	if (x && x->stage != TRANS_DONE) {
 		retry(e, x, p);
@@ -1499,6 +1513,7 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	e->frag = frag_track_new(MAX_FRAGS);
 	e->names = names_new();
 	e->patterns = patterns_new();
+	e->transit = transit_new();
 	if (e->o.multicast)
 		e->multicast = multicast_new(&multicast_ops, e);
 	e->ns = calloc(NETNS_SLOTS, sizeof(*e->ns));
@@ -1506,8 +1521,9 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	e->held = calloc(MAX_HELD, sizeof(*e->held));
 	e->facts = calloc(MAX_FACTS, sizeof(*e->facts));
 	e->sum = calloc(1, sizeof(*e->sum));
-	if (!e->table || !e->tcp || !e->frag || !e->names || !e->patterns || !e->ns ||
-	    !e->attempts || !e->held || !e->facts || !e->sum || (e->o.multicast && !e->multicast)) {
+	if (!e->table || !e->tcp || !e->frag || !e->names || !e->patterns || !e->transit ||
+	    !e->ns || !e->attempts || !e->held || !e->facts || !e->sum ||
+	    (e->o.multicast && !e->multicast)) {
 		dns_engine_free(e);
 		return NULL;
 	}
@@ -1528,6 +1544,7 @@ void dns_engine_free(struct dns_engine *e)
 	frag_track_free(e->frag);
 	names_free(e->names);
 	patterns_free(e->patterns);
+	transit_free(e->transit);
 	multicast_free(e->multicast);
 	free(e->ns);
 	free(e->attempts);

@@ -102,6 +102,7 @@ struct dns_engine {
 	struct frag_track *frag;
 	struct names *names;
 	struct patterns *patterns;
+	struct transit *transit;
 	struct multicast *multicast; /* NULL: not wanted */
 	struct netns_state *ns;	     /* NETNS_SLOTS, by hash */
 	struct netns_state spare_ns;
