@@ -3,12 +3,13 @@
  * Which packets --dns is about, decided on their headers, before anything is
  * copied:
  *
- *   - UDP and TCP, port 53 at either end; 5353 (mDNS) and 5355 (LLMNR) on request;
- *     a port that the loader has learned for the tap's namespace
+ *   - UDP and TCP, port 53 at either end; 5353 (mDNS) and 5355 (LLMNR) on request,
+ *     and ports that the user names
  *   - whatever comes from or goes to 127.0.0.11, Docker's embedded resolver: NAT
  *     gives it a random port before a packet reaches lo
  *   - port 853 (DNS over TLS, RFC 7858, and QUIC, RFC 9250): TCP segments with SYN,
- *     UDP datagrams of a handshake; enough to say that DNS is encrypted
+ *     UDP datagrams of a handshake; the same to port 443 of a well-known server of DNS
+ *     over HTTPS (RFC 8484); enough to say that DNS is encrypted
  *   - TCP segments with RST on lo: a connection to localhost that nobody takes
  *   - fragments of the above; errors of ICMP and ICMPv6 that quote one of the above
  *
@@ -50,6 +51,7 @@
 #define TCP_FLAGS 13 /* offset in its header */
 #define TCP_SYN	  0x02
 #define TCP_RST	  0x04
+#define TCP_ACK	  0x10
 #define UDP_HLEN  8
 
 #define PORT_DNS   53
@@ -90,6 +92,8 @@ enum dns_next {
 
 const volatile __u8 cfg_dns;  /* --dns: select */
 const volatile __u8 cfg_mdns; /* mDNS and LLMNR as well */
+/* Ports beside 53, 0 for none. Known to the verifier, which takes out what compares with 0. */
+const volatile __u16 cfg_dns_ports[NSW_MAX_DNS_PORTS];
 
 /* Which datagram a fragment belongs to. The tap keeps namespaces apart: the
  * addresses on their lo are the same. */
@@ -111,25 +115,6 @@ struct {
 	__type(value, __u64);
 } fragments SEC(".maps");
 
-/* Ports learned; and, so that hardly any packet is looked up there, one bit for
- * each port that some namespace has in it. User space writes both. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, NSW_MAX_PORTS);
-	__type(key, struct nsw_port);
-	__type(value, __u8);
-} learned SEC(".maps");
-
-struct nsw_port_bits port_bits SEC(".data.ports");
-
-/* Tap -> inode of the namespace that it watches. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, NSW_MAX_TAPS);
-	__type(key, __u32);
-	__type(value, __u32);
-} tap_netns SEC(".maps");
-
 /* Both ports of a UDP or TCP header, in the packet's byte order. */
 union dns_ports {
 	__u32 both;
@@ -143,33 +128,21 @@ static __always_inline bool dns_either(union dns_ports p, __u16 port)
 
 static __always_inline bool dns_well_known(union dns_ports p)
 {
+	int i;
+
 	if (dns_either(p, PORT_DNS))
 		return true;
+#pragma unroll
+	for (i = 0; i < NSW_MAX_DNS_PORTS; i++)
+		if (cfg_dns_ports[i] && dns_either(p, cfg_dns_ports[i]))
+			return true;
 	return cfg_mdns && (dns_either(p, PORT_MDNS) || dns_either(p, PORT_LLMNR));
 }
 
-static __always_inline bool dns_looks_learned(__u16 port)
+/* A connection to a server of DNS over HTTPS begins like any other to port 443. */
+static __always_inline bool dns_may_be_doh(__u8 flags, union dns_ports p)
 {
-	return port_bits.bits[port / 64] & 1ULL << port % 64;
-}
-
-static __always_inline bool dns_port_learned(__u32 netns, __u8 proto, __u16 port)
-{
-	struct nsw_port key = { .netns = netns, .port = port, .proto = proto };
-
-	return dns_looks_learned(port) && bpf_map_lookup_elem(&learned, &key);
-}
-
-static __always_inline bool dns_learned(__u32 tap, __u8 proto, union dns_ports p)
-{
-	__u16 src = bpf_ntohs(p.each[0]), dst = bpf_ntohs(p.each[1]);
-	__u32 *netns;
-
-	if (!port_bits.any || (!dns_looks_learned(src) && !dns_looks_learned(dst)))
-		return false;
-	netns = bpf_map_lookup_elem(&tap_netns, &tap);
-	return netns &&
-	       (dns_port_learned(*netns, proto, src) || dns_port_learned(*netns, proto, dst));
+	return (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && p.each[1] == bpf_htons(DOH_PORT);
 }
 
 static __always_inline bool dns_tcp_event(struct __sk_buff *skb, __u8 flags, union dns_ports p)
@@ -190,8 +163,7 @@ static __always_inline bool dns_is_error(__u32 next, __u8 type)
 	return (type >= 3 && type <= 5) || type == 11 || type == 12;
 }
 
-static __always_inline enum dns_verdict dns_quick_ports(struct __sk_buff *skb,
-							const struct nsw_tap *tap, __u8 proto,
+static __always_inline enum dns_verdict dns_quick_ports(struct __sk_buff *skb, __u8 proto,
 							const __u8 *p, const __u8 *end)
 {
 	union dns_ports ports = { .both = *(const __u32 *)p };
@@ -201,18 +173,18 @@ static __always_inline enum dns_verdict dns_quick_ports(struct __sk_buff *skb,
 	if (proto == NEXT_UDP) {
 		if (dns_either(ports, PORT_DOT))
 			return DNS_UNSURE;
-	} else {
-		if (p + TCP_FLAGS + 1 > end)
-			return DNS_UNSURE;
-		if (dns_tcp_event(skb, p[TCP_FLAGS], ports))
-			return DNS_YES;
+		if (ports.each[1] != bpf_htons(DOH_PORT))
+			return DNS_NO;
+		return p + UDP_HLEN + 1 > end || p[UDP_HLEN] & QUIC_LONG ? DNS_UNSURE : DNS_NO;
 	}
-	return dns_learned(tap->id, proto, ports) ? DNS_YES : DNS_NO;
+	if (p + TCP_FLAGS + 1 > end || dns_may_be_doh(p[TCP_FLAGS], ports))
+		return DNS_UNSURE;
+	return dns_tcp_event(skb, p[TCP_FLAGS], ports) ? DNS_YES : DNS_NO;
 }
 
 /* The first eight bytes at once: version and header length; no fragment. */
-static __always_inline enum dns_verdict dns_quick4(struct __sk_buff *skb, const struct nsw_tap *tap,
-						   const __u8 *p, const __u8 *end)
+static __always_inline enum dns_verdict dns_quick4(struct __sk_buff *skb, const __u8 *p,
+						   const __u8 *end)
 {
 	const __u64 mask = bpf_cpu_to_be64(0xff00000000003fffULL);
 	__u8 proto;
@@ -226,14 +198,14 @@ static __always_inline enum dns_verdict dns_quick4(struct __sk_buff *skb, const 
 		return DNS_YES;
 	proto = p[9];
 	if (proto == NEXT_UDP || proto == NEXT_TCP)
-		return dns_quick_ports(skb, tap, proto, p + IP4_HLEN, end);
+		return dns_quick_ports(skb, proto, p + IP4_HLEN, end);
 	if (proto == NEXT_ICMP)
 		return dns_is_error(NEXT_ICMP, p[IP4_HLEN]) ? DNS_UNSURE : DNS_NO;
 	return proto == NEXT_AH ? DNS_UNSURE : DNS_NO;
 }
 
-static __always_inline enum dns_verdict dns_quick6(struct __sk_buff *skb, const struct nsw_tap *tap,
-						   const __u8 *p, const __u8 *end)
+static __always_inline enum dns_verdict dns_quick6(struct __sk_buff *skb, const __u8 *p,
+						   const __u8 *end)
 {
 	__u8 next;
 
@@ -243,7 +215,7 @@ static __always_inline enum dns_verdict dns_quick6(struct __sk_buff *skb, const 
 	if (p[0] >> 4 != 6)
 		return DNS_NO;
 	if (next == NEXT_UDP || next == NEXT_TCP)
-		return dns_quick_ports(skb, tap, next, p + IP6_HLEN, end);
+		return dns_quick_ports(skb, next, p + IP6_HLEN, end);
 	if (next == NEXT_ICMPV6)
 		return dns_is_error(NEXT_ICMPV6, p[IP6_HLEN]) ? DNS_UNSURE : DNS_NO;
 	return DNS_UNSURE;
@@ -272,9 +244,9 @@ static __always_inline enum dns_verdict dns_quick(struct __sk_buff *skb, const s
 	}
 	for (tags = 0; tags <= DNS_QUICK_TAGS; tags++) {
 		if (type == bpf_htons(ETH_P_IP))
-			return dns_quick4(skb, tap, p, end);
+			return dns_quick4(skb, p, end);
 		if (type == bpf_htons(ETH_P_IPV6))
-			return dns_quick6(skb, tap, p, end);
+			return dns_quick6(skb, p, end);
 		if (!is_tag(type))
 			return DNS_NO;
 		if (p + VLAN_TAG_LEN > end)
@@ -441,12 +413,48 @@ static __always_inline enum dns_verdict dns_icmp(struct __sk_buff *skb, struct d
 	return DNS_GO_ON;
 }
 
-static __always_inline bool dns_udp_handshake(struct __sk_buff *skb, const struct dns_walk *w)
+static __always_inline bool dns_is_doh4(__be32 a)
 {
+#define IS_SERVER(b3, b2, b1, b0)                                              \
+	if (a == bpf_htonl((__u32)(b3) << 24 | (b2) << 16 | (b1) << 8 | (b0))) \
+		return true;
+	DOH_SERVERS4(IS_SERVER)
+#undef IS_SERVER
+	return false;
+}
+
+static __always_inline bool dns_is_doh6(__u64 high, __u64 low)
+{
+#define IS_SERVER(h, l)                      \
+	if (high == h##ULL && low == l##ULL) \
+		return true;
+	DOH_SERVERS6(IS_SERVER)
+#undef IS_SERVER
+	return false;
+}
+
+static __always_inline bool dns_to_doh(const struct dns_walk *w, union dns_ports p)
+{
+	const __be32 *a = w->datagram.dst;
+
+	if (p.each[1] != bpf_htons(DOH_PORT))
+		return false;
+	if (w->datagram.version == 4)
+		return dns_is_doh4(a[0]);
+	return dns_is_doh6((__u64)bpf_ntohl(a[0]) << 32 | bpf_ntohl(a[1]),
+			   (__u64)bpf_ntohl(a[2]) << 32 | bpf_ntohl(a[3]));
+}
+
+static __always_inline bool dns_udp_handshake(struct __sk_buff *skb, const struct dns_walk *w,
+					      union dns_ports p)
+{
+	bool dot = dns_either(p, PORT_DOT);
 	__u8 first;
 
+	if (!dot && !dns_to_doh(w, p))
+		return false;
 	return !dns_load(skb, w, UDP_HLEN, &first, 1) || first & QUIC_LONG ||
-	       first == DTLS_HANDSHAKE;
+	       (dot && first == DTLS_HANDSHAKE);
 }
 
 /* A quote may end after the ports; that it speaks of port 853 is enough. */
@@ -457,14 +465,16 @@ static __always_inline enum dns_verdict dns_transport(struct __sk_buff *skb, str
 
 	if (!dns_load(skb, w, 0, &ports, sizeof(ports)))
 		return DNS_NO;
-	if (dns_well_known(ports) || dns_learned(w->tap, w->next, ports))
+	if (dns_well_known(ports))
 		return DNS_YES;
 	if (w->quoted)
 		return dns_either(ports, PORT_DOT) ? DNS_YES : DNS_NO;
 	if (w->next == NEXT_UDP)
-		return dns_either(ports, PORT_DOT) && dns_udp_handshake(skb, w) ? DNS_YES : DNS_NO;
+		return dns_udp_handshake(skb, w, ports) ? DNS_YES : DNS_NO;
 	if (!dns_load(skb, w, TCP_FLAGS, &flags, 1))
 		return DNS_NO;
+	if (dns_may_be_doh(flags, ports) && dns_to_doh(w, ports))
+		return DNS_YES;
 	return dns_tcp_event(skb, flags, ports) ? DNS_YES : DNS_NO;
 }
 

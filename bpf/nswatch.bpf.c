@@ -14,6 +14,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 
+#include "nswatch/doh.h"
 #include "nswatch/record.h"
 
 #include "maps.bpf.h"

@@ -72,7 +72,7 @@ struct condition {
 };
 
 static setter set_flag, set_string, set_filter, set_choice, set_u32, set_u64, set_condition,
-	set_statistics, add_interface, set_command, set_nothing;
+	set_statistics, set_dns_port, add_interface, set_command, set_nothing;
 
 static const struct choice formats[] = {
 	{ "pcapng", FORMAT_PCAPNG },
@@ -181,6 +181,15 @@ static const struct opt table[] = {
 	  .commands = IN_VIEW,
 	  .set = set_flag,
 	  .field = FIELD(dns) },
+	{ .name = "dns-port",
+	  .arg = "PORT",
+	  .help = "with --dns: DNS is spoken on this port, too",
+	  .section = S_SHOW,
+	  .commands = IN_VIEW,
+	  .rules = REPEATS,
+	  .set = set_dns_port,
+	  .max = UINT16_MAX,
+	  .field = FIELD(dns_ports) },
 	{ .letter = 'V',
 	  .name = "details",
 	  .help = "with --dns: flags, counts, EDNS of each lookup",
@@ -608,6 +617,22 @@ static int parse_number(const struct opt *opt, const char *value, uint64_t min, 
 static int set_u64(struct options *o, const struct opt *opt, const char *value, struct err *e)
 {
 	return parse_number(opt, value, 1, field_of(o, opt->field), e);
+}
+
+static int set_dns_port(struct options *o, const struct opt *opt, const char *value, struct err *e)
+{
+	uint64_t port;
+	size_t i = 0;
+	int err = parse_number(opt, value, 1, &port, e);
+
+	if (err)
+		return err;
+	while (i < ARRAY_SIZE(o->dns_ports) && o->dns_ports[i])
+		i++;
+	if (i == ARRAY_SIZE(o->dns_ports))
+		return err_set(e, -EINVAL, "--dns-port: %zu ports at most", i);
+	o->dns_ports[i] = (uint16_t)port;
+	return 0;
 }
 
 /* 0 is allowed and means the default, as tshark and tcpdump have it for -s. */
@@ -1111,6 +1136,11 @@ static bool details_alone(const struct options *o)
 	return o->details && (!o->dns || o->json);
 }
 
+static bool dns_port_alone(const struct options *o)
+{
+	return o->dns_ports[0] && !o->dns;
+}
+
 static bool errno_alone(const struct options *o)
 {
 	return o->every_errno && !o->dns;
@@ -1152,6 +1182,8 @@ static const struct {
 	{ mdns_alone, "--mdns adds to what --dns shows", "nswatch php --dns --mdns" },
 	{ details_alone, "-V adds to the lines of --dns; --json has it all",
 	  "nswatch php --dns -V, or `nswatch php -w - | tshark -r - -V`" },
+	{ dns_port_alone, "--dns-port adds to what --dns shows",
+	  "nswatch php --dns --dns-port 5335" },
 	{ errno_alone, "--errno adds to what --dns shows", "nswatch php --dns --errno" },
 	{ over_itself, "-w would overwrite the file that -r reads", NULL },
 };

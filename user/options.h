@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "nswatch/record.h"
 #include "util/err.h"
 
 enum subcommand { CMD_WATCH, CMD_READ, CMD_LIST, CMD_CHECK, CMD_HELP, CMD_VERSION };
@@ -63,9 +64,10 @@ struct options {
 	uint32_t buffer_mib;	   /* -B; default 8 */
 
 	bool dns;
-	bool dns_tree;	  /* -z dns,tree */
-	bool details;	  /* -V, with dns: header and EDNS below each lookup */
-	bool mdns;	  /* with dns: mDNS and LLMNR as well */
+	uint16_t dns_ports[NSW_MAX_DNS_PORTS]; /* --dns-port, 0 for none */
+	bool dns_tree;			       /* -z dns,tree */
+	bool details;			       /* -V, with dns: header and EDNS below each lookup */
+	bool mdns;			       /* with dns: mDNS and LLMNR as well */
 	bool every_errno; /* --errno, with dns: of each call that fails, whatever it costs */
 	bool json;
 	bool quiet;	    /* -q: no per-packet or per-transaction lines, summary only */

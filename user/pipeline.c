@@ -111,6 +111,8 @@ static int start_dns(struct pipeline *p, struct err *e)
 		.from_host_side = p->o->side == SIDES_HOST,
 		.multicast = p->o->mdns,
 	};
+
+	memcpy(o.ports, p->o->dns_ports, sizeof(o.ports));
 	struct dns_engine_ops ops = dns_ops(p);
 
 	p->style = (struct dns_text_style){

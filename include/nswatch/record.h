@@ -141,22 +141,7 @@ struct nsw_count {
 };
 _Static_assert(sizeof(struct nsw_count) == 64, "one cache line");
 
-/* A port that DNS is spoken on in one namespace, beside the well-known ones. */
-struct nsw_port {
-	__u32 netns; /* inode */
-	__u16 port;  /* host byte order */
-	__u8 proto;  /* IPPROTO_UDP or IPPROTO_TCP */
-	__u8 pad;
-};
-_Static_assert(sizeof(struct nsw_port) == 8, "no padding in a key");
-
-#define NSW_MAX_PORTS 4096 /* learned, all namespaces together */
-
-/* Which ports are learned in any namespace, for either protocol. */
-struct nsw_port_bits {
-	__u64 any; /* not 0 if any is */
-	__u64 bits[65536 / 64];
-};
+#define NSW_MAX_DNS_PORTS 4 /* beside the well-known one */
 
 /* What the consumer wants to be woken for. */
 enum nsw_consumer {

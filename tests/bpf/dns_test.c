@@ -26,8 +26,9 @@
 /* How a packet comes, and the id of the tap that it then passes. */
 enum way { BY_RUN = 1, BY_TUN, BY_TUN_L3, BY_TAP, NR_WAYS };
 
-#define LEARNED_UDP 8053
-#define LEARNED_TCP 9953
+/* With --dns-port. */
+#define EXTRA_PORT 8053
+#define LAST_PORT  9953
 
 struct datagram {
 	uint8_t key[36]; /* addresses, id */
@@ -38,7 +39,7 @@ struct datagram {
 
 /* One run of programs, and what the oracle knows of it. */
 struct subject {
-	bool mdns, learned;
+	bool mdns, extra;
 	struct programs *p;
 	int fd[NR_WAYS], link[NR_WAYS];
 	struct datagram *firsts;
@@ -111,31 +112,84 @@ static bool selects_stray(const struct reading *r, uint8_t proto)
 	       (r->of.version == 6 && is_extension(proto));
 }
 
-static bool selects_port(const struct reading *r, uint8_t proto, uint16_t port)
+static bool selects_port(const struct reading *r, uint16_t port)
 {
 	if (port == 53)
 		return true;
-	if (r->s->learned && port == (proto == 17 ? LEARNED_UDP : LEARNED_TCP))
+	if (r->s->extra && (port == EXTRA_PORT || port == LAST_PORT))
 		return true;
 	return r->s->mdns && (port == 5353 || port == 5355);
 }
 
+/* By name, as people know them; key has source and destination. */
+static bool is_doh_server(const struct reading *r)
+{
+	static const char *const known[] = { "1.1.1.1",
+					     "1.0.0.1",
+					     "1.1.1.2",
+					     "1.0.0.2",
+					     "1.1.1.3",
+					     "1.0.0.3",
+					     "8.8.8.8",
+					     "8.8.4.4",
+					     "9.9.9.9",
+					     "149.112.112.112",
+					     "9.9.9.10",
+					     "149.112.112.10",
+					     "9.9.9.11",
+					     "149.112.112.11",
+					     "208.67.222.222",
+					     "208.67.220.220",
+					     "94.140.14.14",
+					     "94.140.15.15",
+					     "94.140.14.140",
+					     "94.140.14.141",
+					     "2606:4700:4700::1111",
+					     "2606:4700:4700::1001",
+					     "2606:4700:4700::1112",
+					     "2606:4700:4700::1002",
+					     "2606:4700:4700::1113",
+					     "2606:4700:4700::1003",
+					     "2001:4860:4860::8888",
+					     "2001:4860:4860::8844",
+					     "2620:fe::fe",
+					     "2620:fe::9",
+					     "2620:fe::10",
+					     "2620:fe::fe:10",
+					     "2620:fe::11",
+					     "2620:fe::fe:11",
+					     "2620:119:35::35",
+					     "2620:119:53::53",
+					     "2a10:50c0::ad1:ff",
+					     "2a10:50c0::ad2:ff" };
+	char text[INET6_ADDRSTRLEN];
+	bool six = r->of.version == 6;
+
+	inet_ntop(six ? AF_INET6 : AF_INET, r->of.key + (six ? 16 : 4), text, sizeof(text));
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(text, known[i]))
+			return true;
+	return false;
+}
+
 static bool selects_transport(const struct reading *r, uint8_t proto, struct bytes b)
 {
-	bool dot;
+	bool dot, doh;
 
 	if (b.n < 4)
 		return false;
-	if (selects_port(r, proto, be16(b.p)) || selects_port(r, proto, be16(b.p + 2)))
+	if (selects_port(r, be16(b.p)) || selects_port(r, be16(b.p + 2)))
 		return true;
 	dot = be16(b.p) == 853 || be16(b.p + 2) == 853;
 	if (r->quoted)
 		return dot;
+	doh = be16(b.p + 2) == 443 && is_doh_server(r);
 	if (proto == 17)
-		return dot && (b.n <= 8 || b.p[8] > 127 || b.p[8] == 22);
+		return (dot || doh) && (b.n <= 8 || b.p[8] > 127 || (dot && b.p[8] == 22));
 	if (b.n < 14)
 		return false;
-	return (dot && b.p[13] & 2) || (r->way == BY_RUN && b.p[13] & 4);
+	return (dot && b.p[13] & 2) || (doh && (b.p[13] & 0x12) == 2) ||
+	       (r->way == BY_RUN && b.p[13] & 4);
 }
 
 static bool selects_icmp(struct reading *r, struct bytes b)
@@ -344,7 +398,7 @@ static void compare(struct subject *s, enum way way, const uint8_t *data, uint32
 	if (got == want || differences++ >= 20)
 		return;
 	fprintf(stderr, "%s%s, way %d: oracle %d, program %d, %u bytes:", s->mdns ? "mdns " : "",
-		s->learned ? "learned" : "", way, want, got, len);
+		s->extra ? "extra" : "", way, want, got, len);
 	for (uint32_t i = 0; i < len && i < 130; i++)
 		fprintf(stderr, " %02x", data[i]);
 	fprintf(stderr, "\n");
@@ -556,20 +610,24 @@ static void try_plain(struct subject *s)
 	scene(s, false, "SCTP 53");
 }
 
-static void try_learned(struct subject *s)
+static void try_extra(struct subject *s)
 {
 	payload(30, 0);
-	udp(40000, LEARNED_UDP);
+	udp(40000, EXTRA_PORT);
 	ip4(A4, B4, 1, 0, 0);
-	scene(s, s->learned, "learned UDP port");
+	scene(s, s->extra, "named port, UDP");
 	payload(30, 0);
-	tcp(40000, LEARNED_UDP, 0x10);
-	ip4(A4, B4, 1, 0, 0);
-	scene(s, false, "learned UDP port on TCP");
-	payload(30, 0);
-	tcp(LEARNED_TCP, 40000, 0x10);
+	tcp(LAST_PORT, 40000, 0x10);
 	ip6(A6, B6);
-	scene(s, s->learned, "learned TCP port, IPv6");
+	scene(s, s->extra, "named port, TCP, IPv6");
+	payload(30, 0);
+	udp(40000, EXTRA_PORT ^ 1);
+	ip4(A4, B4, 1, 0, 0);
+	scene(s, false, "a port beside it");
+	payload(30, 0);
+	udp(0, 40000);
+	ip4(A4, B4, 1, 0, 0);
+	scene(s, false, "port 0");
 	payload(30, 0);
 	udp(40000, 40123);
 	ip4(A4, "127.0.0.11", 1, 0, 0);
@@ -578,6 +636,54 @@ static void try_learned(struct subject *s)
 	tcp(40123, 40000, 0x10);
 	ip4("127.0.0.11", A4, 1, 0, 3);
 	scene(s, true, "from Docker's resolver, with options");
+}
+
+static void try_doh(struct subject *s)
+{
+	payload(0, 0);
+	tcp(40000, 443, 0x02);
+	ip4(A4, "1.1.1.1", 1, 0, 0);
+	scene(s, true, "DoH SYN");
+	payload(0, 0);
+	tcp(40000, 443, 0xc2);
+	ip4(A4, "94.140.14.141", 1, 0, 2);
+	scene(s, true, "DoH SYN, with ECN and IP options");
+	payload(0, 0);
+	tcp(40000, 443, 0x02);
+	ip6(A6, "2620:fe::fe");
+	scene(s, true, "DoH SYN, IPv6");
+	payload(0, 0);
+	tcp(443, 40000, 0x12);
+	ip4("1.1.1.1", A4, 1, 0, 0);
+	scene(s, false, "DoH SYN ACK");
+	payload(300, 0x16);
+	tcp(40000, 443, 0x18);
+	ip4(A4, "1.1.1.1", 1, 0, 0);
+	scene(s, false, "DoH data");
+	payload(0, 0);
+	tcp(40000, 80, 0x02);
+	ip4(A4, "1.1.1.1", 1, 0, 0);
+	scene(s, false, "HTTP SYN to the same");
+	payload(0, 0);
+	tcp(40000, 443, 0x02);
+	ip4(A4, B4, 1, 0, 0);
+	scene(s, false, "HTTPS SYN to another");
+	payload(0, 0);
+	tcp(40000, 443, 0x02);
+	ip4("1.1.1.1", A4, 1, 0, 0);
+	scene(s, false, "HTTPS SYN from it");
+	payload(1200, 0xc3);
+	udp(40000, 443);
+	ip4(A4, "8.8.4.4", 1, 0, 0);
+	scene(s, true, "DoH over QUIC, Initial");
+	payload(1200, 0x43);
+	udp(40000, 443);
+	ip4(A4, "8.8.4.4", 1, 0, 0);
+	scene(s, false, "DoH over QUIC, data");
+	payload(1200, 0xc3);
+	udp(40000, 443);
+	ip6(A6, B6);
+	scene(s, false, "QUIC to another");
 }
 
 static void try_dot(struct subject *s)
@@ -825,7 +931,8 @@ static void try_lengths(struct subject *s)
 static void try_scenes(struct subject *s)
 {
 	try_plain(s);
-	try_learned(s);
+	try_extra(s);
+	try_doh(s);
 	try_dot(s);
 	try_headers(s);
 	try_tags(s);
@@ -836,8 +943,8 @@ static void try_scenes(struct subject *s)
 
 /* --- random stacks of headers --- */
 
-static const uint16_t some_ports[] = { 53, 53, 853,	    5353,	 5355,
-				       80, 9,  LEARNED_UDP, LEARNED_TCP, 40000 };
+static const uint16_t some_ports[] = { 53,   53, 853, 443,	  443,	     5353,
+				       5355, 80, 9,   EXTRA_PORT, LAST_PORT, 40000 };
 
 static uint16_t some_port(void)
 {
@@ -862,7 +969,7 @@ static void some_transport(void)
 /* Few addresses and ids, so that fragments meet. */
 static void some_ip4(void)
 {
-	static const char *const addrs[] = { "10.0.0.1", "10.0.0.2", "10.0.0.3", "127.0.0.11" };
+	static const char *const addrs[] = { "10.0.0.1", "10.0.0.2", "9.9.9.9", "127.0.0.11" };
 	uint16_t frag = 0;
 
 	if (!rnd(6))
@@ -878,7 +985,7 @@ static void some_ip4(void)
 static void some_ip6(void)
 {
 	static const uint8_t kinds[] = { 0, 43, 60, 51, 135, 139, 140, 50, 59 };
-	static const char *const addrs[] = { "fd00::1", "fd00::2", "::1" };
+	static const char *const addrs[] = { "fd00::1", "2620:fe::9", "::1" };
 
 	for (uint32_t n = rnd(2) ? 0 : rnd(rnd(8) ? 4 : 14); n; n--) {
 		if (!rnd(3))
@@ -972,7 +1079,7 @@ static void try_corpus(struct subject *s)
 static int hook_up(struct subject *s, enum way way, uint8_t flags, int ifindex)
 {
 	struct nsw_tap tap = { .id = (uint16_t)way, .flags = flags };
-	int err = programs_tap_add(s->p, 1, (uint32_t)way, &tap, 1234);
+	int err = programs_tap_add(s->p, 1, (uint32_t)way, &tap);
 
 	s->fd[way] = programs_instance(s->p, HOOK_INGRESS, &tap);
 	if (err || s->fd[way] < 0)
@@ -981,24 +1088,7 @@ static int hook_up(struct subject *s, enum way way, uint8_t flags, int ifindex)
 	return ifindex && s->link[way] < 0 ? -errno : 0;
 }
 
-static int learn(struct subject *s)
-{
-	/* ones of another namespace, and of one that is forgotten again */
-	int err = programs_learn_port(s->p, 99, IPPROTO_UDP, 80)
-			  ?: programs_learn_port(s->p, 98, IPPROTO_UDP, 9);
-
-	programs_forget_ports(s->p, 98);
-	if (!s->learned) {
-		if (!err)
-			err = programs_learn_port(s->p, 1234, IPPROTO_UDP, LEARNED_UDP);
-		programs_forget_ports(s->p, 1234);
-		return err;
-	}
-	return err ?: programs_learn_port(s->p, 1234, IPPROTO_UDP, LEARNED_UDP) ?:
-		      programs_learn_port(s->p, 1234, IPPROTO_TCP, LEARNED_TCP);
-}
-
-static int start(struct subject *s, bool mdns, bool learned)
+static int start(struct subject *s, bool mdns, bool extra)
 {
 	struct programs_options o = {
 		.snaplen = 64,
@@ -1006,16 +1096,15 @@ static int start(struct subject *s, bool mdns, bool learned)
 		.max_taps = 16,
 		.dns = true,
 		.mdns = mdns,
+		.dns_ports = { extra ? EXTRA_PORT : 0, 0, 0, extra ? LAST_PORT : 0 },
 	};
 	struct err e = {};
 
-	*s = (struct subject){ .mdns = mdns, .learned = learned };
+	*s = (struct subject){ .mdns = mdns, .extra = extra };
 	if (programs_load(&s->p, &o, &e)) {
 		fprintf(stderr, "%s\n", e.msg);
 		return -1;
 	}
-	if (learn(s))
-		return -1;
 	return hook_up(s, BY_RUN, 0, 0);
 }
 
@@ -1036,11 +1125,11 @@ static void stop(struct subject *s)
 	free(s->firsts);
 }
 
-static void try_subject(bool mdns, bool learned, unsigned int rounds)
+static void try_subject(bool mdns, bool extra, unsigned int rounds)
 {
 	struct subject s;
 
-	if (start(&s, mdns, learned) || start_live(&s)) {
+	if (start(&s, mdns, extra) || start_live(&s)) {
 		fprintf(stderr, "cannot set up: %s\n", strerror(errno));
 		wrong++;
 		return;

@@ -2,12 +2,13 @@
 """What `--dns -w` keeps of a namespace's traffic, against tshark, which had all of it."""
 
 import collections
+import json
 import subprocess
 
 import pytest
 
 from lab import UPSTREAM4, Tshark, read_pcapng, sockets, wait_for
-from watching import tshark_fields
+from watching import NSWATCH, tshark_fields
 
 # Ports of what --dns selects; in a quote tshark calls them the same.
 DNS = "udp.port == 53 || tcp.port == 53"
@@ -179,8 +180,67 @@ def test_kernel_that_refuses_the_selection(lab, php, watch, out):
     php.run(["dig", "+tcp", "+tries=1", f"@{UPSTREAM4}", "www.example.test"])
     php.run(["ping", "-c", "1", UPSTREAM4])
     result = w.stop()
-    assert result.status == 0
+    assert result.status == 0, result.err
     assert result.err.count("DNS is selected by a filter") == 1
     # The query and its answer, and the ping and its: on eth0 and the host's end of it.
     assert result.books["matched"] == 8
     assert [t["state"] for t in result.of_type("transaction")] == ["answered"]
+
+
+# The beginning of a connection over TCP and of one over QUIC; nothing leads there.
+CONNECT = """
+import socket, sys
+how, addr = sys.argv[1:]
+family = socket.AF_INET6 if ":" in addr else socket.AF_INET
+s = socket.socket(family, socket.SOCK_STREAM if how == "tcp" else socket.SOCK_DGRAM)
+s.setblocking(False)
+if how == "tcp":
+    s.connect_ex((addr, 443))
+else:
+    s.sendto(b"\\xc3\\0\\0\\0\\1" + bytes(1195), (addr, 443))
+    s.sendto(b"\\x43" + bytes(99), (addr, 443))
+"""
+
+
+def test_dns_over_https(lab, watch):
+    cases = {"doh4": ("tcp", "9.9.9.9"), "doh6": ("tcp", "2606:4700:4700::1111"),
+             "doh3": ("udp", "8.8.8.8"), "web": ("tcp", "192.0.2.80")}
+    made = [lab.container(name) for name in cases]
+    w = watch(",".join(f"netns:{name}" for name in cases), "--dns", "--json")
+    for ns in made:
+        ns.run(["/usr/bin/python3", "-c", CONNECT, *cases[ns.name]])
+    wait_for("the findings", lambda: w.out.count('"ENCRYPTED"') == 3)
+    result = w.stop()
+    found = {f["target"]: f["server"] for f in result.of_type("finding")
+             if f["code"] == "ENCRYPTED"}
+    assert found == {name: addr for name, (_, addr) in cases.items() if name != "web"}
+    for ns in made:
+        ns.remove()
+
+
+def test_named_ports(lab, php, watch, out):
+    servers = [php.popen(["dnsmasq", "-k", "-C", "/dev/null", "-p", str(port), "-R", "-h", "-u",
+                          "root", "--pid-file=", f"--host-record=www.port.test,192.0.2.{port % 9}"])
+               for port in (5335, 5353, 6053)]
+    wait_for("dnsmasq", lambda: all(("0.0.0.0", port) in sockets(s.pid, "tcp")
+                                    for s, port in zip(servers, (5335, 5353, 6053))))
+    w = watch("netns:php", "--dns", "--dns-port", "5335", "--dns-port", "5353", "--json")
+    file = watch("netns:php", "--dns", "--dns-port", "5335", "--dns-port", "5353", "-w",
+                 f"{out}/ports.pcapng")
+    for port in (5335, 5353, 6053):
+        for how in ("+notcp", "+tcp"):
+            php.run(["dig", how, "@127.0.0.1", "-p", str(port), "www.port.test"])
+    file.stop()
+    result = w.stop()
+    read = [json.loads(line) for line in subprocess.run(
+        [NSWATCH, "-r", f"{out}/ports.pcapng", "--dns", "--dns-port", "5335", "--dns-port", "5353",
+         "--json"], check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()]
+    for objects in (result.objects, read):
+        seen = [(t["server_port"], t["transport"], t["question"]["name"], t["answer"]["data"])
+                for t in objects if t["type"] == "transaction"]
+        assert seen == [(port, how, "www.port.test", f"192.0.2.{port % 9}")
+                        for port in (5335, 5353) for how in ("udp", "tcp")]
+    assert result.codes == []
+    for server in servers:
+        server.terminate()
+        server.wait()

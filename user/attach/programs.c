@@ -122,9 +122,7 @@ static enum nsw_clock choose_clock(void)
 /* What only the selection of DNS uses takes no memory without it. */
 static int shrink_dns_maps(const struct nswatch_bpf *skel)
 {
-	return bpf_map__set_max_entries(skel->maps.fragments, 1)
-		       ?: bpf_map__set_max_entries(skel->maps.learned, 1)
-		       ?: bpf_map__set_max_entries(skel->maps.tap_netns, 1);
+	return bpf_map__set_max_entries(skel->maps.fragments, 1);
 }
 
 static void number_calls(struct nswatch_bpf *skel)
@@ -152,7 +150,7 @@ static void choose_outcome(struct programs *p)
 static int configure(struct programs *p, const struct programs_options *o)
 {
 	struct nswatch_bpf *skel = p->skel;
-	int err;
+	int err, i;
 
 	skel->rodata->cfg_ncpus = p->ncpus;
 	skel->rodata->cfg_snaplen = o->snaplen;
@@ -163,6 +161,8 @@ static int configure(struct programs *p, const struct programs_options *o)
 	choose_outcome(p);
 	skel->rodata->cfg_dns = p->dns;
 	skel->rodata->cfg_mdns = o->mdns;
+	for (i = 0; i < NSW_MAX_DNS_PORTS; i++)
+		skel->rodata->cfg_dns_ports[i] = o->dns_ports[i];
 	if (!o->meet) {
 		bpf_program__set_autoload(skel->progs.netns_fork, false);
 		bpf_program__set_autoload(skel->progs.netns_exec, false);
@@ -442,16 +442,11 @@ uint32_t programs_ncpus(const struct programs *p)
 }
 
 int programs_tap_add(struct programs *p, uint32_t netns, uint32_t ifindex,
-		     const struct nsw_tap *tap, uint32_t target)
+		     const struct nsw_tap *tap)
 {
 	struct nsw_tap_key key = { .netns = netns, .ifindex = ifindex };
-	uint32_t id = tap->id;
-	int err = 0;
 
-	if (p->dns)
-		err = bpf_map_update_elem(bpf_map__fd(p->skel->maps.tap_netns), &id, &target,
-					  BPF_ANY);
-	return err ?: bpf_map_update_elem(bpf_map__fd(p->skel->maps.taps), &key, tap, BPF_ANY);
+	return bpf_map_update_elem(bpf_map__fd(p->skel->maps.taps), &key, tap, BPF_ANY);
 }
 
 void programs_tap_del(struct programs *p, uint32_t netns, uint32_t ifindex)
@@ -459,62 +454,6 @@ void programs_tap_del(struct programs *p, uint32_t netns, uint32_t ifindex)
 	struct nsw_tap_key key = { .netns = netns, .ifindex = ifindex };
 
 	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.taps), &key);
-}
-
-/* The entry first: a bit without one costs a look-up, an entry without its bit is
- * not found. */
-int programs_learn_port(struct programs *p, uint32_t netns, uint8_t proto, uint16_t port)
-{
-	struct nsw_port key = { .netns = netns, .port = port, .proto = proto };
-	struct nsw_port_bits *b = &p->skel->data_ports->port_bits;
-	uint8_t one = 1;
-	int err;
-
-	if (!p->dns)
-		return 0;
-	err = bpf_map_update_elem(bpf_map__fd(p->skel->maps.learned), &key, &one, BPF_ANY);
-	if (err)
-		return err;
-	b->bits[port / 64] |= 1ULL << port % 64;
-	b->any = 1;
-	return 0;
-}
-
-/* All bits anew, from what is left; none that stays is ever unset in between. */
-static void rebuild_port_bits(struct programs *p)
-{
-	int map = bpf_map__fd(p->skel->maps.learned);
-	_cleanup_free_ struct nsw_port_bits *b = calloc(1, sizeof(*b));
-	struct nsw_port_bits *shared = &p->skel->data_ports->port_bits;
-	struct nsw_port key;
-	void *last = NULL;
-	size_t i;
-
-	if (!b)
-		return;
-	while (!bpf_map_get_next_key(map, last, &key)) {
-		b->bits[key.port / 64] |= 1ULL << key.port % 64;
-		b->any = 1;
-		last = &key;
-	}
-	for (i = 0; i < ARRAY_SIZE(b->bits); i++)
-		shared->bits[i] = b->bits[i];
-	shared->any = b->any;
-}
-
-void programs_forget_ports(struct programs *p, uint32_t netns)
-{
-	int map = bpf_map__fd(p->skel->maps.learned);
-	struct nsw_port key;
-	void *last = NULL;
-
-	/* After a deletion from the start: there is no way on from a key that is gone. */
-	while (!bpf_map_get_next_key(map, last, &key)) {
-		last = key.netns == netns ? NULL : &key;
-		if (!last)
-			bpf_map_delete_elem(map, &key);
-	}
-	rebuild_port_bits(p);
 }
 
 int programs_watch_netns(struct programs *p, uint32_t netns)
@@ -527,7 +466,6 @@ int programs_watch_netns(struct programs *p, uint32_t netns)
 void programs_forget_netns(struct programs *p, uint32_t netns)
 {
 	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.watched), &netns);
-	programs_forget_ports(p, netns);
 	bpf_map_delete_elem(bpf_map__fd(p->skel->maps.known), &netns);
 }
 

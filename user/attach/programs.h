@@ -24,9 +24,10 @@ struct programs_options {
 	bool owners;	     /* records carry the socket's owner */
 	bool dns;	     /* only what bpf/dns.bpf.h selects, and the filter then narrows */
 	bool mdns;	     /* with dns: mDNS and LLMNR as well */
-	bool every_errno;    /* with dns: of each failed call, at a cost to every system call */
-	bool one_for_all;    /* many taps are to come: none gets a program of its own */
-	bool meet;	     /* for programs_attach_namespaces() */
+	uint16_t dns_ports[NSW_MAX_DNS_PORTS]; /* with dns: beside port 53, 0 for none */
+	bool every_errno; /* with dns: of each failed call, at a cost to every system call */
+	bool one_for_all; /* many taps are to come: none gets a program of its own */
+	bool meet;	  /* for programs_attach_namespaces() */
 	/* Body of the capture filter, to be inlined below INSNS_OWN_STACK, or NULL: all match. */
 	const struct bpf_insn *filter;
 	size_t filter_len; /* instructions */
@@ -55,23 +56,10 @@ volatile uint32_t *programs_consumer(const struct programs *p);
 const struct nsw_count *programs_counts(const struct programs *p);
 uint32_t programs_ncpus(const struct programs *p);
 
-/* Maps (netns inode, ifindex) to a tap, which watches the namespace `target`: not
- * the interface's own one if it is the host's end of a veth. */
+/* Maps (netns inode, ifindex) to a tap. */
 int programs_tap_add(struct programs *p, uint32_t netns, uint32_t ifindex,
-		     const struct nsw_tap *tap, uint32_t target);
+		     const struct nsw_tap *tap);
 void programs_tap_del(struct programs *p, uint32_t netns, uint32_t ifindex);
-
-/*
- * For programs with the option dns: packets from or to this port, of IPPROTO_UDP or
- * IPPROTO_TCP, are selected on every tap that watches the namespace (its inode, as in
- * struct target), from the next packet on and whatever taps come later. Learning one
- * again does no harm. It is for name servers on odd ports; those of Docker's on
- * 127.0.0.11 are selected by their address anyway. 0, or -errno: -E2BIG beyond
- * NSW_MAX_PORTS. Without dns it may be called and does nothing.
- */
-int programs_learn_port(struct programs *p, uint32_t netns, uint8_t proto, uint16_t port);
-/* The namespace is gone, or all its ports are to be learned anew. */
-void programs_forget_ports(struct programs *p, uint32_t netns);
 
 /* Socket calls of this namespace are of interest. */
 int programs_watch_netns(struct programs *p, uint32_t netns);

@@ -382,8 +382,7 @@ static int attach(struct taps *t, int nsfd, struct attachment *a, const struct s
 		tap.flags |= NSW_TAP_INVERT;
 	if (s->type != ARPHRD_ETHER && s->type != ARPHRD_LOOPBACK)
 		tap.flags |= NSW_TAP_L3;
-	err = programs_tap_add(t->programs, (uint32_t)s->ns.id.ino, s->ifindex, &tap,
-			       (uint32_t)a->tap.netns);
+	err = programs_tap_add(t->programs, (uint32_t)s->ns.id.ino, s->ifindex, &tap);
 	if (err)
 		return err_sys(e, err, "tap table");
 	t->ops->added(t->ctx, &a->tap);

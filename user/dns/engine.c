@@ -844,6 +844,18 @@ static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 
 /* --- packets --------------------------------------------------------------------------- */
 
+static bool is_dns_port(const struct dns_engine *e, uint16_t port)
+{
+	size_t i;
+
+	if (port == 53)
+		return true;
+	for (i = 0; i < ARRAY_SIZE(e->o.ports) && e->o.ports[i]; i++)
+		if (e->o.ports[i] == port)
+			return true;
+	return false;
+}
+
 static bool is_multicast_port(uint16_t port)
 {
 	return port == MULTICAST_PORT_MDNS || port == MULTICAST_PORT_LLMNR;
@@ -851,7 +863,8 @@ static bool is_multicast_port(uint16_t port)
 
 static bool is_multicast(const struct dns_engine *e, const struct flow *flow)
 {
-	return e->multicast && (is_multicast_port(flow->dport) || is_multicast_port(flow->sport));
+	return e->multicast && (is_multicast_port(flow->dport) || is_multicast_port(flow->sport)) &&
+	       !is_dns_port(e, flow->dport) && !is_dns_port(e, flow->sport);
 }
 
 static void message(struct dns_engine *e, const uint8_t *data, uint32_t caplen, uint32_t len)
@@ -884,11 +897,6 @@ static void message(struct dns_engine *e, const uint8_t *data, uint32_t caplen, 
 static void tcp_message(void *ctx, const uint8_t *data, uint32_t caplen, uint32_t len)
 {
 	message(ctx, data, caplen, len);
-}
-
-static bool is_dns_port(uint16_t port)
-{
-	return port == 53;
 }
 
 /* A message on another port is taken for DNS if every byte of it fits. Names of NetBIOS,
@@ -926,9 +934,12 @@ static void udp_packet(struct dns_engine *e, const struct frame *f)
 
 	if (f->frag_off || !flow->has_ports)
 		return;
-	if (is_dns_port(flow->dport) || is_dns_port(flow->sport) || is_docker_addr(&flow->dst) ||
-	    is_docker_addr(&flow->src) || is_multicast(e, flow) || looks_like_dns(f))
+	if (is_dns_port(e, flow->dport) || is_dns_port(e, flow->sport) ||
+	    is_docker_addr(&flow->dst) || is_docker_addr(&flow->src) || is_multicast(e, flow) ||
+	    looks_like_dns(f))
 		message(e, f->data + f->payload_off, f->payload_caplen, f->payload_len);
+	else
+		symptoms_other_udp(e, e->packet, f);
 }
 
 static struct tcp_key tcp_key_of(const struct packet *p, const struct flow *flow, bool reverse)
@@ -1018,8 +1029,8 @@ static void tcp_data(struct dns_engine *e, const struct packet *p, const struct 
 static void tcp_packet(struct dns_engine *e, const struct packet *p, const struct frame *f)
 {
 	const struct flow *flow = &f->flow;
-	bool to_server = is_dns_port(flow->dport) || is_docker_addr(&flow->dst);
-	bool from_server = is_dns_port(flow->sport) || is_docker_addr(&flow->src);
+	bool to_server = is_dns_port(e, flow->dport) || is_docker_addr(&flow->dst);
+	bool from_server = is_dns_port(e, flow->sport) || is_docker_addr(&flow->src);
 	bool syn = f->tcp_flags & TCP_SYN;
 
 	if (is_multicast(e, flow)) {
@@ -1094,8 +1105,8 @@ static void half_an_answer(struct dns_engine *e, const struct packet *p, const s
 	struct trans_key k;
 	struct trans *x;
 
-	if (f->frag_off || !f->flow.has_ports || f->l4 != L4_UDP || !is_dns_port(f->flow.sport) ||
-	    f->payload_caplen < 2)
+	if (f->frag_off || !f->flow.has_ports || f->l4 != L4_UDP ||
+	    !is_dns_port(e, f->flow.sport) || f->payload_caplen < 2)
 		return;
 	k = key_of(p, &f->flow, false, (uint16_t)(payload[0] << 8 | payload[1]));
 	x = table_find(e->table, &k, NULL);

@@ -13,6 +13,7 @@
 #include "decode/frame.h"
 #include "dns/facts.h"
 #include "dns/transaction.h"
+#include "nswatch/record.h"
 #include "packet.h"
 
 /* Zero means the default, in brackets. */
@@ -26,7 +27,8 @@ struct dns_engine_options {
 	int64_t facts_wait;	   /* [500 ms] a finding waits for facts */
 	int64_t host_end_after;	   /* [300 ms] without an answer the host's end is wanted */
 	bool from_host_side;	   /* take packets of SIDE_HOST taps as the view (--side host) */
-	bool multicast;		   /* mDNS and LLMNR as well, see dns/multicast.h */
+	uint16_t ports[NSW_MAX_DNS_PORTS]; /* beside 53, 0 for none */
+	bool multicast;			   /* mDNS and LLMNR as well, see dns/multicast.h */
 };
 
 /* A question about a namespace, which the loader answers with dns_facts whose netns and

@@ -194,6 +194,12 @@ static void add_route_error(struct dns_transaction *t, const struct rule_input *
 	t->error = (uint16_t)s->route_errno;
 }
 
+/* Listeners and rules are looked at for port 53: of a server on another port they say nothing. */
+static bool facts_apply(const struct rule_input *in)
+{
+	return in->t->server_port == 53 || in->event == RULE_REFUSED || in->event == RULE_ENCRYPTED;
+}
+
 /* A call that never became a packet is shown if its error or a rule says why. */
 static void judge_held(struct dns_engine *e, struct held *h)
 {
@@ -204,7 +210,7 @@ static void judge_held(struct dns_engine *e, struct held *h)
 	timers_cancel(&e->timers, &h->timer);
 	in.server = h->t.server;
 	in.t = &h->t;
-	in.facts = s ? &s->facts : NULL;
+	in.facts = s && facts_apply(&in) ? &s->facts : NULL;
 	in.facts_fresh = facts_fresh(s, &h->t);
 	in.age = e->now - h->t.time;
 	add_route_error(&h->t, &in);

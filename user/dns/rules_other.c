@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What is no lookup on port 53, and what nswatch cannot see. */
+#include <netinet/in.h>
+
 #include "dns/rules_text.h"
 #include "util/cleanup.h"
 
@@ -66,7 +68,9 @@ static void encrypted_text(struct dns_finding *f, const struct rule_input *in)
 
 	strbuf_puts(&b, "Names are resolved over an encrypted connection to ");
 	ipaddr_put(&b, &in->server);
-	strbuf_puts(&b, t->server_port == PORT_DOT ? " (DNS over TLS)" : " (DNS over HTTPS)");
+	strbuf_puts(&b, t->server_port != PORT_DOT ? " (DNS over HTTPS)"
+			: t->proto == IPPROTO_UDP  ? " (DNS over QUIC)"
+						   : " (DNS over TLS)");
 	strbuf_puts(&b, ", and no query on port 53 is seen. What is asked and answered is not "
 			"visible from outside: no finding here does not mean that it works.");
 	b = seen_begin(f);

@@ -8,6 +8,7 @@
 #include "dns/engine_state.h"
 #include "dns/judge.h"
 #include "dns/patterns.h"
+#include "nswatch/doh.h"
 #include "util/cleanup.h"
 
 /* libc asks for A and AAAA back to back. */
@@ -283,26 +284,27 @@ void symptoms_stray(struct dns_engine *e, const struct trans_key *k, const struc
 
 /* --- what is not on port 53 -------------------------------------------------------------- */
 
-#define TCP_SYN	  0x02
-#define TCP_RST	  0x04
-#define TCP_ACK	  0x10
-#define PORT_DOT  853 /* RFC 7858 */
-#define PORT_HTTP 443
+#define TCP_SYN	 0x02
+#define TCP_RST	 0x04
+#define TCP_ACK	 0x10
+#define PORT_DOT 853 /* RFC 7858 */
 
-/* Public servers that are there for DNS over HTTPS (RFC 8484), by their documentation. */
 static bool is_doh_server(const struct ipaddr *a)
 {
-	static const uint8_t v4[][4] = {
-		{ 1, 1, 1, 1 },	       { 1, 0, 0, 1 },	       /* Cloudflare */
-		{ 8, 8, 8, 8 },	       { 8, 8, 4, 4 },	       /* Google */
-		{ 9, 9, 9, 9 },	       { 149, 112, 112, 112 }, /* Quad9 */
-		{ 208, 67, 222, 222 }, { 208, 67, 220, 220 },  /* OpenDNS */
-		{ 94, 140, 14, 14 },   { 94, 140, 15, 15 },    /* AdGuard */
-	};
+#define V4(...)	 { __VA_ARGS__ },
+#define V6(h, l) { h##ULL, l##ULL },
+	static const uint8_t v4[][4] = { DOH_SERVERS4(V4) };
+	static const uint64_t v6[][2] = { DOH_SERVERS6(V6) };
+	uint64_t half[2] = { 0 };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(v4); i++)
 		if (a->family == 4 && !memcmp(a->bytes, v4[i], 4))
+			return true;
+	for (i = 0; i < 16; i++)
+		half[i / 8] = half[i / 8] << 8 | a->bytes[i];
+	for (i = 0; i < ARRAY_SIZE(v6); i++)
+		if (a->family == 6 && half[0] == v6[i][0] && half[1] == v6[i][1])
 			return true;
 	return false;
 }
@@ -365,6 +367,11 @@ static void encrypted(struct dns_engine *e, const struct packet *p, const struct
 	judge_event(e, &in, &t, &no_question, 0);
 }
 
+static bool is_for_encrypted(const struct flow *flow)
+{
+	return flow->dport == PORT_DOT || (flow->dport == DOH_PORT && is_doh_server(&flow->dst));
+}
+
 void symptoms_other_tcp(struct dns_engine *e, const struct packet *p, const struct frame *f)
 {
 	const struct flow *flow = &f->flow;
@@ -375,8 +382,20 @@ void symptoms_other_tcp(struct dns_engine *e, const struct packet *p, const stru
 	    ipaddr_is_loopback(&flow->src) && ipaddr_is_loopback(&flow->dst))
 		local_refusal(e, p, f);
 	else if ((f->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && p->dir != DIR_IN &&
-		 !ipaddr_is_loopback(&flow->dst) &&
-		 (flow->dport == PORT_DOT ||
-		  (flow->dport == PORT_HTTP && is_doh_server(&flow->dst))))
+		 !ipaddr_is_loopback(&flow->dst) && is_for_encrypted(flow))
+		encrypted(e, p, f);
+}
+
+/* The first byte of a handshake: QUIC (RFC 8999 5.1), DTLS (RFC 6347 4.3.1). */
+void symptoms_other_udp(struct dns_engine *e, const struct packet *p, const struct frame *f)
+{
+	const struct flow *flow = &f->flow;
+	uint8_t first;
+
+	if (!is_for_encrypted(flow) || p->tap->side != SIDE_INSIDE || p->dir == DIR_IN ||
+	    !f->payload_caplen || ipaddr_is_loopback(&flow->dst))
+		return;
+	first = f->data[f->payload_off];
+	if (first & 0x80 || (first == 22 && flow->dport == PORT_DOT))
 		encrypted(e, p, f);
 }

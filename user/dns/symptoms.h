@@ -27,5 +27,6 @@ void symptoms_stray(struct dns_engine *e, const struct trans_key *k, const struc
 void symptoms_verdict(struct dns_engine *e, const struct trans *x, struct rule_input *in);
 /* A TCP packet that is not of port 53. */
 void symptoms_other_tcp(struct dns_engine *e, const struct packet *p, const struct frame *f);
+void symptoms_other_udp(struct dns_engine *e, const struct packet *p, const struct frame *f);
 
 #endif

@@ -43,6 +43,7 @@ static int load_with(struct loader *l, bool dns, const struct bpf_insn *insns, s
 		.filter_len = n,
 	};
 
+	memcpy(po.dns_ports, l->o->dns_ports, sizeof(po.dns_ports));
 	return programs_load(&l->programs, &po, e);
 }
 
