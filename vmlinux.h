@@ -31,6 +31,10 @@ struct net_device {
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
+	int skb_iif;
+	unsigned char *head;
+	unsigned char *data;
+	short unsigned int network_header;
 	unsigned char ip_summed : 2;
 };
 

@@ -61,10 +61,10 @@ int syscall_exit(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-SEC("raw_tp/sock_send_length")
-int send_done(struct bpf_raw_tracepoint_args *ctx)
+SEC("raw_tp/kfree_skb")
+int packet_dropped(struct bpf_raw_tracepoint_args *ctx)
 {
-	send_returns((struct sock *)ctx->args[0], ctx->args[1]);
+	packet_is_dropped((struct sk_buff *)ctx->args[0], (__u32)ctx->args[2]);
 	return 0;
 }
 

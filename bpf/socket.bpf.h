@@ -4,12 +4,13 @@
  * in the kernel before any interface sees a packet (lo down, no route, a
  * firewall).
  *
- * A hook sees a call as it begins, and where it goes. What became of a send is
- * known from raw_tp/sock_send_length (Linux 6.3); of any call, when the system
- * call returns (raw_tp/sys_exit). The latter takes every task on the machine off
- * the fast path into the kernel, so it is there on request only. A call that fails
- * is told apart by the thread's latest call to a name server, or by the peer of
- * the connected socket.
+ * A hook sees a call as it begins, and where it goes. That a firewall has dropped
+ * what is being sent is known from raw_tp/kfree_skb, which only a dropped packet
+ * comes by; it tells why from Linux 5.18 on. What became of any call is known when
+ * the system call returns (raw_tp/sys_exit). That takes every task on the machine
+ * off the fast path into the kernel, so it is there on request only. A call that
+ * fails is told apart by the thread's latest call to a name server, or by the peer
+ * of the connected socket.
  */
 #ifndef NSWATCH_SOCKET_BPF_H
 #define NSWATCH_SOCKET_BPF_H
@@ -17,6 +18,12 @@
 #define DNS_PORT	   53
 #define REPORT_INTERVAL_NS 1000000000ULL
 #define MAX_ERRNO	   4095
+#define EPERM		   1
+
+/* Why a packet is dropped; the kernel's numbers differ. */
+enum skb_drop_reason {
+	SKB_DROP_REASON_NETFILTER_DROP,
+};
 
 /* The numbers of the system calls by enum nsw_call; set by the loader, for they
  * are the architecture's. */
@@ -290,12 +297,29 @@ static __always_inline __u8 sending_call(void)
 		       ?: NSW_CALL_SENDMSG;
 }
 
-/* Every send on the machine comes by here, of whatever kind of socket. */
-static __always_inline void send_returns(const struct sock *sk, int result)
+/* Whether the packet is one on its way from a socket to an interface, dropped by a hook of
+ * the IP layer: it came in nowhere, and there is no link-layer header yet. With one, it is
+ * the interface's own hook that drops (nft's netdev family), of which the sender does not
+ * learn. */
+static __always_inline bool is_being_sent(const struct sk_buff *skb)
 {
-	if (result >= 0 || !is_failure(-result))
+	return !BPF_CORE_READ(skb, skb_iif) &&
+	       BPF_CORE_READ(skb, data) ==
+		       BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, network_header);
+}
+
+/* Every packet that is dropped on the machine comes by here. Of TCP the connection goes on
+ * trying; whoever sends UDP gets EPERM (nf_hook_slow()). */
+static __always_inline void packet_is_dropped(const struct sk_buff *skb, __u64 reason)
+{
+	struct sock *sk;
+
+	if (!bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP) ||
+	    reason != bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP))
 		return;
-	call_failed(sk, sending_call(), -result);
+	sk = BPF_CORE_READ(skb, sk);
+	if (sk && is_being_sent(skb) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_UDP)
+		call_failed(sk, sending_call(), EPERM);
 }
 
 #endif

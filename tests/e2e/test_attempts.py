@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Calls to a name server of which no packet comes. The program that makes them
 says which error it got (tests/lab/askers.py): that is the oracle. With --errno
-that error is seen; without, that of a send is, and that of connect() is what the
-route lookup answers."""
+that error is seen; without, a firewall's is, and all others are what the route
+lookup answers."""
 
 import os
 import re
@@ -117,6 +117,28 @@ def test_findings_have_the_error(lab, php, bare, island, watch, way):
     # The fix, as it is typed, shows the rule.
     fix = findings["LOCAL-FIREWALL"]["fix"][0]["command"]
     assert "udp dport 53 drop" in lab.run(["sh", "-c", fix]).stdout
+
+
+def test_what_is_no_refused_send(lab, php, watch):
+    """Dropped, but not what a process sends to a name server: answers that come in, what is
+    sent elsewhere, and what the interface's own hook drops, of which the sender is told
+    nothing."""
+    lab.write("/etc/netns/php/resolv.conf", f"nameserver {UPSTREAM4}\noptions timeout:1 attempts:1\n")
+    php.run(["nft", "-f", "-"], input="""table inet f {
+        chain i { type filter hook input priority 0; udp sport 53 drop; }
+        chain o { type filter hook output priority 0; udp dport 54 drop; }; }\n""")
+    w = watch("netns:php", "--dns", "--json", "-l")
+    said = errors(php.run([*ASKERS, UPSTREAM4, "fails-elsewhere"]).stdout)
+    assert set(said.values()) == {"EPERM"}
+    lab.run(["ip", "netns", "exec", "php", *LOOKUP], check=False)
+    php.run(["nft", "-f", "-"], input="""flush ruleset
+        table netdev f { chain e { type filter hook egress device eth0 priority 0;
+        udp dport 53 drop; }; }\n""")
+    lab.run(["ip", "netns", "exec", "php", *LOOKUP], check=False)
+    w.wait_out('"answered"')
+    result = w.stop()
+    assert not reported(result)
+    assert "LOCAL-FIREWALL" not in result.codes
 
 
 def test_who_gets_through_is_left_alone(lab, php, watch):

@@ -8,6 +8,7 @@ tells who asks: COMM-PID.example.test, or COMM-PID-N for a further one.
     askers.py SERVER many COUNT   short-lived real programs, COUNT in all
     askers.py SERVER fails        with a server that cannot be reached; prints for
                                   each way its pid and the error that it got
+    askers.py SERVER fails-elsewhere  the same of one send, to port 54
     askers.py SERVER fails-later  the same with a connected socket, once stdin ends
 """
 
@@ -258,6 +259,8 @@ if __name__ == "__main__":
         each(sys.argv[1])
     elif sys.argv[2] == "fails":
         fails(sys.argv[1])
+    elif sys.argv[2] == "fails-elsewhere":
+        tell(lambda: udp_sendto(udp(), (sys.argv[1], 54)))
     elif sys.argv[2] == "fails-later":
         fails_later(sys.argv[1])
     else:
