@@ -89,6 +89,12 @@ size_t pcap_put_record(uint8_t *out, size_t room, uint32_t snaplen, const struct
 	return sizeof(h) + h.caplen;
 }
 
+static uint8_t *store(uint8_t *p, uint32_t word)
+{
+	memcpy(p, &word, sizeof(word));
+	return p + sizeof(word);
+}
+
 size_t pcap_put_run(uint8_t *out, size_t room, const struct packet_run *run, size_t first,
 		    size_t *next)
 {
@@ -97,12 +103,16 @@ size_t pcap_put_run(uint8_t *out, size_t room, const struct packet_run *run, siz
 	for (i = first; i < run->n && len < room; i++) {
 		const struct nsw_rec *rec = run->recs[i];
 		struct record_header h = record_time((int64_t)rec->time + run->offset);
+		uint32_t caplen = record_caplen(rec, run->snaplen);
+		uint8_t *p = out + len;
 
-		h.caplen = record_caplen(rec, run->snaplen);
-		h.wirelen = rec->wirelen;
-		memcpy(out + len, &h, sizeof(h));
-		memcpy(out + len + sizeof(h), rec + 1, h.caplen);
-		len += sizeof(h) + h.caplen;
+		/* Word by word: see pcapng_put_run(). */
+		p = store(p, h.seconds);
+		p = store(p, h.nanoseconds);
+		p = store(p, caplen);
+		p = store(p, rec->wirelen);
+		memcpy(p, rec + 1, caplen);
+		len += sizeof(h) + caplen;
 	}
 	*next = i;
 	return len;
