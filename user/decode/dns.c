@@ -5,8 +5,9 @@
  * A message is walked with cursors that never leave it. Names are the hard
  * part: a compression pointer can lead anywhere. The walk keeps the offset at
  * which the current run of labels began and takes only pointers to before it,
- * so every jump goes strictly backwards, and a name over 255 bytes is refused;
- * the work on one name is bounded by both.
+ * so every jump goes strictly backwards. That alone would allow for thousands of
+ * pointers to pointers in each of the ten thousand names of a long message: a name
+ * may have as many jumps as labels fit into it, and over 255 bytes it is refused.
  */
 #include "decode/dns.h"
 
@@ -50,11 +51,15 @@ enum dns_status dns_msg_init(struct dns_msg *m, const uint8_t *data, uint32_t ca
 
 /* --- names ------------------------------------------------------------------ */
 
+/* A name has 127 labels at most; more pointers than that lead nowhere. */
+#define NAME_MAX_JUMPS 127
+
 struct name_walk {
 	struct cursor c;
 	uint32_t run;  /* where this run of labels began: pointers go before it */
 	uint32_t end;  /* behind the name in the place it stands; 0 while unknown */
 	uint32_t wire; /* bytes of the uncompressed name so far */
+	uint32_t jumps, steps;
 	bool bad;
 };
 
@@ -71,7 +76,7 @@ static void name_jump(struct name_walk *w, uint8_t high)
 		w->end = w->c.off;
 	if (!cursor_ok(&w->c))
 		return;
-	if (to >= w->run) {
+	if (to >= w->run || ++w->jumps > NAME_MAX_JUMPS) {
 		w->bad = true;
 		return;
 	}
@@ -85,6 +90,7 @@ static bool name_label(struct name_walk *w, const uint8_t **label, uint8_t *len)
 	for (;;) {
 		uint8_t n = cursor_u8(&w->c);
 
+		w->steps++;
 		if (!cursor_ok(&w->c) || w->bad)
 			return false;
 		if ((n & 0xc0) == 0xc0) {
@@ -235,15 +241,16 @@ static bool walk_stop(struct dns_walk *w, enum dns_status status)
 }
 
 /* Offset behind the name at off; its text is not wanted. */
-static enum dns_status name_skip(const struct dns_msg *m, uint32_t off, uint32_t *end)
+static enum dns_status name_skip(struct dns_walk *walk, uint32_t off, uint32_t *end)
 {
 	const uint8_t *label;
 	struct name_walk w;
 	uint8_t len;
 
-	name_begin(&w, m, off);
+	name_begin(&w, walk->msg, off);
 	while (name_label(&w, &label, &len))
 		;
+	walk->steps += w.steps;
 	return name_status(&w, end);
 }
 
@@ -259,7 +266,7 @@ bool dns_walk_next(struct dns_walk *w, struct dns_rr *rr)
 		w->left = w->msg->count[++w->section];
 	}
 	*rr = (struct dns_rr){ .section = w->section, .name_off = w->off };
-	status = name_skip(w->msg, w->off, &end);
+	status = name_skip(w, w->off, &end);
 	if (status)
 		return walk_stop(w, status);
 	c = msg_cursor(w->msg, end);

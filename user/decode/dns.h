@@ -4,7 +4,7 @@
  * names and record data as text. Works on the message's own bytes: offsets into
  * it, no copies, no allocation. Whatever the bytes say, time is linear in the
  * message's length: a compression pointer must point before the labels that
- * led to it, and a name ends at 255 bytes.
+ * led to it, and a name ends at 255 bytes and has 127 pointers at most.
  */
 #ifndef NSWATCH_DECODE_DNS_H
 #define NSWATCH_DECODE_DNS_H
@@ -87,6 +87,7 @@ struct dns_walk {
 	enum dns_section section;
 	uint16_t left; /* in this section */
 	enum dns_status status;
+	uint64_t steps; /* labels and pointers of names gone through so far */
 };
 
 /* A name in uncompressed wire form, ASCII letters lowered: len and wire compare as memory. Which
