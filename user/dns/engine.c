@@ -1521,7 +1521,7 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	e->now = INT64_MIN;
 	e->table = table_new(e->o.max_transactions);
 	e->tcp = tcp_table_new(e->o.max_streams, e->o.max_stream_bytes);
-	e->frag = frag_track_new(MAX_FRAGS);
+	e->frag = frag_track_new(MAX_FRAGS, FRAG_AS_KERNEL);
 	e->names = names_new();
 	e->patterns = patterns_new();
 	e->transit = transit_new();

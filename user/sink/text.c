@@ -61,7 +61,7 @@ struct text *text_new(const struct text_options *o)
 	t->clock_second = -1;
 	t->tcp = tcp_track_new(MAX_FLOWS, MAX_PAYLOAD);
 	t->echo = echo_track_new(MAX_ECHOS);
-	t->frag = frag_track_new(MAX_FRAGS);
+	t->frag = frag_track_new(MAX_FRAGS, FRAG_FOR_EVER);
 	t->arp = arp_track_new(MAX_CLAIMS);
 	if (!t->tcp || !t->echo || !t->frag || !t->arp) {
 		text_free(t);

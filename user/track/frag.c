@@ -12,6 +12,7 @@
 
 #include "util/cleanup.h"
 
+#define NSEC	    1000000000LL
 #define MAX_PAYLOAD 65536
 #define MAX_BLOCKS  (MAX_PAYLOAD / 8)
 #define IP4_HLEN    20
@@ -21,6 +22,7 @@
 struct datagram {
 	bool used;
 	uint64_t age; /* packet number of its first fragment */
+	int64_t time; /* of that, ns */
 	struct ipaddr src, dst;
 	uint32_t tap, id;
 	uint8_t proto, ip_version, ttl;
@@ -32,16 +34,19 @@ struct datagram {
 
 struct frag_track {
 	unsigned int max;
+	enum frag_patience patience;
 	uint8_t *done; /* what the last call gave out */
 	struct datagram datagrams[];
 };
 
-struct frag_track *frag_track_new(unsigned int max_datagrams)
+struct frag_track *frag_track_new(unsigned int max_datagrams, enum frag_patience patience)
 {
 	struct frag_track *t = calloc(1, sizeof(*t) + max_datagrams * sizeof(t->datagrams[0]));
 
-	if (t)
-		t->max = max_datagrams;
+	if (!t)
+		return NULL;
+	t->max = max_datagrams;
+	t->patience = patience;
 	return t;
 }
 
@@ -74,6 +79,14 @@ static bool belongs(const struct datagram *d, const struct packet *p, const stru
 	       ipaddr_equal(&d->src, &f->flow.src) && ipaddr_equal(&d->dst, &f->flow.dst);
 }
 
+/* Its id may have come round again by then. */
+static bool is_too_old(const struct frag_track *t, const struct datagram *d, int64_t now)
+{
+	int64_t patience = d->ip_version == 4 ? 30 * NSEC : 60 * NSEC;
+
+	return d->used && t->patience == FRAG_AS_KERNEL && now - d->time > patience;
+}
+
 static struct datagram *find(struct frag_track *t, const struct packet *p, const struct frame *f)
 {
 	struct datagram *d, *oldest = &t->datagrams[0];
@@ -81,6 +94,8 @@ static struct datagram *find(struct frag_track *t, const struct packet *p, const
 
 	for (i = 0; i < t->max; i++) {
 		d = &t->datagrams[i];
+		if (is_too_old(t, d, p->time))
+			drop(d);
 		if (belongs(d, p, f))
 			return d;
 		if (d->age < oldest->age)
@@ -92,6 +107,7 @@ static struct datagram *find(struct frag_track *t, const struct packet *p, const
 		return NULL;
 	oldest->used = true;
 	oldest->age = p->number;
+	oldest->time = p->time;
 	oldest->src = f->flow.src;
 	oldest->dst = f->flow.dst;
 	oldest->tap = tap_of(p);

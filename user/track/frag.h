@@ -11,9 +11,14 @@
 
 struct frag_track;
 
+/* Whether what waits for its rest is given up after the kernel's time, 30 s for IPv4
+ * (ipfrag_time) and 60 s for IPv6 (RFC 8200 4.5), from the first fragment that came; or never, as
+ * tshark has it. */
+enum frag_patience { FRAG_AS_KERNEL, FRAG_FOR_EVER };
+
 /* At most max_datagrams wait for their rest, 64 KiB each; the oldest gives way. NULL when out of
  * memory. */
-struct frag_track *frag_track_new(unsigned int max_datagrams);
+struct frag_track *frag_track_new(unsigned int max_datagrams, enum frag_patience patience);
 void frag_track_free(struct frag_track *t);
 
 /*
