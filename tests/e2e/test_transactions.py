@@ -363,3 +363,59 @@ def test_dns_tree(tmp_path):
     done = subprocess.run([NSWATCH, "-r", paths[0], "-z", "io,phs"], stderr=subprocess.PIPE,
                           check=False)
     assert done.returncode == 2 and b"dns,tree" in done.stderr
+
+
+def flood(path, n, answered):
+    """n queries, each for another name, 50,000 a second: more are pending at once than there
+    is room for."""
+    head = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, f.RAW)
+    there = b"\x45\0\0\x3f\0\1\0\0\x40\x11\0\0\x0a\0\0\2\x0a\0\0\x35"
+    back = b"\x45\0\0\x3f\0\1\0\0\x40\x11\0\0\x0a\0\0\x35\x0a\0\0\2\0\x35"
+    with open(path, "wb") as file:
+        file.write(head)
+        for i in range(n):
+            text = b"\x0cn%011d\4test\0\0\1\0\1" % i
+            sport = struct.pack(">H", 1024 + (i >> 4) % 60000)
+            record = struct.pack("<IIII", 1700000000 + i // 50000, i % 50000 * 20000, 63, 63)
+            length = struct.pack(">HH", 43, 0)
+            ident = struct.pack(">H", i & 0xFFFF)
+            file.write(record + there + sport + b"\0\x35" + length + ident
+                       + b"\1\0\0\1\0\0\0\0\0\0" + text)
+            if answered:
+                file.write(record + back + sport + length + ident
+                           + b"\x81\x83\0\1\0\0\0\0\0\0" + text)
+    return path
+
+
+# A process begins with the peak of the one that forked it: let that be a small one.
+MEASURE = """
+import os, sys
+pid = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+_, status, usage = os.wait4(pid, 0)
+print(usage.ru_maxrss, file=sys.stderr)
+sys.exit(status != 0)
+"""
+
+
+def peak_memory(path):
+    """MiB, and the summary."""
+    done = subprocess.run([sys.executable, "-ISc", MEASURE, NSWATCH, "-r", path, "--dns", "-q",
+                           "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL, text=True, check=True)
+    return int(done.stderr) / 1024, json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("answered", (False, True))
+def test_memory_is_bounded(tmp_path, answered):
+    with open(NSWATCH, "rb") as binary:
+        sanitized = b"__asan_init" in binary.read()
+    if sanitized:
+        pytest.skip("ASan's shadow and quarantine are measured, not nswatch's memory")
+    peaks = []
+    for n in (100_000, 300_000):
+        peak, summary = peak_memory(flood(str(tmp_path / "flood.pcap"), n, answered))
+        peaks.append(peak)
+        assert summary["transactions"] == n
+        assert summary["answered" if answered else "unanswered"] == n
+        assert bool(summary["dropped"]) is not answered
+    assert peaks[1] < peaks[0] + 2 and peaks[1] < 48, peaks
