@@ -260,6 +260,49 @@ def test_nat_by_iptables(rule, nat, mirror):
         on_host("nft", "flush", "ruleset")
 
 
+LEGACY = ["iptables-legacy", "-t", "nat"]
+
+
+@pytest.fixture
+def legacy():
+    """The old tables, which stay once they have been asked for: emptied afterwards."""
+    if subprocess.run(["nsenter", f"--net=/run/netns/{HOST}", *LEGACY, "-S"],
+                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("no iptables-legacy, in the kernel or here")
+    yield
+    on_host(*LEGACY, "-F")
+    on_host(*LEGACY, "-X")
+
+
+@pytest.mark.parametrize("rules,nat", [
+    ([], False),
+    (["POSTROUTING -s 10.77.0.0/24 ! -o br0 -j MASQUERADE"], True),
+    (["POSTROUTING -o br0 -j MASQUERADE"], False),
+    (["POSTROUTING -o up+ -j MASQUERADE"], True),
+    (["POSTROUTING -s 10.77.0.2 -d 10.77.0.2 -p tcp --dport 80 -j MASQUERADE"], False),
+    (["POSTROUTING -s 10.77.0.0/17 -m comment --comment x -j SNAT --to-source 10.78.0.2"], True),
+    (["POSTROUTING ! -s 10.77.0.0/24 -j MASQUERADE"], False),
+    (["POSTROUTING -p udp --dport 53 -j MASQUERADE"], True),
+    (["POSTROUTING -p udp ! --dport 1:1000 -j MASQUERADE"], False),
+    (["POSTROUTING -s 10.77.0.0/28 -j ACCEPT", "POSTROUTING -j MASQUERADE"], False),
+    (["POSTROUTING -s 10.77.0.0/16", "POSTROUTING -j MASQUERADE"], True),
+    (["POSTROUTING -m mark --mark 1 -j MASQUERADE"], None),
+    (["POSTROUTING -m mark --mark 1 -j RETURN", "POSTROUTING -j MASQUERADE"], None),
+    (["POSTROUTING -s 10.77.0.0/24 -j MINE", "MINE -d 10.77.0.0/24 -j RETURN",
+      "MINE -j MASQUERADE"], True),
+    (["POSTROUTING -j MINE", "MINE ! -d 10.77.0.0/24 -j RETURN", "MINE -j MASQUERADE"], False),
+    (["POSTROUTING -g MINE", "POSTROUTING -j MASQUERADE", "MINE -p tcp -j MASQUERADE"], False),
+    (["PREROUTING -d 10.9.9.9 -j DNAT --to-destination 10.9.9.8"], False),
+])
+def test_nat_by_iptables_legacy(rules, nat, mirror, legacy):
+    on_host(*LEGACY, "-N", "MINE")
+    for rule in rules:
+        on_host(*LEGACY, "-A", *rule.split())
+    assert way_out(C1)[1] == [nat, False]
+    # The kernel's own answer.
+    assert nat in (mirror(), None)
+
+
 def test_ways_that_end():
     assert way_out(BARE) == ("none", [], [])
     assert "none: no default route" in "".join(block(f"netns:{BARE}"))

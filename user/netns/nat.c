@@ -7,12 +7,15 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "netns/ipt.h"
 #include "netns/nft.h"
 #include "util/cleanup.h"
 
 struct nat_rules {
 	struct nft_rules nft;
-	bool unknown; /* there are rules that cannot be read */
+	struct ipt_rules legacy;
+	bool unknown;	 /* there are rules that cannot be read */
+	bool unknown_v6; /* of IPv6 */
 };
 
 /* Has the name in its first column. */
@@ -52,29 +55,36 @@ struct nat_rules *nat_read_here(void)
 		return NULL;
 	if (nft_is_loaded() && nft_read_here(&r->nft))
 		r->unknown = true;
-	if (file_names("/proc/thread-self/net/ip_tables_names", "nat") ||
-	    file_names("/proc/thread-self/net/ip6_tables_names", "nat"))
+	if (file_names("/proc/thread-self/net/ip_tables_names", "nat") &&
+	    ipt_read_here(&r->legacy, "nat"))
 		r->unknown = true;
+	r->unknown_v6 = file_names("/proc/thread-self/net/ip6_tables_names", "nat");
 	return r;
 }
 
 void nat_free(struct nat_rules *r)
 {
-	if (r)
+	if (r) {
 		nft_fini(&r->nft);
+		ipt_fini(&r->legacy);
+	}
 	free(r);
 }
 
 static enum nat_answer follow(const struct nat_rules *r, uint32_t hook, const struct nat_packet *p)
 {
-	unsigned int may;
+	unsigned int may, legacy;
+	bool unknown;
 
 	if (!r || p->src.family != p->dst.family || !p->src.family)
 		return NAT_UNKNOWN;
 	may = nft_follow_nat(&r->nft, hook, p);
-	if (may == MAY_NAT)
+	legacy = ipt_follow_nat(&r->legacy, hook, p);
+	/* Whichever comes first, the other has its turn on what that leaves. */
+	if (may == MAY_NAT || legacy == MAY_NAT)
 		return NAT_YES;
-	return may & MAY_NAT || r->unknown ? NAT_UNKNOWN : NAT_NO;
+	unknown = r->unknown || (r->unknown_v6 && p->src.family == 6);
+	return (may | legacy) & MAY_NAT || unknown ? NAT_UNKNOWN : NAT_NO;
 }
 
 enum nat_answer nat_source(const struct nat_rules *r, const struct nat_packet *p)

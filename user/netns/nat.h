@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What address translation and filters of a namespace would do to a packet, by its
- * nftables rules (those of iptables-nft are such, too). No tool is run and no
+ * nftables rules (those of iptables-nft are such, too) and, for NAT of IPv4, by
+ * those of iptables-legacy. No tool is run and no
  * packet is made: the rules are read, and followed with a made-up packet. Where
  * they ask for what cannot be known (a mark, a set, connection tracking) both
  * answers are possible, and where the outcome depends on it, it is NAT_UNKNOWN.
