@@ -317,14 +317,17 @@ static struct seat *seat_by(const struct collector *c, uint32_t kernel_id)
 /* A new tap, or another name for one that goes on. */
 static void on_tap(struct collector *c, const struct tap *tap)
 {
-	uint32_t kernel_id = tap->id, seat;
-	struct seat *s = seat_by(c, kernel_id);
-	bool attached = s && s->attached;
+	uint32_t kernel_id = tap->id, seat, before;
+	bool attached = false;
+	struct seat *s;
 
 	if (!kernel_id || kernel_id >= c->nr_seats)
 		return;
-	if (s)
-		close_seat(c, s);
+	before = c->seat_of[kernel_id];
+	if (before) {
+		attached = c->seats[before].attached;
+		close_seat(c, &c->seats[before]);
+	}
 	seat = take_seat(c);
 	s = &c->seats[seat];
 	s->kernel_id = kernel_id;
