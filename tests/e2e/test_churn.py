@@ -25,8 +25,8 @@ import pytest
 from lab import LabError, read_bytes, read_pcapng, wait_for
 from watching import Footprint
 
-SECONDS = float(os.environ.get("NSWATCH_CHURN_SECONDS", "15"))
-AT_LEAST = int(os.environ.get("NSWATCH_CHURN_LIVES", "25"))
+SECONDS = float(os.environ.get("NSWATCH_CHURN_SECONDS", "8"))
+AT_LEAST = int(os.environ.get("NSWATCH_CHURN_LIVES", "12"))
 DRIVERS = int(os.environ.get("NSWATCH_CHURN_DRIVERS", "4"))
 PORT = 20900
 DOCKER_GATEWAY = "10.88.0.1"
