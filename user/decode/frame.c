@@ -28,7 +28,6 @@
 #define IP6_HLEN	  40
 #define ARP_HLEN	  8 /* without the addresses */
 #define UDP_HLEN	  8
-#define TCP_HLEN_MIN	  20
 #define SLL_HLEN_ADDR	  8 /* LINUX_SLL has room for eight bytes of address */
 #define NULL_AF_INET	  2
 #define LLC_HLEN_MIN	  3 /* DSAP, SSAP, one byte of control */

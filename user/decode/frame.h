@@ -42,6 +42,7 @@ enum frame_fault {
 };
 
 /* Most IPv6 extension headers that are recorded; more are malformed. */
+#define TCP_HLEN_MIN  20 /* of a header without options */
 #define FRAME_MAX_EXT 8
 
 /* An inner or outer flow: what an IP header and the ports behind it say. */

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "decode/tcpopt.h"
 
-#define TCP_HLEN_MIN 20
-
 void tcpopts_init(struct tcpopts *o, const struct frame *f)
 {
 	o->past_end = false;
@@ -31,34 +29,4 @@ bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt)
 	opt->body = cursor_init(c->data + c->off, cursor_left(c), len - 2u);
 	c->off += opt->body.caplen;
 	return true;
-}
-
-static bool is_accecn(struct tcpopt *opt)
-{
-	uint16_t id;
-
-	if (opt->kind == TCPOPT_ACCECN0 || opt->kind == TCPOPT_ACCECN1)
-		return true;
-	if (opt->kind != TCPOPT_EXP1 && opt->kind != TCPOPT_EXP2)
-		return false;
-	id = cursor_be16(&opt->body);
-	return id == TCPEXID_ACCECN0 || id == TCPEXID_ACCECN1;
-}
-
-struct tcpopt_facts tcpopts_facts(const struct frame *f)
-{
-	struct tcpopt_facts facts = { .wscale = -1 };
-	struct tcpopts o;
-	struct tcpopt opt;
-
-	if (f->tcp_hlen <= TCP_HLEN_MIN)
-		return facts;
-	tcpopts_init(&o, f);
-	while (tcpopts_next(&o, &opt)) {
-		if (facts.wscale < 0 && opt.kind == TCPOPT_WSCALE && opt.body.len == 1)
-			facts.wscale = cursor_u8(&opt.body);
-		else
-			facts.has_accecn |= is_accecn(&opt);
-	}
-	return facts;
 }

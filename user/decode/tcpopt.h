@@ -25,10 +25,15 @@ enum tcpopt_kind {
 	TCPOPT_MD5 = 19,
 	TCPOPT_SCPS = 20,
 	TCPOPT_SNACK = 21,
+	TCPOPT_RECORD_BOUND = 22,
+	TCPOPT_CORRUPTION = 23,
 	TCPOPT_QUICKSTART = 27,
 	TCPOPT_USER_TIMEOUT = 28,
 	TCPOPT_AO = 29,
+	TCPOPT_MULTIPATH = 30,
 	TCPOPT_FAST_OPEN = 34,
+	TCPOPT_PROBE = 76,
+	TCPOPT_TRANSPARENCY = 78,
 	TCPOPT_ACCECN0 = 172,
 	TCPOPT_ACCECN1 = 174,
 	TCPOPT_EXP1 = 253,
@@ -36,7 +41,12 @@ enum tcpopt_kind {
 };
 
 /* RFC 6994: what the first two bytes of an experimental option say. */
-enum { TCPEXID_ACCECN0 = 0xacc0, TCPEXID_ACCECN1 = 0xacc1, TCPEXID_FAST_OPEN = 0xf989 };
+enum {
+	TCPEXID_ACK_RATE = 0x00ac,
+	TCPEXID_ACCECN0 = 0xacc0,
+	TCPEXID_ACCECN1 = 0xacc1,
+	TCPEXID_FAST_OPEN = 0xf989,
+};
 
 /* One option: kind, and a cursor over its body, of which the capture may hold only a part; then it
  * is the last. */
@@ -60,8 +70,9 @@ bool tcpopts_next(struct tcpopts *o, struct tcpopt *opt);
 struct tcpopt_facts {
 	int wscale;	 /* shift count of the window scale option, -1 if there is none */
 	bool has_accecn; /* accurate ECN (draft-ietf-tcpm-accurate-ecn 3.2.3), in either coding */
+	bool scps;	 /* the sender is able to SCPS */
+	bool multipath;	 /* the connection is part of a multipath one */
+	uint8_t multipath_ops; /* a bit for each subtype seen */
 };
-
-struct tcpopt_facts tcpopts_facts(const struct frame *f);
 
 #endif

@@ -132,6 +132,17 @@ void text_field(struct strbuf *b, const char *name, uint64_t value)
 	strbuf_u64(b, value);
 }
 
+void text_insert(struct strbuf *b, size_t at, const char *s, size_t len)
+{
+	size_t end = b->len;
+
+	strbuf_put(b, s, len);
+	if (b->cut || at == end)
+		return;
+	memmove(b->s + at + len, b->s + at, end - at);
+	memcpy(b->s + at, s, len);
+}
+
 struct cursor line_cursor(const struct line *l, uint32_t off, uint32_t len)
 {
 	uint32_t caplen = off < l->f->caplen ? l->f->caplen - off : 0;

@@ -52,6 +52,9 @@ void text_field(struct strbuf *b, const char *name, uint64_t value);
  * fit. */
 bool text_fields(struct cursor *c, const char *sizes);
 
+/* Inserts before what stands at `at`. */
+void text_insert(struct strbuf *b, size_t at, const char *s, size_t len);
+
 void text_link(struct line *l);
 void text_arp(struct line *l);
 void text_ip(struct line *l);

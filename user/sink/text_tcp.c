@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* TCP and UDP in the Info column. */
-#include "decode/tcpopt.h"
 #include "sink/text_dns.h"
 #include "sink/text_line.h"
+#include "sink/text_tcpopt.h"
 
 #include <string.h>
 
@@ -17,6 +17,7 @@ enum { PORT_DNS = 53, PORT_LLMNR = 5355 };
 #define DNS_HEADER 12
 #define DNS_COUNTS 4 /* where they begin; the flags are before them */
 #define DNS_OPCODE 0x78
+#define MARKS_SIZE 512
 enum { TH_SYN = 0x02, TH_RST = 0x04, TH_ACK = 0x10, TH_URG = 0x20, TH_RESERVED = 0xe00 };
 
 static void put_ports(struct line *l)
@@ -147,203 +148,28 @@ static void put_mark(struct strbuf *b, const struct tcp_verdict *v, uint32_t mar
 	strbuf_puts(b, "] ");
 }
 
-static void put_marks(struct line *l, const struct tcp_verdict *v)
+/* Puts the marks at `at`; returns where they end. */
+static size_t put_marks(struct line *l, size_t at, const struct tcp_verdict *v)
 {
+	char mem[MARKS_SIZE];
+	struct strbuf b;
 	uint32_t mark;
 
 	if (!v->marks)
-		return;
+		return at;
 	l->tone = TONE_NOTICE;
+	strbuf_init(&b, mem, sizeof(mem));
 	for (mark = TCP_MARK_ZERO_PROBE_ACK; mark; mark >>= 1)
 		if (v->marks & mark)
-			put_mark(l->info, v, mark);
-}
-
-/* --- options --------------------------------------------------------------- */
-
-static void opt_field(struct strbuf *b, const char *name, struct cursor *c, unsigned int bytes)
-{
-	uint32_t value = 0;
-
-	while (bytes--)
-		value = value << 8 | cursor_u8(c);
-	text_field(b, name, value);
-}
-
-static void opt_sack(struct line *l, struct cursor *c, const struct tcp_verdict *v)
-{
-	l->malformed |= c->len < 8;
-	while (cursor_left(c) >= 8) {
-		text_field(l->info, "SLE", (uint32_t)(cursor_be32(c) - v->base_ack));
-		text_field(l->info, "SRE", (uint32_t)(cursor_be32(c) - v->base_ack));
-	}
-}
-
-/* Three counters of three bytes; the order is the option's kind. */
-static void opt_accecn(struct strbuf *b, struct cursor *c, bool ect0_first)
-{
-	static const char *const names[2][3] = { { "EE1B", "ECEB", "EE0B" },
-						 { "EE0B", "ECEB", "EE1B" } };
-	unsigned int i;
-
-	if (!c->len)
-		strbuf_puts(b, " AccECN");
-	if (c->len % 3 || c->len / 3 > ARRAY_SIZE(names[0]))
-		return;
-	for (i = 0; i < ARRAY_SIZE(names[0]) && i < c->len / 3; i++)
-		opt_field(b, names[ect0_first][i], c, 3);
-}
-
-static void opt_tfo(struct strbuf *b, const struct cursor *c)
-{
-	strbuf_puts(b, cursor_left(c) ? " TFO=C" : " TFO=R");
-}
-
-/* RFC 6994: the first two bytes tell whose experiment it is. */
-static void opt_experiment(struct strbuf *b, struct cursor *c)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	uint16_t id;
-	int shift;
-
-	if (c->len < 2)
-		return;
-	id = cursor_be16(c);
-	if (id == TCPEXID_FAST_OPEN) {
-		opt_tfo(b, c);
-	} else if (id == TCPEXID_ACCECN0 || id == TCPEXID_ACCECN1) {
-		struct cursor rest = cursor_init(c->data + 2, c->caplen - 2, c->len - 2);
-
-		opt_accecn(b, &rest, id == TCPEXID_ACCECN0);
-	} else {
-		strbuf_puts(b, " ExID=");
-		for (shift = 12; shift > 0 && !(id >> shift); shift -= 4)
-			;
-		for (; shift >= 0; shift -= 4)
-			strbuf_putc(b, hex[id >> shift & 0xf]);
-	}
-}
-
-/* Options that are one number: printed only if the length is right. */
-static const struct {
-	uint8_t kind, bytes;
-	const char *name;
-} number_opts[] = {
-	{ TCPOPT_MSS, 2, "MSS" }, { TCPOPT_ECHO, 4, "ECHO" }, { TCPOPT_ECHO_REPLY, 4, "ECHO" },
-	{ TCPOPT_CC, 4, "CC" },	  { TCPOPT_CC_NEW, 4, "CC" }, { TCPOPT_CC_ECHO, 4, "CC" },
-};
-
-static void put_number_option(struct strbuf *b, struct tcpopt *opt)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(number_opts); i++)
-		if (number_opts[i].kind == opt->kind && number_opts[i].bytes == opt->body.len)
-			opt_field(b, number_opts[i].name, &opt->body, number_opts[i].bytes);
-}
-
-static void put_option(struct line *l, struct tcpopt *opt, const struct tcp_verdict *v)
-{
-	struct strbuf *b = l->info;
-	struct cursor *c = &opt->body;
-
-	switch (opt->kind) {
-	case TCPOPT_TIMESTAMP:
-		if (c->len == 8) {
-			opt_field(b, "TSval", c, 4);
-			opt_field(b, "TSecr", c, 4);
-		}
-		break;
-	case TCPOPT_WSCALE:
-		if (c->len == 1) {
-			uint8_t shift = cursor_u8(c);
-
-			text_field(b, "WS", 1u << (shift > 14 ? 14 : shift));
-		}
-		break;
-	case TCPOPT_USER_TIMEOUT:
-		if (c->len == 2)
-			text_field(b, "USER_TO", cursor_be16(c) & 0x7fff);
-		break;
-	case TCPOPT_SACK_PERMITTED: strbuf_puts(b, " SACK_PERM"); break;
-	case TCPOPT_SACK: opt_sack(l, c, v); break;
-	case TCPOPT_MD5: strbuf_puts(b, " MD5"); break;
-	case TCPOPT_AO: strbuf_puts(b, "TCP AO"); break;
-	case TCPOPT_FAST_OPEN: opt_tfo(b, c); break;
-	case TCPOPT_ACCECN0: opt_accecn(b, c, true); break;
-	case TCPOPT_ACCECN1: opt_accecn(b, c, false); break;
-	case TCPOPT_EXP1:
-	case TCPOPT_EXP2: opt_experiment(b, c); break;
-	default: put_number_option(b, opt);
-	}
-}
-
-/* Options whose name comes before their body is looked at. */
-static bool is_named_first(uint8_t kind)
-{
-	return kind == TCPOPT_SACK_PERMITTED || kind == TCPOPT_MD5 || kind == TCPOPT_AO;
-}
-
-/* Bytes up to `end` are wanted: the capture may stop before, or the packet itself. */
-static void want_header(struct line *l, uint32_t end)
-{
-	const struct frame *f = l->f;
-
-	l->malformed = end > f->l4_len;
-	l->truncated = end <= f->l4_len && end > f->l4_caplen;
-}
-
-/* The rest of an option's body is missing. */
-static void body_cut(struct line *l)
-{
-	if (l->f->l4_caplen < l->f->l4_len)
-		l->truncated = true;
-	else
-		l->contained = true;
-}
-
-/* Of such an option nothing is read. */
-static bool has_wrong_len(const struct tcpopt *opt)
-{
-	switch (opt->kind) {
-	case TCPOPT_MSS: return opt->body.len != 2;
-	case TCPOPT_WSCALE: return opt->body.len != 1;
-	case TCPOPT_TIMESTAMP: return opt->body.len != 8;
-	case TCPOPT_USER_TIMEOUT: return opt->body.len != 2;
-	default: return false;
-	}
-}
-
-static void put_options(struct line *l, const struct tcp_verdict *v)
-{
-	struct tcpopts o;
-	struct tcpopt opt = { .kind = TCPOPT_NOP };
-
-	if (l->f->tcp_hlen <= 20)
-		return;
-	/* An option of no length ends them before the header does, and nobody asks for the rest. */
-	l->malformed = l->truncated = false;
-	tcpopts_init(&o, l->f);
-	while (tcpopts_next(&o, &opt)) {
-		bool cut = opt.body.caplen < opt.body.len;
-
-		if (!cut || is_named_first(opt.kind))
-			put_option(l, &opt, v);
-		if (cut) {
-			if (!has_wrong_len(&opt))
-				body_cut(l);
-			return;
-		}
-	}
-	if (!cursor_ok(&o.c))
-		want_header(l, o.c.off + 1);
-	else if (o.past_end || opt.kind == TCPOPT_END)
-		want_header(l, l->f->tcp_hlen);
+			put_mark(&b, v, mark);
+	text_insert(l->info, at, b.s, b.len);
+	return at + b.len;
 }
 
 /* --- the line -------------------------------------------------------------- */
 
-static void put_tcp_header(struct line *l, const struct tcp_verdict *v)
+/* Up to the options. False if the segment ends before them. */
+static bool put_tcp_header(struct line *l, const struct tcp_verdict *v)
 {
 	const struct frame *f = l->f;
 	struct strbuf *b = l->info;
@@ -359,15 +185,15 @@ static void put_tcp_header(struct line *l, const struct tcp_verdict *v)
 		strbuf_u64(b, f->fault_value);
 		strbuf_puts(b, ", must be at least 20)");
 		l->malformed = false;
-		return;
+		return false;
 	}
 	if (!f->has_urgent)
-		return;
+		return false;
 	if (f->tcp_flags & TH_URG)
 		text_field(b, "Urg", f->tcp_urgent);
 	if (v->has_len)
 		text_field(b, "Len", v->len);
-	put_options(l, v);
+	return true;
 }
 
 static bool is_dns_stream(const struct frame *f)
@@ -376,7 +202,7 @@ static bool is_dns_stream(const struct frame *f)
 	       (has_port(&f->flow, PORT_DNS) || has_port(&f->flow, PORT_LLMNR));
 }
 
-/* DNS over TCP replaces the text where a message ends in this segment. */
+/* DNS over TCP is the text where a message ends in this segment. */
 static bool put_dns_stream(struct line *l, const struct tcp_verdict *v, bool *part)
 {
 	const uint8_t *data;
@@ -395,39 +221,50 @@ static bool put_dns_stream(struct line *l, const struct tcp_verdict *v, bool *pa
 	return false;
 }
 
-/* Takes what stands between the two out again. */
+/* Takes what stands between the two out. */
 static void take_out(struct strbuf *b, size_t from, size_t to)
 {
 	if (b->cut)
 		return;
-	memmove(b->s + from, b->s + to, b->len - to);
+	memmove(b->s + from, b->s + to, b->len - to + 1); /* its end too */
 	b->len -= to - from;
+}
+
+/* DNS takes the place of the header's text. */
+static void put_payload(struct line *l, size_t from, const struct tcp_verdict *v)
+{
+	size_t to = l->info->len;
+	bool part = false;
+
+	if (put_dns_stream(l, v, &part))
+		take_out(l->info, from, to);
+	else if (part)
+		strbuf_puts(l->info, " [TCP segment of a reassembled PDU]");
 }
 
 void text_tcp(struct line *l)
 {
 	const struct frame *f = l->f;
-	size_t from = l->info->len, to;
+	struct tcpopt_facts facts;
+	size_t from = l->info->len;
 	struct tcp_verdict v;
-	bool part = false;
+	bool whole;
 
 	l->protocol = "TCP";
 	if (!f->has_tcp) {
 		put_ports(l);
 		return;
 	}
-	tcp_track_segment(l->tcp, l->p, f, tcpopts_facts(f), &v);
-	if (f->has_transport)
-		put_marks(l, &v);
-	to = l->info->len;
+	tcp_track_segment(l->tcp, l->p, f, &v, &facts);
 	if (f->tcp_flags & TH_RST)
 		l->tone = TONE_TROUBLE;
-	if (is_dns_stream(f) && put_dns_stream(l, &v, &part))
+	if (!put_tcp_header(l, &v))
 		return;
-	put_tcp_header(l, &v);
-	/* tshark comes to the marks behind the options, if it does. */
-	if (l->malformed || l->truncated || l->contained)
-		take_out(l->info, from, to);
-	if (part)
-		strbuf_puts(l->info, " [TCP segment of a reassembled PDU]");
+	whole = text_tcp_options(l, from, &v, &facts);
+	tcp_track_options(&v, &facts, whole);
+	if (!whole)
+		return;
+	from = put_marks(l, from, &v);
+	if (is_dns_stream(f))
+		put_payload(l, from, &v);
 }

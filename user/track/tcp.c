@@ -27,7 +27,6 @@
 #define REORDER_NS     3000000	/* out of order, if the round-trip time is not known */
 #define SCALE_UNKNOWN  (-1)
 #define SCALE_UNUSED   (-2)
-#define MAX_SCALE      14	  /* RFC 7323 2.3 */
 #define MAX_STREAM     (4u << 16) /* a message of 64 KiB, and segments behind it */
 
 enum {
@@ -53,6 +52,8 @@ struct half {
 	int64_t next_time, ack_time;
 	uint32_t last_marks;
 	int8_t scale;
+	bool scps;	       /* the sender is able to it */
+	uint8_t multipath_ops; /* known when the last segment was sent */
 	struct tcp_stream stream;
 };
 
@@ -70,6 +71,8 @@ struct tcp_flow {
 	bool has_syn_time;
 	bool ecn_syn, ecn_synack; /* accurate ECN offered, accepted */
 	bool ecn_option;	  /* or in use, as an option says */
+	bool multipath;
+	uint8_t multipath_ops; /* kinds of options seen */
 };
 
 struct tcp_track {
@@ -193,7 +196,9 @@ static void reset_flow(struct tcp_track *t, struct tcp_flow *f)
 	}
 	f->syn_time = f->rtt = 0;
 	f->has_syn_time = false;
-	f->ecn_syn = f->ecn_synack = false;
+	f->ecn_syn = f->ecn_synack = f->ecn_option = false;
+	f->multipath = false;
+	f->multipath_ops = 0;
 }
 
 static uint32_t take_slot(struct tcp_track *t)
@@ -318,6 +323,12 @@ static void judge_window_full(struct segment *s)
 		s->v->marks |= TCP_MARK_WINDOW_FULL;
 }
 
+/* RFC 8684 3.3.1: a repeated ACK may carry an option for the whole connection. */
+static bool is_new_to_multipath(const struct segment *s)
+{
+	return s->flow->multipath && s->flow->multipath_ops != s->fwd->multipath_ops;
+}
+
 static void judge_repeated_ack(struct segment *s)
 {
 	struct half *fwd = s->fwd;
@@ -328,7 +339,7 @@ static void judge_repeated_ack(struct segment *s)
 		s->v->marks |= TCP_MARK_KEEP_ALIVE_ACK;
 	} else if (!s->window && s->rev->last_marks & TCP_MARK_ZERO_PROBE) {
 		s->v->marks |= TCP_MARK_ZERO_PROBE_ACK;
-	} else if (s->window) {
+	} else if (s->window && !is_new_to_multipath(s)) {
 		fwd->dup_acks = fwd->dup_acks < 0 ? 1 : fwd->dup_acks + 1;
 		s->v->marks |= TCP_MARK_DUP_ACK;
 		s->v->dup_ack_nr = (uint32_t)fwd->dup_acks;
@@ -421,6 +432,7 @@ static void remember(struct segment *s)
 	fwd->last_ack = s->ack;
 	fwd->ack_time = s->time;
 	fwd->last_marks = s->v->marks;
+	fwd->multipath_ops = s->flow->multipath_ops;
 }
 
 static void judge(struct segment *s)
@@ -456,22 +468,6 @@ static void note_syn(struct tcp_track *t, struct segment *s)
 		return;
 	}
 	s->v->marks |= TCP_MARK_REUSED;
-}
-
-/*
- * RFC 7323 2.2: the scale holds only if both SYNs carry the option. A SYN
- * without it agrees to none, but its options have to be whole to tell.
- */
-static void note_scale(struct segment *s, int wscale, const struct frame *f)
-{
-	if (wscale >= 0)
-		s->fwd->scale = (int8_t)(wscale > MAX_SCALE ? MAX_SCALE : wscale);
-	if (!(s->flags & TH_SYN) || !f->has_transport)
-		return;
-	if (s->fwd->scale == SCALE_UNKNOWN)
-		s->fwd->scale = s->rev->scale = SCALE_UNUSED;
-	else if (s->flags & TH_ACK && s->rev->scale == SCALE_UNUSED)
-		s->fwd->scale = SCALE_UNUSED;
 }
 
 static void note_handshake(struct segment *s)
@@ -518,7 +514,7 @@ static void make_relative(struct segment *s)
 }
 
 void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct frame *f,
-		       struct tcpopt_facts options, struct tcp_verdict *v)
+		       struct tcp_verdict *v, struct tcpopt_facts *facts)
 {
 	struct flow_key key = { 0 };
 	unsigned int sender = make_key(&key, p, &f->flow);
@@ -537,6 +533,8 @@ void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct
 	};
 
 	*v = (struct tcp_verdict){ .seq = s.seq, .ack = s.ack, .window = s.window };
+	v->flow = flow;
+	v->sender = sender;
 	note_syn(t, &s);
 	v->has_len = !f->is_fragment && f->l4_len >= f->tcp_hlen;
 	if (v->has_len) {
@@ -546,12 +544,50 @@ void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct
 		make_relative(&s);
 	}
 	v->base_ack = s.rev->base;
-	if (f->fault == FAULT_TCP_HEADER_LEN)
-		return;
 	note_ecn(&s);
-	flow->ecn_option |= options.has_accecn;
-	note_handshake(&s);
-	note_scale(&s, options.wscale, f);
+	*facts = (struct tcpopt_facts){ .wscale = -1, .scps = s.fwd->scps };
+	if (f->fault != FAULT_TCP_HEADER_LEN)
+		note_handshake(&s);
+	v->syn = s.flags & (TH_SYN | TH_ACK);
+}
+
+/*
+ * RFC 7323 2.2: the scale holds only if both SYNs carry the option. A SYN
+ * without it agrees to none.
+ */
+static void note_no_scale(struct half *fwd, struct half *rev, bool is_answer)
+{
+	if (fwd->scale == SCALE_UNKNOWN)
+		fwd->scale = rev->scale = SCALE_UNUSED;
+	else if (is_answer && rev->scale == SCALE_UNUSED)
+		fwd->scale = SCALE_UNUSED;
+}
+
+/* Offered by one side alone, it is not agreed upon. */
+static void note_scps(struct half *fwd, struct half *rev)
+{
+	if (!fwd->scps || !rev->scps)
+		fwd->scps = rev->scps = false;
+}
+
+void tcp_track_options(const struct tcp_verdict *v, const struct tcpopt_facts *facts, bool whole)
+{
+	struct tcp_flow *flow = v->flow;
+	struct half *fwd = &flow->half[v->sender], *rev = &flow->half[!v->sender];
+
+	flow->ecn_option |= facts->has_accecn;
+	flow->multipath |= facts->multipath;
+	fwd->scps = facts->scps;
+	if (facts->wscale >= 0)
+		fwd->scale = (int8_t)facts->wscale;
+	if (!whole)
+		return;
+	if (flow->multipath)
+		flow->multipath_ops |= facts->multipath_ops;
+	if (v->syn & TH_SYN)
+		note_no_scale(fwd, rev, v->syn & TH_ACK);
+	if (v->syn == (TH_SYN | TH_ACK))
+		note_scps(fwd, rev);
 }
 
 /* --- messages ------------------------------------------------------------- */

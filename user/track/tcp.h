@@ -45,6 +45,9 @@ struct tcp_verdict {
 	bool has_len; /* false in fragments and where the header is longer than the segment */
 	uint32_t len; /* payload bytes, if has_len */
 	struct tcp_stream *dir; /* this direction's payload; NULL if not has_len */
+	struct tcp_flow *flow;	/* and the side that sent it, valid until the next segment */
+	unsigned int sender;
+	uint16_t syn; /* SYN and ACK of its flags */
 };
 
 /* Message bytes of one direction that wait for the rest (RFC 1035 4.2.2). */
@@ -58,15 +61,21 @@ struct tcp_stream {
 };
 
 struct tcp_track;
+struct tcp_flow;
 
 /* At most max_flows connections are remembered, the least recently seen is dropped; and at most
  * max_bytes of payload. NULL when out of memory. */
 struct tcp_track *tcp_track_new(unsigned int max_flows, uint32_t max_bytes);
 void tcp_track_free(struct tcp_track *t);
 
-/* Takes one segment (f->l4 is L4_TCP and f->has_tcp) into account. options: tcpopts_facts(). */
+/*
+ * Takes one segment (f->l4 is L4_TCP and f->has_tcp) into account, up to its
+ * options: these are read with what *facts says to be known, and then told with
+ * tcp_track_options(). whole: they could be read to their end.
+ */
 void tcp_track_segment(struct tcp_track *t, const struct packet *p, const struct frame *f,
-		       struct tcpopt_facts options, struct tcp_verdict *v);
+		       struct tcp_verdict *v, struct tcpopt_facts *facts);
+void tcp_track_options(const struct tcp_verdict *v, const struct tcpopt_facts *facts, bool whole);
 
 /*
  * DNS over TCP and the like: messages behind their length in two bytes. Takes
