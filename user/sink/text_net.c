@@ -638,7 +638,7 @@ static void put_ip_payload(struct line *l)
 {
 	const struct frame *f = l->f;
 
-	if (f->ip_version == 4 && !f->nr_ext && !f->l4_len && !(f->frag_off && f->ip_payload_len))
+	if (f->ip_version == 4 && !f->nr_ext && !f->l4_len && !f->frag_off)
 		return;
 	if (f->ip_version == 4 && f->is_fragment && !is_lone_fragment(f))
 		put_ip4_fragment(l);

@@ -14,6 +14,7 @@ enum { PORT_DNS = 53, PORT_LLMNR = 5355 };
 
 /* Guessing whether a datagram is DNS takes this many bytes of its header. */
 #define MIN_GUESS  10
+#define UDP_HLEN   8
 #define DNS_HEADER 12
 #define DNS_COUNTS 4 /* where they begin; the flags are before them */
 #define DNS_OPCODE 0x78
@@ -85,7 +86,8 @@ void text_udp(struct line *l)
 	put_ports(l);
 	if (f->has_udp_len)
 		put_udp_len(l);
-	if (f->fault == FAULT_UDP_LEN_OVER && f->has_transport && !f->payload_len)
+	/* The length tells of payload, the packet has none. */
+	if (f->has_transport && !f->payload_len && f->udp_len > UDP_HLEN)
 		l->malformed = true;
 	if (cuts_guess(f))
 		l->truncated = true;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A datagram that waits is a buffer with room for an IP header in front, and a
- * bit for each eight bytes that have come: fragments begin at multiples of
- * eight, and all but the last end there.
+ * A datagram that waits is a buffer with room for an IP header in front, and
+ * for each eight bytes the offset of the fragment that they came with: fragments
+ * begin at multiples of eight, and all but the last should end there. Where they
+ * contradict each other, the one that begins first has it, as in tshark; and
+ * the first one that says so is the last one.
  */
 #include "track/frag.h"
 
@@ -27,9 +29,8 @@ struct datagram {
 	uint32_t tap, id;
 	uint8_t proto, ip_version, ttl;
 	uint32_t len; /* of the payload; 0 until the last fragment came */
-	uint32_t blocks;
 	uint8_t *buf;
-	uint64_t seen[MAX_BLOCKS / 64];
+	uint16_t from[MAX_BLOCKS]; /* offset in blocks, plus 1; 0 if it did not come */
 };
 
 struct frag_track {
@@ -118,20 +119,33 @@ static struct datagram *find(struct frag_track *t, const struct packet *p, const
 	return oldest;
 }
 
+/* Part of a block counts only if the payload ends there. */
 static void store(struct datagram *d, const struct frame *f)
 {
-	uint32_t block, end = f->frag_off + f->l4_len;
+	uint16_t from = (uint16_t)(f->frag_off / 8 + 1);
+	uint32_t off, end = f->frag_off + f->l4_len;
 
-	memcpy(d->buf + HEAD_ROOM + f->frag_off, f->data + f->l4_off, f->l4_len);
-	for (block = f->frag_off / 8; block < (end + 7) / 8; block++) {
-		uint64_t bit = 1ull << block % 64;
-
-		if (!(d->seen[block / 64] & bit))
-			d->blocks++;
-		d->seen[block / 64] |= bit;
-	}
-	if (!f->more_fragments)
+	if (!f->more_fragments && !d->len)
 		d->len = end;
+	for (off = f->frag_off; off < end; off += 8) {
+		uint16_t *owner = &d->from[off / 8];
+		uint32_t n = end - off < 8 ? end - off : 8;
+
+		if ((n < 8 && f->more_fragments) || (*owner && *owner <= from))
+			continue;
+		memcpy(d->buf + HEAD_ROOM + off, f->data + f->l4_off + (off - f->frag_off), n);
+		*owner = from;
+	}
+}
+
+static bool is_whole(const struct datagram *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < (d->len + 7) / 8; i++)
+		if (!d->from[i])
+			return false;
+	return d->len;
 }
 
 static void put16(uint8_t *p, uint32_t v)
@@ -179,7 +193,7 @@ bool frag_track_add(struct frag_track *t, const struct packet *p, const struct f
 	if (!d)
 		return false;
 	store(d, f);
-	if (!d->len || d->blocks < (d->len + 7) / 8)
+	if (!is_whole(d))
 		return false;
 	hlen = put_header(d);
 	*data = d->buf + HEAD_ROOM - hlen;
@@ -190,6 +204,11 @@ bool frag_track_add(struct frag_track *t, const struct packet *p, const struct f
 	return true;
 }
 
+static uint32_t header_len(const struct frame *f)
+{
+	return f->ip_version == 4 ? f->ip_hlen : IP6_HLEN;
+}
+
 const struct frame *frag_track_whole(struct frag_track *t, const struct packet *p,
 				     const struct frame *f, struct frame *whole)
 {
@@ -197,7 +216,7 @@ const struct frame *frag_track_whole(struct frag_track *t, const struct packet *
 	uint32_t len;
 
 	if (!f->is_fragment || f->layer != LAYER_PAYLOAD || f->l4_caplen < f->l4_len ||
-	    (f->ip_version == 4 && f->l4_len < f->ip_payload_len))
+	    f->l4_off + f->l4_len < f->l3_off + header_len(f) + f->ip_payload_len)
 		return f;
 	if (!frag_track_add(t, p, f, &data, &len))
 		return f;

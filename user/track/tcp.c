@@ -99,9 +99,15 @@ static bool seq_before(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) < 0;
 }
 
+/* Half way round, each of two numbers is before and after the other. */
 static bool seq_after(uint32_t a, uint32_t b)
 {
-	return (int32_t)(a - b) > 0;
+	return (int32_t)(b - a) < 0;
+}
+
+static bool seq_up_to(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) <= 0;
 }
 
 /* --- the table of flows --------------------------------------------------- */
@@ -405,7 +411,7 @@ static void judge_old_data(struct segment *s)
 	/* One old byte and new data behind it: the byte was a probe. */
 	if (s->len > 1 && s->fwd->next_seq - 1 == s->seq)
 		old = false;
-	if (s->len && s->rev->last_ack && !seq_after(s->seq + s->len, s->rev->last_ack))
+	if (s->len && s->rev->last_ack && seq_up_to(s->seq + s->len, s->rev->last_ack))
 		s->v->marks |= TCP_MARK_SPURIOUS;
 	else if (old && is_fast_retransmission(s))
 		s->v->marks |= TCP_MARK_FAST_RETRANSMISSION;
