@@ -293,6 +293,28 @@ def test_options_of_segments(reduced, tmp_path):
     assert [(g, w) for g, w in zip(got, want) if g != w and "Dissector bug" not in w] == []
 
 
+# Names in DNS
+
+def question(label):
+    dns = struct.pack("!6HB", 1, 0x100, 1, 0, 0, 0, len(label)) + label + b"\0\0\1\0\1"
+    udp = struct.pack("!HHHH", 1234, 53, 8 + len(dns), 0) + dns
+    return ether(b"\x08\0" + struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0) +
+                 b"\n\0\0\1\n\0\0\2" + udp)
+
+
+def test_characters_of_names(reduced, tmp_path):
+    """All of two bytes, some longer than they need to be, and broken off."""
+    labels = ["".join(map(chr, range(c, c + 16))).encode() for c in range(0x80, 0x800, 16)]
+    labels += [bytes([0xC0 | c >> 6, 0x80 | c & 0x3F]) for c in range(1, 0x80)]
+    labels += [b"\xe0\x81\x81", b"\xf0\x80\x82\xa9", b"\xf8\x80\x80\x81\x81",
+               b"\xfc\x80\x80\x80\x81\x81", b"\xfd\xbf\xbf\xbf\xbf\xbf", b"\xfe\xff",
+               b"\xf4\x90\x80\x80", b"\xed\xa0\x80", b"\xe2\x82", b"\xe2\x82A", b"\xbf\x80",
+               "\u200b\u202e\ufeff\U0001f600\U000e0001".encode()]
+    path = tmp_path / "names.pcap"
+    write_pcap(path, map(question, labels))
+    assert_same_lines(nswatch("-r", path).stdout, tshark("-r", path, env=reduced))
+
+
 # Resolutions of time
 
 ARP = bytes.fromhex("ffffffffffff0200000000010806000108000604000102000000000" "1"

@@ -24,6 +24,7 @@
 #define INFO_MAX      4095 /* bytes that tshark keeps of the column */
 #define NAME_MAX_TEXT 255
 #define MAX_POINTERS  255
+#define REPLACEMENT   0xfffd
 #define STEP_BUDGET   5000000 /* some 10 ms */
 
 struct msg {
@@ -75,17 +76,43 @@ static uint16_t take_u16(struct msg *m)
 
 /* --- text as tshark shows it ------------------------------------------------------ */
 
-/* Code points of category Cf, and controls above ASCII: shown by number. */
+/* Controls, Unicode's category Cf, and most of what is not assigned: shown by number. */
 static bool is_invisible(uint32_t c)
 {
 	static const struct {
 		uint32_t first, last;
 	} ranges[] = {
-		{ 0x80, 0x9f },	      { 0xad, 0xad },	  { 0x600, 0x605 },   { 0x61c, 0x61c },
-		{ 0x6dd, 0x6dd },     { 0x70f, 0x70f },	  { 0x8e2, 0x8e2 },   { 0x180e, 0x180e },
-		{ 0x200b, 0x200f },   { 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0xd800, 0xdfff },
-		{ 0xfeff, 0xfeff },   { 0xfff0, 0xfffb }, { 0xfffe, 0xffff }, { 0x1d173, 0x1d17a },
-		{ 0xe0000, 0xe00ff },
+		{ 0x0, 0x1f },	      { 0x7f, 0x9f },	      { 0xad, 0xad },
+		{ 0x378, 0x379 },     { 0x380, 0x383 },	      { 0x38b, 0x38b },
+		{ 0x38d, 0x38d },     { 0x3a2, 0x3a2 },	      { 0x530, 0x530 },
+		{ 0x557, 0x558 },     { 0x58b, 0x58c },	      { 0x590, 0x590 },
+		{ 0x5c8, 0x5cf },     { 0x5eb, 0x5ee },	      { 0x5f5, 0x605 },
+		{ 0x61c, 0x61c },     { 0x6dd, 0x6dd },	      { 0x70e, 0x70f },
+		{ 0x74b, 0x74c },     { 0x7b2, 0x7bf },	      { 0x7fb, 0x7fc },
+		{ 0x88f, 0x897 },     { 0x8e2, 0x8e2 },	      { 0x180e, 0x180e },
+		{ 0x1acf, 0x1aff },   { 0x200b, 0x200f },     { 0x202a, 0x202e },
+		{ 0x2060, 0x206f },   { 0xd7fc, 0xdfff },     { 0xfefd, 0xff00 },
+		{ 0xffef, 0xfffb },   { 0x101a1, 0x101cf },   { 0x101fe, 0x1027f },
+		{ 0x103d6, 0x103ff }, { 0x105bd, 0x105ff },   { 0x107bb, 0x107ff },
+		{ 0x108b0, 0x108df }, { 0x10940, 0x1097f },   { 0x10bb0, 0x10bff },
+		{ 0x10c49, 0x10c7f }, { 0x10d3a, 0x10e5f },   { 0x10eb2, 0x10eff },
+		{ 0x110bd, 0x110bd }, { 0x110c3, 0x110cf },   { 0x1123f, 0x1127f },
+		{ 0x11375, 0x113ff }, { 0x114da, 0x1157f },   { 0x116ca, 0x116ff },
+		{ 0x11747, 0x117ff }, { 0x1183c, 0x1189f },   { 0x1195a, 0x1199f },
+		{ 0x11af9, 0x11bff }, { 0x11cb7, 0x11cff },   { 0x11daa, 0x11edf },
+		{ 0x11ef9, 0x11faf }, { 0x1239a, 0x123ff },   { 0x12544, 0x12f8f },
+		{ 0x1342f, 0x143ff }, { 0x14647, 0x167ff },   { 0x16b90, 0x16e3f },
+		{ 0x16e9b, 0x16eff }, { 0x16fa0, 0x16fdf },   { 0x18cd6, 0x18cff },
+		{ 0x18d09, 0x1afef }, { 0x1b123, 0x1b14f },   { 0x1b2fc, 0x1bbff },
+		{ 0x1bca0, 0x1ceff }, { 0x1cfc4, 0x1cfff },   { 0x1d173, 0x1d17a },
+		{ 0x1d246, 0x1d2df }, { 0x1d379, 0x1d3ff },   { 0x1dab0, 0x1deff },
+		{ 0x1df1f, 0x1dfff }, { 0x1e02b, 0x1e0ff },   { 0x1e150, 0x1e28f },
+		{ 0x1e300, 0x1e7df }, { 0x1e8d7, 0x1e8ff },   { 0x1e960, 0x1ec70 },
+		{ 0x1ecb5, 0x1ed00 }, { 0x1ed3e, 0x1edff },   { 0x1eebc, 0x1eeef },
+		{ 0x1eef2, 0x1efff }, { 0x1f1ae, 0x1f1e5 },   { 0x1f266, 0x1f2ff },
+		{ 0x1f8b2, 0x1f8ff }, { 0x1fbfa, 0x1ffff },   { 0x2ebe1, 0x2f7ff },
+		{ 0x2fa1e, 0x2ffff }, { 0x3134b, 0xe00ff },   { 0xe01f0, 0xeffff },
+		{ 0xffffe, 0xfffff }, { 0x10fffe, 0x10ffff },
 	};
 	size_t i;
 
@@ -95,25 +122,47 @@ static bool is_invisible(uint32_t c)
 	return false;
 }
 
-/* Decodes one character of n bytes at most; *used bytes belong to it. 0xffffffff: none. */
+/*
+ * Decodes one character of n bytes at most; *used bytes belong to it. As tshark
+ * does it: up to six bytes, and longer than need be. 0xfffd if there is none.
+ */
 static uint32_t utf8_char(const uint8_t *p, size_t n, size_t *used)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned int want = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2, i;
-	uint32_t c = p[0] & (0x7f >> want);
+	unsigned int want = (unsigned int)__builtin_clz(~((uint32_t)p[0] << 24)), i;
+	uint32_t c = p[0] & (0x7fu >> want);
 
 	*used = 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return UINT32_MAX;
+	if (want < 2 || want > 6)
+		return REPLACEMENT;
 	for (i = 1; i < want; i++) {
 		if (i >= n || (p[i] & 0xc0) != 0x80)
-			return UINT32_MAX;
+			return REPLACEMENT;
 		c = c << 6 | (p[i] & 0x3f);
 		*used = i + 1;
 	}
-	if (c < least[want] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return UINT32_MAX;
+	if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return REPLACEMENT;
 	return c;
+}
+
+static void put_utf8(struct strbuf *b, uint32_t c)
+{
+	if (c < 0x80) {
+		strbuf_putc(b, (char)c);
+		return;
+	}
+	if (c < 0x800) {
+		strbuf_putc(b, (char)(0xc0 | c >> 6));
+	} else {
+		if (c < 0x10000) {
+			strbuf_putc(b, (char)(0xe0 | c >> 12));
+		} else {
+			strbuf_putc(b, (char)(0xf0 | c >> 18));
+			strbuf_putc(b, (char)(0x80 | (c >> 12 & 0x3f)));
+		}
+		strbuf_putc(b, (char)(0x80 | (c >> 6 & 0x3f)));
+	}
+	strbuf_putc(b, (char)(0x80 | (c & 0x3f)));
 }
 
 static void put_control(struct strbuf *b, uint8_t c)
@@ -144,10 +193,8 @@ static void put_text(struct strbuf *b, const uint8_t *p, size_t n)
 			continue;
 		}
 		c = utf8_char(p, n, &used);
-		if (c == UINT32_MAX)
-			strbuf_puts(b, "\xef\xbf\xbd");
-		else if (!is_invisible(c))
-			strbuf_put(b, (const char *)p, used);
+		if (!is_invisible(c))
+			put_utf8(b, c);
 		else if (c > 0xffff)
 			strbuf_printf(b, "\\U%08X", c);
 		else
