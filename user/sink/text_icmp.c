@@ -200,28 +200,46 @@ enum { EXT_PAYLOAD = 0, EXT_MPLS = 1, EXT_INTERFACE = 2, EXT_IDENT = 3 };
 enum { INFO_INDEX = 8, INFO_ADDRESS = 4, INFO_NAME = 2, INFO_MTU = 1 };
 enum { IDENT_NAME = 1, IDENT_INDEX = 2, IDENT_ADDRESS = 3 };
 
+/* What an address of an unknown family takes is what is left of the object. */
+static void walk_interface_address(struct cursor *c, uint32_t end)
+{
+	struct cursor whole = *c;
+	uint16_t family = cursor_be16(c);
+
+	if (!cursor_ok(c) || !cursor_need(&whole, family == 1 ? 8 : 20)) {
+		c->truncated |= whole.truncated;
+		c->malformed |= whole.malformed;
+		return;
+	}
+	cursor_skip(c, family == 1 ? 6 : family == 2 ? 18 : 2);
+	if ((family < 1 || family > 2) && c->off < end)
+		c->malformed |= c->off + 1 != end;
+}
+
+/* The length counts itself. A name of no length ends where it begins. */
+static void walk_interface_name(struct cursor *c, uint32_t end)
+{
+	uint32_t at = c->off;
+	uint8_t len;
+
+	if (end <= at)
+		return;
+	len = cursor_u8(c);
+	if (!cursor_ok(c) || (len && !cursor_need(c, len - 1u)))
+		return;
+	if (end > at + len)
+		c->off = at + len;
+}
+
 static void walk_interface(struct cursor *c, uint8_t what, uint32_t end)
 {
-	uint8_t len = 0;
-
 	if (what & INFO_INDEX && !text_fields(c, "4"))
 		return;
-	if (what & INFO_ADDRESS && end >= c->off + 2) {
-		uint16_t family = cursor_be16(c);
-
-		if (!cursor_ok(c) || !text_fields(c, "2") || family < 1 || family > 2 ||
-		    !text_fields(c, family == 1 ? "4" : "A"))
-			return;
-	}
-	if (what & INFO_NAME) {
-		if (end > c->off)
-			len = cursor_u8(c);
-		if (!cursor_ok(c))
-			return;
-		if (len && end >= c->off + len && !cursor_skip(c, len - 1u))
-			return;
-	}
-	if (what & INFO_MTU)
+	if (what & INFO_ADDRESS && end >= c->off + 2)
+		walk_interface_address(c, end);
+	if (cursor_ok(c) && what & INFO_NAME)
+		walk_interface_name(c, end);
+	if (cursor_ok(c) && what & INFO_MTU)
 		text_fields(c, "4");
 }
 
@@ -267,7 +285,7 @@ void text_icmp_extensions(struct cursor *c)
 		uint8_t class = cursor_u8(&object), type = cursor_u8(&object);
 		uint32_t cut = len < cursor_reported(c) ? len : cursor_reported(c);
 
-		if (cursor_ok(&object) && len < 4)
+		if (!cursor_need(c, cut < 4 ? 4 : cut) || len < 4)
 			return;
 		if (cursor_ok(&object))
 			walk_object(&object, class, type, len, c->off + cut);
