@@ -25,6 +25,8 @@
 #define NAME_MAX_TEXT 255
 #define MAX_POINTERS  255
 #define REPLACEMENT   0xfffd
+#define FLAGS_OPCODE  0x7800
+#define FLAGS_DSO     0x3000
 #define STEP_BUDGET   5000000 /* some 10 ms */
 
 struct msg {
@@ -35,6 +37,7 @@ struct msg {
 	uint32_t steps;
 	bool mdns;
 	bool beyond;	    /* the next record would begin behind the end */
+	uint32_t end;	    /* of the last record */
 	uint32_t owner_off; /* of the record's name */
 };
 
@@ -389,7 +392,7 @@ static const struct {
 	{ 37, "CERT", "221r" },
 	{ 38, "A6", "0" },
 	{ 39, "DNAME", "N!" },
-	{ 40, "SINK", "11r" },
+	{ 40, "SINK", "R" },
 	{ 41, "OPT", "O" },
 	{ 42, "APL", "o!P" },
 	{ 43, "DS", "211R" },
@@ -810,7 +813,7 @@ static void put_record(struct msg *m)
 	put_type(m->out, type);
 	if (m->mdns && class & 0x8000)
 		strbuf_puts(m->out, ", cache flush");
-	end = m->c.off + len;
+	end = m->end = m->c.off + len;
 	m->left = len;
 	i = find_type(type);
 	if (len)
@@ -859,6 +862,25 @@ static void put_head(struct strbuf *b, uint16_t id, uint16_t flags)
 		strbuf_printf(b, " Unknown error (%u)", rcode);
 }
 
+enum { DSO_KEEPALIVE = 1, DSO_RETRY_DELAY = 2 };
+
+/* RFC 8490 5.4: type, length, value; nothing of it is shown. */
+static void walk_dso(struct msg *m)
+{
+	struct cursor *c = &m->c;
+
+	if (!cursor_need(c, 1))
+		return;
+	while (cursor_ok(c) && cursor_reported(c) >= 4) {
+		uint16_t type = cursor_be16(c), len = cursor_be16(c);
+
+		if (cursor_ok(c))
+			cursor_skip(c, type == DSO_KEEPALIVE	 ? 8
+				       : type == DSO_RETRY_DELAY ? 4
+								 : len);
+	}
+}
+
 static void put_entries(struct msg *m)
 {
 	uint16_t count[DNS_NR_SECTIONS];
@@ -871,10 +893,21 @@ static void put_entries(struct msg *m)
 	records = (uint32_t)count[DNS_ANSWER] + count[DNS_AUTHORITY] + count[DNS_ADDITIONAL];
 	for (i = 0; i < records && ok(m) && !m->out->cut; i++)
 		put_record(m);
+	/* Bytes behind the last entry are wanted too. */
+	if (ok(m) && !m->out->cut && (m->beyond ? m->end : m->c.off) < m->c.len)
+		m->c.truncated = m->c.caplen < m->c.len;
 }
 
+static bool has_no_entries(const uint8_t *header)
+{
+	static const uint8_t none[DNS_NR_SECTIONS * 2];
+
+	return memcmp(header + DNS_HEADER_LEN - sizeof(none), none, sizeof(none)) == 0;
+}
+
+/* unreassembled: of a segment that could not be put together with others. */
 static void put_message(struct strbuf *out, const uint8_t *data, uint32_t caplen, uint32_t len,
-			bool mdns)
+			bool mdns, bool unreassembled)
 {
 	struct msg m = { .c = cursor_init(data, caplen, len), .mdns = mdns };
 	struct strbuf bounded = *out;
@@ -889,34 +922,50 @@ static void put_message(struct strbuf *out, const uint8_t *data, uint32_t caplen
 	if (ok(&m)) {
 		put_head(&bounded, id, flags);
 		put_entries(&m);
+		if (ok(&m) && (flags & FLAGS_OPCODE) == FLAGS_DSO && has_no_entries(data))
+			walk_dso(&m);
 	}
 	if (m.c.truncated)
 		strbuf_puts(&bounded, "[Packet size limited during capture]");
 	else if (m.c.malformed)
-		strbuf_puts(&bounded, "[Malformed Packet]");
+		strbuf_puts(&bounded, unreassembled ? "[BoundErrorUnreassembled Packet]"
+						    : "[Malformed Packet]");
 	out->len = bounded.len;
 }
 
-/* tshark's heuristic for UDP on any port. */
-static bool is_likely(const uint8_t *p, uint32_t caplen, uint32_t len)
+/* tshark's heuristic for UDP on any port; *cut if the capture ends before it can tell. */
+static bool is_likely(const uint8_t *p, uint32_t caplen, uint32_t len, bool *cut)
 {
-	struct dns_msg m;
+	struct cursor c = cursor_init(p, caplen, len);
+	uint16_t flags, questions, answers, authority, additional;
 
-	if (len <= DNS_HEADER_LEN || dns_msg_init(&m, p, caplen, len) || m.opcode)
+	*cut = false;
+	if (len <= DNS_HEADER_LEN)
 		return false;
-	if (m.flags & DNS_F_QR) {
-		if (m.count[DNS_QUESTION] > 1 || m.count[DNS_ANSWER] > 100 ||
-		    m.count[DNS_AUTHORITY] > 10)
-			return false;
-	} else if (m.count[DNS_QUESTION] != 1 || m.count[DNS_ANSWER] || m.count[DNS_AUTHORITY]) {
+	cursor_skip(&c, 2);
+	flags = cursor_be16(&c);
+	*cut = c.truncated;
+	if (*cut || flags & FLAGS_OPCODE)
 		return false;
-	}
-	if (m.count[DNS_ADDITIONAL] > 10 || !(m.count[DNS_QUESTION] + m.count[DNS_ANSWER]))
+	questions = cursor_be16(&c);
+	answers = cursor_be16(&c);
+	authority = cursor_be16(&c);
+	*cut = c.truncated;
+	if (*cut)
 		return false;
-	return m.count[DNS_QUESTION] * 6U +
-		       (m.count[DNS_ANSWER] + m.count[DNS_AUTHORITY] + m.count[DNS_ADDITIONAL]) *
-			       11U <=
-	       len - DNS_HEADER_LEN;
+	if (flags & DNS_F_QR ? questions > 1 || answers > 100 || authority > 10
+			     : questions != 1 || answers || authority)
+		return false;
+	additional = cursor_be16(&c);
+	*cut = c.truncated;
+	return !*cut && additional <= 10;
+}
+
+bool text_dns_cuts_guess(const uint8_t *payload, uint32_t caplen, uint32_t len)
+{
+	bool cut;
+
+	return !is_likely(payload, caplen, len, &cut) && cut;
 }
 
 /* The protocol by port, the lower port first, as tshark looks it up. */
@@ -944,37 +993,41 @@ static bool udp_info(struct strbuf *out, const char **protocol, const uint8_t *p
 		     uint32_t caplen, uint32_t len, const struct frame *f)
 {
 	const char *name = protocol_of(&f->flow, false);
+	bool cut;
 
 	if (!caplen)
 		return false;
-	if (!name && !is_likely(payload, caplen, len))
+	if (!name && !is_likely(payload, caplen, len, &cut))
 		return false;
 	*protocol = name ? name : "DNS";
-	put_message(out, payload, caplen, len, !strcmp(*protocol, "MDNS"));
+	put_message(out, payload, caplen, len, !strcmp(*protocol, "MDNS"), false);
 	return true;
 }
 
-/* Each message begins the column anew: the last whole one stays. */
+/* Each message begins the column anew: the last one stays. */
 static bool tcp_info(struct strbuf *out, const char **protocol, const uint8_t *payload,
 		     uint32_t caplen, uint32_t len, const struct frame *f)
 {
-	uint32_t off = 0, n, cap;
+	struct cursor c = cursor_init(payload, caplen, len);
 	size_t start = out->len;
 	bool any = false;
 
 	if (!protocol_of(&f->flow, true))
 		return false;
-	while (off + 2 <= caplen) {
-		n = (uint32_t)payload[off] << 8 | payload[off + 1];
-		off += 2;
-		if (n > len - off)
+	while (cursor_reported(&c) >= 2) {
+		uint32_t n = cursor_be16(&c), left = cursor_left(&c);
+
+		if (!cursor_ok(&c) || (n > cursor_reported(&c) && caplen == len))
 			break;
-		cap = off < caplen ? caplen - off : 0;
 		out->len = start;
-		put_message(out, payload + off, cap < n ? cap : n, n, false);
+		put_message(out, payload + c.off, left < n ? left : n, n, false, caplen < len);
 		any = true;
-		off += n;
+		if (left < n)
+			break;
+		c.off += n;
 	}
+	if (any && c.truncated)
+		strbuf_puts(out, "[Packet size limited during capture]");
 	if (any)
 		*protocol = "DNS";
 	return any;

@@ -20,4 +20,7 @@
 bool text_dns_info(struct strbuf *out, const char **protocol, const uint8_t *payload,
 		   uint32_t caplen, uint32_t len, const struct frame *f);
 
+/* True if the capture holds too little of a datagram to tell whether it is DNS. */
+bool text_dns_cuts_guess(const uint8_t *payload, uint32_t caplen, uint32_t len);
+
 #endif

@@ -12,12 +12,7 @@
 
 enum { PORT_DNS = 53, PORT_LLMNR = 5355 };
 
-/* Guessing whether a datagram is DNS takes this many bytes of its header. */
-#define MIN_GUESS  10
 #define UDP_HLEN   8
-#define DNS_HEADER 12
-#define DNS_COUNTS 4 /* where they begin; the flags are before them */
-#define DNS_OPCODE 0x78
 #define MARKS_SIZE 512
 enum { TH_SYN = 0x02, TH_RST = 0x04, TH_ACK = 0x10, TH_URG = 0x20, TH_RESERVED = 0xe00 };
 
@@ -60,18 +55,13 @@ static void put_udp_len(struct line *l)
 		strbuf_puts(l->info, " [ILLEGAL CHECKSUM (0)]");
 }
 
-/* tshark guesses on any port; the operation code may tell before the counters are read. */
+/* tshark looks for payload, and guesses on any port whether it is DNS. */
 static bool cuts_guess(const struct frame *f)
 {
-	const uint8_t *payload = f->data + f->payload_off;
-
-	if (f->payload_caplen >= f->payload_len || f->payload_caplen >= MIN_GUESS)
+	if (f->payload_caplen >= f->payload_len)
 		return false;
-	if (!f->payload_caplen)
-		return true;
-	if (f->payload_len <= DNS_HEADER)
-		return false;
-	return f->payload_caplen < DNS_COUNTS || !(payload[DNS_COUNTS - 2] & DNS_OPCODE);
+	return !f->payload_caplen ||
+	       text_dns_cuts_guess(f->data + f->payload_off, f->payload_caplen, f->payload_len);
 }
 
 void text_udp(struct line *l)
@@ -213,6 +203,10 @@ static bool put_dns_stream(struct line *l, const struct tcp_verdict *v, bool *pa
 	switch (tcp_track_messages(l->tcp, v, l->f, &data, &len)) {
 	case TCP_MSG_NONE: break;
 	case TCP_MSG_PART: *part = true; break;
+	case TCP_MSG_CUT:
+		len = l->f->payload_len;
+		l->truncated = l->f->payload_caplen < 2;
+		return text_dns_info(l->info, &l->protocol, data, l->f->payload_caplen, len, l->f);
 	case TCP_MSG_WHOLE:
 		do {
 			if (!text_dns_info(l->info, &l->protocol, data, len, len, l->f))

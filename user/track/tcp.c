@@ -693,7 +693,7 @@ enum tcp_messages tcp_track_messages(struct tcp_track *t, const struct tcp_verdi
 	*data = f->data + f->payload_off;
 	*len = f->payload_caplen;
 	if (f->payload_caplen < f->payload_len)
-		return TCP_MSG_WHOLE; /* cannot be put together */
+		return TCP_MSG_CUT;
 	stream_advance(s);
 	if (s->waiting && seq == s->seq + s->have)
 		return stream_continue(t, s, data, len);

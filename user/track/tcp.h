@@ -80,11 +80,12 @@ void tcp_track_options(const struct tcp_verdict *v, const struct tcpopt_facts *f
 /*
  * DNS over TCP and the like: messages behind their length in two bytes. Takes
  * this segment's payload and tells what it holds: no message's bytes
- * (TCP_MSG_NONE, as in a retransmission), a part of one (TCP_MSG_PART), or the
- * end of one or more (TCP_MSG_WHOLE). Then *data and *len are these messages
+ * (TCP_MSG_NONE, as in a retransmission), a part of one (TCP_MSG_PART), what the
+ * capture has cut off (TCP_MSG_CUT: nothing is put together), or the end of one
+ * or more (TCP_MSG_WHOLE). Then *data and *len are these messages
  * with their lengths, valid until the next call for this connection.
  */
-enum tcp_messages { TCP_MSG_NONE, TCP_MSG_PART, TCP_MSG_WHOLE };
+enum tcp_messages { TCP_MSG_NONE, TCP_MSG_PART, TCP_MSG_CUT, TCP_MSG_WHOLE };
 enum tcp_messages tcp_track_messages(struct tcp_track *t, const struct tcp_verdict *v,
 				     const struct frame *f, const uint8_t **data, uint32_t *len);
 /* After TCP_MSG_WHOLE: messages behind the one that was put together. False if there are none. */
