@@ -163,8 +163,10 @@ static void put_echo(struct line *l, struct cursor *c)
 	strbuf_hex(l->info, id, 4);
 	strbuf_puts(l->info, ", seq=");
 	strbuf_u64(l->info, seq);
-	strbuf_puts(l->info, ", hop limit=");
-	strbuf_u64(l->info, l->f->ttl);
+	if (l->f->ip_version == 6) {
+		strbuf_puts(l->info, ", hop limit=");
+		strbuf_u64(l->info, l->f->ttl);
+	}
 	if (l->f->icmp_type == ICMP6_ECHO)
 		echo_track_request(l->echo, l->p, l->f, id, seq, sum);
 	else

@@ -12,6 +12,7 @@ enum {
 	PROTO_HOPOPTS = 0,
 	PROTO_ROUTING = 43,
 	PROTO_FRAGMENT = 44,
+	PROTO_IP6 = 41,
 	PROTO_NONE = 59,
 	PROTO_DSTOPTS = 60
 };
@@ -223,7 +224,8 @@ void text_link(struct line *l)
 
 	if (f->layer == LAYER_LLC) {
 		put_llc(l);
-	} else if (f->layer == LAYER_VLAN && (!f->has_type || !f->nr_vlans)) {
+	} else if ((f->layer == LAYER_VLAN && (!f->has_type || !f->nr_vlans)) ||
+		   (f->layer == LAYER_RAW_8023 && f->nr_vlans)) {
 		put_vlan(l);
 	} else if (f->layer == LAYER_RAW_8023) {
 		l->protocol = "Ethernet";
@@ -308,9 +310,14 @@ static bool all_bytes(const uint8_t *p, unsigned int len, uint8_t value)
 	return true;
 }
 
+static bool has_no_target(const struct arp *a)
+{
+	return a->hlen >= 6 && all_bytes(a->tha, 6, 0);
+}
+
 static void arp_gratuitous(struct strbuf *b, const struct arp *a, bool request)
 {
-	if (request && all_bytes(a->tha, a->hlen, 0)) {
+	if (request && has_no_target(a)) {
 		strbuf_puts(b, "ARP Announcement for ");
 		put_proto(b, a, a->tpa);
 		return;
@@ -333,8 +340,8 @@ static void arp_request(struct strbuf *b, const struct arp *a)
 	}
 	strbuf_puts(b, "Who has ");
 	put_proto(b, a, a->tpa);
-	/* RFC 5227 2.1.1: a probe has no sender address. */
-	if (a->plen == 4 && all_bytes(a->spa, 4, 0)) {
+	/* RFC 5227 2.1.1: a probe has no sender address, and no target's but in IP. */
+	if (has_no_target(a) && a->plen == 4 && all_bytes(a->spa, 4, 0)) {
 		strbuf_puts(b, "? (ARP Probe)");
 		return;
 	}
@@ -664,6 +671,8 @@ void text_ip(struct line *l)
 		strbuf_putc(l->info, ')');
 		l->malformed = false;
 	} else if (f->layer == LAYER_PAYLOAD) {
+		if (f->flow.proto == PROTO_IP6 && f->l4_caplen && !f->is_fragment)
+			l->protocol = "IPv6"; /* or what says so */
 		put_ip_payload(l);
 	} else if (f->layer == LAYER_IP6_EXT) {
 		put_ip6_exts(l);
