@@ -3,6 +3,7 @@
 against healthy traffic that looks alike. All scenarios run at the same time,
 each in its own network namespace, under one nswatch; the outcome is a table."""
 
+import json
 import re
 
 import pytest
@@ -136,6 +137,68 @@ def dropped_on_the_host(s):
     s.rule("forward", "udp dport 53 drop")
     s.resolv(UPSTREAM4, options="timeout:2 attempts:1")
     s.getent()
+
+
+def address_of(s, device, ns=None):
+    link, = json.loads(s.lab.run(["ip", "-j", "link", "show", device], ns=ns).stdout)
+    return link["address"]
+
+
+def lose_all(s, device, ns=None):
+    """A queue that takes no packet: behind what TC programs see of the device. Both ends know
+    each other's address, so that none is asked for in vain."""
+    for to, mac, dev, at in ((HOST4, address_of(s, "br-lab"), "eth0", s.ns.path),
+                             (s.ns.addr4, address_of(s, "eth0", s.ns.path), "br-lab", None)):
+        s.lab.run(["ip", "neigh", "replace", to, "lladdr", mac, "dev", dev, "nud", "permanent"],
+                  ns=at)
+    s.lab.run(["tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", "8kbit", "burst", "16",
+               "latency", "1ms"], ns=ns)
+
+
+@fault("NO-ANSWER")
+def lost_on_the_way_out(s):
+    lose_all(s, "eth0", s.ns.path)
+    s.resolv(UPSTREAM4, options="timeout:2 attempts:1")
+    s.getent()
+
+
+@fault("NO-ANSWER")
+def lost_on_the_way_in(s):
+    lose_all(s, s.ns.veth)
+    s.resolv(UPSTREAM4, options="timeout:2 attempts:1")
+    s.getent()
+
+
+def own_firewall(s, rule):
+    s.run("nft", "-f", "-", input="table inet f { chain o { type filter hook output priority 0; "
+          f"{rule}; }}; }}\n", check=True)
+
+
+@fault("LOCAL-FIREWALL")
+def own_firewall_glibc(s):
+    own_firewall(s, "udp dport 53 drop")
+    s.resolv(UPSTREAM4)
+    s.getent()
+
+
+@fault("LOCAL-FIREWALL")
+def own_firewall_rejects_musl(s):
+    own_firewall(s, "udp dport 53 reject")
+    s.resolv(UPSTREAM4, options="timeout:1 attempts:1")
+    s.musl("www.example.test")
+
+
+@fault("LOCAL-FIREWALL")
+def own_firewall_dig(s):
+    own_firewall(s, "meta l4proto udp ip daddr 10.77.53.0/24 drop")
+    s.dig(f"@{UPSTREAM4}", "+tries=1", "+time=1", "www.example.test")
+
+
+@healthy
+def own_firewall_for_others(s):
+    own_firewall(s, "udp dport 54 drop")
+    s.resolv(UPSTREAM4)
+    assert WEB4 in s.getent().stdout
 
 
 @fault("GATEWAY-FILTERED")
@@ -934,6 +997,8 @@ def test_restart_as_printed(docker_outcome, lab):
     ("silent_server", "NO-ANSWER", "left through the veth; no answer came back"),
     ("dropped_on_the_host", "NO-ANSWER", "left through the veth; no answer came back"),
     ("gateway_dropped", "GATEWAY-FILTERED", "left through the veth"),
+    ("lost_on_the_way_out", "NO-ANSWER", "did not reach the veth's host end: it was dropped in"),
+    ("lost_on_the_way_in", "NO-ANSWER", "came back to the veth's host end, but not into"),
 ])
 def test_where_it_was_last_seen(outcome, name, code, text):
     s, = [s for s in outcome[0] if s.function.__name__ == name]
