@@ -5,6 +5,7 @@ each in its own network namespace, under one nswatch; the outcome is a table."""
 
 import json
 import re
+import threading
 
 import pytest
 
@@ -16,6 +17,7 @@ from zoo import (BIG, BOGUS, BROKEN, DELAY_60, DELAY_150, DELAY_1200, FRAGMENTS,
                  TCP_RESET)
 
 SCENARIOS = []
+SERVED = threading.Event()
 
 
 def fault(code, also=(), kind="container"):
@@ -534,6 +536,22 @@ def localhost_python(s):
           "(('127.0.0.1', 8099), 2)\nexcept OSError:\n pass")
 
 
+@fault("LOCALHOST-REFUSED")
+def localhost_of_another(s):
+    """Not on the host: the server is in the namespace of localhost_served()."""
+    zoo.wait_for("the server", SERVED.is_set)
+    connect(s, "127.0.0.1", 8097)
+
+
+@healthy
+def localhost_served(s):
+    s.daemons.append(s.lab.popen(["busybox", "httpd", "-f", "-p", "127.0.0.1:8097", "-h", "/tmp"],
+                                 ns=s.ns.path))
+    zoo.wait_for("its port", lambda: ("127.0.0.1", 8097) in zoo.sockets(s.daemons[0].pid, "tcp"))
+    SERVED.set()
+    connect(s, "127.0.0.1", 8097)
+
+
 # --- Docker's resolver, played: what it does can be scripted, dockerd itself is below ----------
 
 @fault("DOCKER-OVERLOAD")
@@ -989,6 +1007,14 @@ def test_restart_as_printed(docker_outcome, lab):
     command, = [c for c in commands(s, "DOCKER-DNS-GONE") if "docker restart" in c]
     assert type_in(lab, command).returncode == 0
     assert WEB4 in lab.docker.exec("d-gone-flushed", *WWW).stdout
+
+
+def test_localhost_of_which_namespace(outcome):
+    for name, seen in (("localhost_bash", "On the host a socket"),
+                       ("localhost_of_another", "In z-localhost-served a socket")):
+        s, = [s for s in outcome[0] if s.function.__name__ == name]
+        finding, = [f for f in s.findings if f["code"] == "LOCALHOST-REFUSED"]
+        assert seen in " ".join(finding["seen"]), finding["seen"]
 
 
 # --- where it was last seen --------------------------------------------------------------------------

@@ -126,7 +126,10 @@ struct dns_facts {
 	struct resolv_file resolv;
 	uint32_t nr_servers; /* parallel to resolv.conf.servers, then any server asked about */
 	struct server_facts servers[RESOLV_MAX_SERVERS + 1];
-	uint16_t asked_port;   /* what servers[].host_listens is about; 53 unless asked */
+	uint16_t asked_port; /* what servers[].host_listens is about; 53 unless asked */
+	/* Another watched namespace, of which a socket takes asked_port of the server that was
+	 * asked about; empty if none. Filled in by whoever watches both. */
+	char listens_in[TARGET_NAME_LEN];
 	uint32_t nr_listeners; /* port 53 and Docker's sockets on 127.0.0.11 */
 	struct listener listeners[FACTS_MAX_LISTENERS];
 	/* The host's upstreams: /run/systemd/resolve/resolv.conf, else its resolv.conf. */

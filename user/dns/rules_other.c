@@ -13,8 +13,39 @@ static bool localhost_refused_fires(const struct rule_input *in)
 {
 	const struct server_facts *s = in->facts ? server_facts(in->facts, &in->server) : NULL;
 
-	return s && s->host_listens && in->facts->asked_port == in->t->server_port &&
-	       !in->facts->is_host_netns;
+	if (!s || in->facts->asked_port != in->t->server_port)
+		return false;
+	return (s->host_listens && !in->facts->is_host_netns) || in->facts->listens_in[0];
+}
+
+static void localhost_fix_host(struct dns_finding *f, const struct rule_input *in)
+{
+	struct strbuf b;
+
+	if (in->facts->bridge_addr[0]) {
+		b = fix_begin(f, "Let the server listen on the host's address on the bridge, and "
+				 "connect to that one; whether it does:");
+		strbuf_puts(&b, "nc -vz ");
+		put_raw(&b, in->facts->bridge_addr);
+		strbuf_printf(&b, " %u", in->t->server_port);
+	}
+	if (in->facts->kind == TARGET_DOCKER)
+		fix_begin(f, "Or share the host's network: docker run --network host. From a "
+			     "container to the host, also docker run "
+			     "--add-host host.docker.internal:host-gateway.");
+	else
+		fix_begin(f, "Or run the client in the host's network namespace.");
+}
+
+static void localhost_fix_other(struct dns_finding *f, const struct rule_input *in)
+{
+	fix_begin(f, "Let the server listen on an address that can be reached from here, and "
+		     "connect to that one.");
+	if (in->facts->kind == TARGET_DOCKER)
+		fix_begin(f, "Or have both share one network: docker run --network "
+			     "container:NAME.");
+	else
+		fix_begin(f, "Or run the client in that network namespace.");
 }
 
 static void localhost_refused_text(struct dns_finding *f, const struct rule_input *in)
@@ -26,9 +57,9 @@ static void localhost_refused_text(struct dns_finding *f, const struct rule_inpu
 	ipaddr_put(&b, &in->server);
 	strbuf_printf(&b,
 		      " port %u was refused: nothing in this network namespace listens there. "
-		      "Something on the host does, but each namespace has a localhost of its "
+		      "Something %s does, but each namespace has a localhost of its "
 		      "own, and the server is on the other one.",
-		      t->server_port);
+		      t->server_port, in->facts->listens_in[0] ? "elsewhere" : "on the host");
 	b = seen_begin(f);
 	strbuf_puts(&b, "The connection from port ");
 	strbuf_printf(&b, "%u on ", t->client_port);
@@ -37,21 +68,17 @@ static void localhost_refused_text(struct dns_finding *f, const struct rule_inpu
 	put_packet_nr(&b, t->response_nr);
 	strbuf_puts(&b, ".");
 	b = seen_begin(f);
-	strbuf_printf(&b, "On the host a socket takes TCP port %u of that address.",
-		      t->server_port);
-	if (in->facts->bridge_addr[0]) {
-		b = fix_begin(f, "Let the server listen on the host's address on the bridge, and "
-				 "connect to that one; whether it does:");
-		strbuf_puts(&b, "nc -vz ");
-		put_raw(&b, in->facts->bridge_addr);
-		strbuf_printf(&b, " %u", t->server_port);
+	if (in->facts->listens_in[0]) {
+		strbuf_puts(&b, "In ");
+		put_raw(&b, in->facts->listens_in);
+	} else {
+		strbuf_puts(&b, "On the host");
 	}
-	if (in->facts->kind == TARGET_DOCKER)
-		fix_begin(f, "Or share the host's network: docker run --network host. From a "
-			     "container to the host, also docker run "
-			     "--add-host host.docker.internal:host-gateway.");
+	strbuf_printf(&b, " a socket takes TCP port %u of that address.", t->server_port);
+	if (in->facts->listens_in[0])
+		localhost_fix_other(f, in);
 	else
-		fix_begin(f, "Or run the client in the host's network namespace.");
+		localhost_fix_host(f, in);
 }
 
 /* --- ENCRYPTED ------------------------------------------------------------------------------ */

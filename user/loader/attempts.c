@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "loader/internal.h"
@@ -10,6 +11,26 @@
 /* Facts are collected for this many socket calls a second; all others are
  * passed on bare. A process may call as often as it likes. */
 #define FACTS_PER_SECOND 50
+/* For a server that is not where it was looked for. */
+#define NAMESPACES_LOOKED_AT 256
+
+/* A connection to a loopback address was refused: the server may be in another namespace that
+ * is watched. */
+static void look_elsewhere(const struct loader *l, const struct target *t,
+			   const struct ipaddr *server, uint16_t port, struct dns_facts *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->n && i < NAMESPACES_LOOKED_AT; i++) {
+		const struct watched *w = l->targets[i];
+
+		if (w->gone || w->target.ns.ino == t->ns.ino ||
+		    !facts_listens(&w->target, server, port))
+			continue;
+		memcpy(f->listens_in, w->target.name, sizeof(f->listens_in));
+		return;
+	}
+}
 
 void attempts_send_facts(struct loader *l, const struct target *t, const struct owner *asker,
 			 uint32_t ppid, const struct ipaddr *server, uint16_t port, int code)
@@ -19,6 +40,8 @@ void attempts_send_facts(struct loader *l, const struct target *t, const struct 
 
 	if (facts_collect(t, asker, ppid, server, port, &l->memory, &m.facts, &e))
 		log_debug("%s: %s", t->name, e.msg);
+	else if (server && ipaddr_is_loopback(server) && port && port != 53)
+		look_elsewhere(l, t, server, port, &m.facts);
 	child_send(l, &m);
 }
 

@@ -390,6 +390,28 @@ static void look_at_host(struct dns_facts *f, uint16_t port)
 			 netns_listens(l, n, &f->servers[i].addr, IPPROTO_UDP, DNS_PORT));
 }
 
+struct port_visit {
+	struct listener v[FACTS_MAX_LISTENERS];
+	uint32_t n;
+	uint16_t port;
+};
+
+static int visit_port(void *arg)
+{
+	struct port_visit *v = arg;
+
+	return netns_port_here(v->port, v->v, FACTS_MAX_LISTENERS, &v->n, NULL);
+}
+
+bool facts_listens(const struct target *t, const struct ipaddr *addr, uint16_t port)
+{
+	_cleanup_fd_ int fd = target_open(t, NULL);
+	struct port_visit v = { .port = port };
+
+	return fd >= 0 && !netns_call(fd, visit_port, &v, NULL) &&
+	       netns_listens(v.v, v.n, addr, IPPROTO_TCP, port);
+}
+
 int facts_collect(const struct target *t, const struct owner *asker, uint32_t ppid,
 		  const struct ipaddr *server, uint16_t port, const struct facts_memory *memory,
 		  struct dns_facts *out, struct err *e)

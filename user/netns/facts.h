@@ -43,6 +43,10 @@ void facts_remember(struct facts_memory *m, const struct owner *owner);
 void facts_read_resolv(const struct target *t, const struct owner *asker, uint32_t ppid,
 		       const struct facts_memory *memory, struct resolv_file *out);
 
+/* Whether a socket in the target's namespace takes that TCP port of that address; false, too,
+ * if it cannot be looked at. */
+bool facts_listens(const struct target *t, const struct ipaddr *addr, uint16_t port);
+
 /*
  * Fills in all of *out; server (or NULL) is looked at besides those of the
  * resolv.conf. port: that the host's sockets are looked at for, 0 is 53. *t is not TARGET_NEW. 0,
