@@ -5,12 +5,12 @@
  * firewall).
  *
  * A hook sees a call as it begins, and where it goes. That a firewall has dropped
- * what is being sent is known from raw_tp/kfree_skb, which only a dropped packet
- * comes by; it tells why from Linux 5.18 on. What became of any call is known when
- * the system call returns (raw_tp/sys_exit). That takes every task on the machine
- * off the fast path into the kernel, so it is there on request only. A call that
- * fails is told apart by the thread's latest call to a name server, or by the peer
- * of the connected socket.
+ * what is being sent is known from raw_tp/kfree_skb, which tells why from Linux 5.18
+ * on; only a dropped packet comes by there, but there are busy machines that drop
+ * many, so it is attached once a watched namespace has a filter that may do that. What became of
+ * any call is known when the system call returns (raw_tp/sys_exit). That takes every task on the
+ * machine off the fast path into the kernel, so it is there on request only. A call that fails is
+ * told apart by the thread's latest call to a name server, or by the peer of the connected socket.
  */
 #ifndef NSWATCH_SOCKET_BPF_H
 #define NSWATCH_SOCKET_BPF_H

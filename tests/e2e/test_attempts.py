@@ -4,14 +4,16 @@ says which error it got (tests/lab/askers.py): that is the oracle. With --errno
 that error is seen; without, a firewall's is, and all others are what the route
 lookup answers."""
 
+import glob
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
 from lab import HERE as LAB_DIR
-from lab import UPSTREAM4, UPSTREAM6
+from lab import UPSTREAM4, UPSTREAM6, read_bytes, wait_for
 from watching import LOOKUP
 
 ASKERS = ["/usr/bin/python3", os.path.join(LAB_DIR, "askers.py")]
@@ -85,6 +87,7 @@ def test_errors_of_every_call(lab, php, bare, island, watch, way):
         assert fails(island, server, "tcp") == {error}
     for verdict in ("drop", "reject"):
         firewall(php, verdict)
+        time.sleep(0.3)  # the first rules of a watched namespace: drops are looked at from now on
         assert fails(php, UPSTREAM4) == fails(php, UPSTREAM6) == {"EPERM"}
     said.append(errors(later.communicate()[0]))
     assert said[-1] == {later.pid: "EPERM"}
@@ -139,6 +142,26 @@ def test_what_is_no_refused_send(lab, php, watch):
     result = w.stop()
     assert not reported(result)
     assert "LOCAL-FIREWALL" not in result.codes
+
+
+def looks_at_drops(w):
+    """A tracepoint that costs every packet that is dropped on the machine."""
+    fds = glob.glob(f"/proc/{w.pid}/fdinfo/*")
+    return any(b"kfree_skb" in read_bytes(fd) for fd in fds)
+
+
+def test_drops_are_looked_at_where_a_filter_is(lab, php, watch):
+    php.run(["nft", "-f", "-"], input="""table inet f {
+        chain i { type filter hook input priority 0; udp sport 54 drop; };
+        chain o { type filter hook output priority 0; }; }\n""")
+    w = watch("netns:php", "--dns")
+    php.run(["dig", "+tries=1", f"@{UPSTREAM4}", "www.example.test"])
+    assert not looks_at_drops(w)
+    php.run(["nft", "add", "rule", "inet", "f", "o", "udp", "dport", "54", "drop"])
+    wait_for("a look at drops", lambda: looks_at_drops(w))
+    w.stop()
+    w = watch("netns:php", "--dns")
+    wait_for("a look at drops", lambda: looks_at_drops(w))
 
 
 def test_who_gets_through_is_left_alone(lab, php, watch):

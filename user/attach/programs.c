@@ -39,7 +39,7 @@ struct programs {
 	size_t counts_size; /* bytes mapped */
 	size_t ring_size;
 	uint32_t ncpus;
-	bool dns, every_errno;
+	bool dns, every_errno, drops_tried;
 	enum nsw_clock clock;
 	bool has_all; /* the optional programs are loaded */
 	int socket_links[NR_SOCKET_HOOKS];
@@ -547,20 +547,19 @@ static int attach_tracepoint(int *link, const char *name, struct bpf_program *pr
 	return *link < 0 ? err_sys(e, -errno, "cannot attach to the tracepoint %s", name) : 0;
 }
 
-/* With a tracepoint that costs nobody but who loses a packet. Before Linux 5.17 it does not
- * say why (commit c504e5c2f964), and the kernel refuses a program that asks. */
-static int attach_outcome(struct programs *p, struct err *e)
+/* Before Linux 5.17 the tracepoint does not say why (commit c504e5c2f964), and the kernel
+ * refuses a program that asks. */
+void programs_watch_drops(struct programs *p)
 {
 	struct err why = { 0 };
 
-	if (p->every_errno)
-		return attach_tracepoint(&p->outcome_link, "sys_exit", p->skel->progs.syscall_exit,
-					 e);
+	if (!p->dns || p->every_errno || p->drops_tried)
+		return;
+	p->drops_tried = true;
 	if (attach_tracepoint(&p->outcome_link, "kfree_skb", p->skel->progs.packet_dropped, &why))
 		log_debug("that a firewall drops what is sent to a name server is not seen "
 			  "(--errno shows it): %s",
 			  why.msg);
-	return 0;
 }
 
 int programs_attach_processes(struct programs *p, struct err *e)
@@ -570,8 +569,9 @@ int programs_attach_processes(struct programs *p, struct err *e)
 	if (!err && p->dns)
 		err = attach_tracepoint(&p->exec_link, "sched_process_exec",
 					p->skel->progs.process_exec, e);
-	if (!err && p->dns)
-		err = attach_outcome(p, e);
+	if (!err && p->dns && p->every_errno)
+		err = attach_tracepoint(&p->outcome_link, "sys_exit", p->skel->progs.syscall_exit,
+					e);
 	return err;
 }
 

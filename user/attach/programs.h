@@ -75,8 +75,12 @@ void programs_forget_netns(struct programs *p, uint32_t netns);
 int programs_attach_namespaces(struct programs *p, struct err *e);
 
 /* Attaches what looks at processes: the socket hooks to the root cgroup and, with
- * dns, the tracepoints of exec and of what became of a call. They vanish with the caller. */
+ * dns, the tracepoint of exec and, with every_errno, of system calls. They vanish with the caller.
+ */
 int programs_attach_processes(struct programs *p, struct err *e);
+/* There may be a firewall that refuses what processes send: from now on that is seen, at a cost
+ * to every packet that is dropped on the machine. Does nothing the next time. */
+void programs_watch_drops(struct programs *p);
 /* Finds the owners of sockets that are open already; to be called once hooks are
  * attached and namespaces watched, and again when there are more of these. */
 int programs_seed_owners(struct programs *p, struct err *e);

@@ -5,12 +5,16 @@
 #include <time.h>
 
 #include "loader/internal.h"
+#include "netns/nat.h"
+#include "netns/netns.h"
 #include "stream/record.h"
+#include "util/cleanup.h"
 #include "util/log.h"
 
 /* Facts are collected for this many socket calls a second; all others are
  * passed on bare. A process may call as often as it likes. */
 #define FACTS_PER_SECOND 50
+#define RULES_NS	 (50 * 1000000LL) /* between two looks at a namespace's rules */
 /* For a server that is not where it was looked for. */
 #define NAMESPACES_LOOKED_AT 256
 
@@ -32,6 +36,12 @@ static void look_elsewhere(const struct loader *l, const struct target *t,
 	}
 }
 
+static void watch_drops(struct loader *l)
+{
+	programs_watch_drops(l->programs);
+	netns_watch_rules_end(l->links);
+}
+
 void attempts_send_facts(struct loader *l, const struct target *t, const struct owner *asker,
 			 uint32_t ppid, const struct ipaddr *server, uint16_t port, int code)
 {
@@ -42,6 +52,8 @@ void attempts_send_facts(struct loader *l, const struct target *t, const struct 
 		log_debug("%s: %s", t->name, e.msg);
 	else if (server && ipaddr_is_loopback(server) && port && port != 53)
 		look_elsewhere(l, t, server, port, &m.facts);
+	if (m.facts.filters_output)
+		watch_drops(l);
 	child_send(l, &m);
 }
 
@@ -53,6 +65,27 @@ static bool may_collect_facts(struct loader *l)
 		l->facts_used = 0;
 	l->facts_second = now;
 	return l->facts_used++ < FACTS_PER_SECOND;
+}
+
+static int filters_output(void *arg)
+{
+	(void)arg;
+	return nat_filters_output_here();
+}
+
+/* A container may change its rules without end. */
+void attempts_new_rules(struct loader *l, struct watched *w)
+{
+	int64_t now = loader_now_ns();
+	_cleanup_fd_ int fd = -1;
+
+	if (now - w->rules_read < RULES_NS)
+		return; /* until somebody sends, or more come */
+	w->rules_read = now;
+	w->new_rules = false;
+	fd = target_open(&w->target, NULL);
+	if (fd >= 0 && netns_call(fd, filters_output, NULL, NULL) > 0)
+		watch_drops(l);
 }
 
 /* Facts first: the caller may be gone in a millisecond,
@@ -78,6 +111,8 @@ static void take_attempt(struct loader *l, const struct nsw_attempt *a)
 		facts_remember(&l->memory, &owner);
 		return;
 	}
+	if (w->new_rules)
+		attempts_new_rules(l, w);
 	/* One that has failed began a moment ago. */
 	if (!a->error && may_collect_facts(l))
 		attempts_send_facts(l, &w->target, &owner, a->ppid, &server, 0, 0);

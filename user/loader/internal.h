@@ -31,6 +31,8 @@ struct roll;
 struct watched {
 	struct target target;
 	int nsid;
+	bool new_rules;	      /* of nftables */
+	int64_t rules_read;   /* when; CLOCK_MONOTONIC, ns */
 	bool dirty;	      /* its interfaces changed */
 	bool host_end;	      /* of its veth pairs is watched, too */
 	bool told_busy;	      /* that it is not, for now */
@@ -105,6 +107,8 @@ void owners_seed(struct loader *l);
 int attempts_open(struct loader *l, struct err *e);
 /* Takes at most `most` of those that wait. */
 void attempts_read(struct loader *l, unsigned int most);
+/* Rules of a firewall are new there. */
+void attempts_new_rules(struct loader *l, struct watched *w);
 /* The collector asks for facts. */
 void attempts_answer(struct loader *l, const struct dns_ask *a);
 /* server and asker may be NULL. code: 1 answers a question. */

@@ -27,6 +27,7 @@
 enum {
 	FD_SIGNAL,
 	FD_LINKS,
+	FD_RULES,
 	FD_ATTEMPTS,
 	FD_COLLECTOR,
 	FD_FILES,
@@ -140,6 +141,7 @@ static void fill_fds(const struct loader *l, struct pollfd fds[NR_FDS])
 	const int list[NR_FDS] = {
 		[FD_SIGNAL] = l->signal_fd,
 		[FD_LINKS] = l->stopping ? -1 : netns_watch_fd(l->links),
+		[FD_RULES] = l->stopping ? -1 : netns_watch_rules_fd(l->links),
 		[FD_ATTEMPTS] =
 			l->attempts && !l->stopping ? ring_buffer__epoll_fd(l->attempts) : -1,
 		[FD_COLLECTOR] = l->sock,
@@ -173,7 +175,7 @@ static void loop(struct loader *l)
 			attempts_read(l, ATTEMPTS_A_ROUND);
 		if (fds[FD_SIGNAL].revents)
 			on_signal(l);
-		if (fds[FD_LINKS].revents)
+		if (fds[FD_LINKS].revents || fds[FD_RULES].revents)
 			watchset_update(l);
 		if (fds[FD_INOTIFY].revents)
 			follow_inotify(l);

@@ -218,6 +218,11 @@ static void on_link_event(void *ctx, int nsid, int msgtype, uint32_t ifindex, co
 		return;
 	}
 	w = by_nsid(l, nsid);
+	if (msgtype == NETNS_WATCH_RULES) {
+		if (w)
+			w->new_rules = true;
+		return;
+	}
 	if (msgtype == RTM_NEWNSID && !w)
 		follow_hint(l);
 	if (!w)
@@ -272,8 +277,11 @@ void watchset_update(struct loader *l)
 	sync_dirty(l);
 	/* What one could not have yet, another may have lost by that. */
 	sync_dirty(l);
-	for (i = 0; i < l->n; i++)
+	for (i = 0; i < l->n; i++) {
+		if (l->targets[i]->new_rules && !l->targets[i]->gone)
+			attempts_new_rules(l, l->targets[i]);
 		left += !l->targets[i]->gone;
+	}
 	forget_gone(l);
 	if (!left && !l->o->follow)
 		loader_begin_stop(l);
@@ -334,6 +342,8 @@ void watchset_host_end(struct loader *l, uint64_t netns)
 static int start_attaching(struct loader *l, struct err *e)
 {
 	const struct options *o = l->o;
+	struct err why = { 0 };
+	int err;
 	struct taps_options to = {
 		.inside = o->side != SIDES_HOST,
 		.interfaces = o->interfaces,
@@ -345,7 +355,10 @@ static int start_attaching(struct loader *l, struct err *e)
 	l->taps = taps_new(l->programs, &to, &taps_ops, l);
 	if (!l->taps)
 		return err_sys(e, -ENOMEM, "taps");
-	return netns_watch_open(&l->links, e);
+	err = netns_watch_open(&l->links, e);
+	if (!err && o->dns && !o->every_errno && netns_watch_rules(l->links, &why) && why.code)
+		log_debug("%s", why.msg);
+	return err;
 }
 
 static int no_such_interface(struct loader *l, const struct target *t, int nsfd, struct err *e)

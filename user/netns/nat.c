@@ -36,7 +36,7 @@ static bool file_names(const char *path, const char *name)
  * To ask for rules loads the module that would have them. Where it is a module
  * that is not loaded there are no rules, and nothing is asked.
  */
-static bool nft_is_loaded(void)
+bool nat_has_nftables(void)
 {
 	struct utsname u;
 	char path[256];
@@ -53,13 +53,27 @@ struct nat_rules *nat_read_here(void)
 
 	if (!r)
 		return NULL;
-	if (nft_is_loaded() && nft_read_here(&r->nft))
+	if (nat_has_nftables() && nft_read_here(&r->nft))
 		r->unknown = true;
 	if (file_names("/proc/thread-self/net/ip_tables_names", "nat") &&
 	    ipt_read_here(&r->legacy, "nat"))
 		r->unknown = true;
 	r->unknown_v6 = file_names("/proc/thread-self/net/ip6_tables_names", "nat");
 	return r;
+}
+
+bool nat_filters_output_here(void)
+{
+	static const char *const tables[] = { "filter", "mangle", "raw", "security" };
+	size_t i;
+
+	if (nat_has_nftables() && nft_filters_output_here())
+		return true;
+	for (i = 0; i < ARRAY_SIZE(tables); i++)
+		if (file_names("/proc/thread-self/net/ip_tables_names", tables[i]) ||
+		    file_names("/proc/thread-self/net/ip6_tables_names", tables[i]))
+			return true;
+	return false;
 }
 
 void nat_free(struct nat_rules *r)

@@ -34,6 +34,13 @@ struct nat_rules;
 struct nat_rules *nat_read_here(void);
 void nat_free(struct nat_rules *r);
 
+/* Whether nftables are in the kernel, or asking for rules does not load them. */
+bool nat_has_nftables(void);
+
+/* Whether a filter of the namespace that the caller is in may refuse what is sent from
+ * there: one that has a rule, or drops by its policy. True where it cannot be read. */
+bool nat_filters_output_here(void);
+
 /* Whether a packet that is forwarded gets another source on its way out. */
 enum nat_answer nat_source(const struct nat_rules *r, const struct nat_packet *p);
 /* Whether a packet that is sent here gets another destination. */

@@ -35,10 +35,12 @@ struct nft_chain {
 	const char *table, *name;
 	uint8_t family;
 	size_t rules, nr_rules; /* where they are among all */
-	bool is_nat, is_filter; /* a base chain of that type */
+	bool has_type;		/* it is a base chain */
+	bool is_nat, is_filter; /* of that type */
 	uint32_t hook;
 	int32_t priority;
-	bool drops; /* its policy */
+	bool drops;    /* its policy */
+	bool has_rule; /* or, unless it is a base chain, is jumped to */
 };
 
 struct nft_rule {
@@ -90,9 +92,11 @@ static void get_chain_attr(struct nft_chain *c, const struct nlattr *attr)
 	case NFTA_CHAIN_HOOK: get_hook(c, attr); break;
 	case NFTA_CHAIN_TYPE:
 		type = get_name(attr);
+		c->has_type = type;
 		c->is_nat = type && !strcmp(type, "nat");
 		c->is_filter = type && !strcmp(type, "filter");
 		break;
+	case NFTA_CHAIN_USE: c->has_rule = get_be32(attr) > 0; break;
 	case NFTA_CHAIN_POLICY: c->drops = get_be32(attr) == NF_DROP; break;
 	default: break;
 	}
@@ -243,16 +247,43 @@ static int by_priority(const void *a, const void *b)
 	return (x->priority > y->priority) - (x->priority < y->priority);
 }
 
-int nft_read_here(struct nft_rules *r)
+static int read_chains(struct mnl_socket **nl, struct nft_rules *r)
 {
 	char buf[RTNL_REQ_LEN] __attribute__((aligned(NLMSG_ALIGNTO)));
-	_cleanup_rtnl_ struct mnl_socket *nl = NULL;
-	int err;
+	int err = rtnl_open(nl, NETLINK_NETFILTER, NULL);
 
-	err = rtnl_open(&nl, NETLINK_NETFILTER, NULL);
-	if (!err)
-		err = rtnl_talk(nl, nft_request(buf, NFPROTO_UNSPEC, NFT_MSG_GETCHAIN), on_chain,
-				r);
+	return err
+		       ?: rtnl_talk(*nl, nft_request(buf, NFPROTO_UNSPEC, NFT_MSG_GETCHAIN),
+				    on_chain, r);
+}
+
+/* NF_INET_LOCAL_OUT and _POST_ROUTING are what these are in each of the families. */
+static bool filters_output(const struct nft_chain *c)
+{
+	return (c->hook == NF_INET_LOCAL_OUT || c->hook == NF_INET_POST_ROUTING) && c->has_type &&
+	       !c->is_nat && (c->drops || c->has_rule) &&
+	       (c->family == NFPROTO_IPV4 || c->family == NFPROTO_IPV6 ||
+		c->family == NFPROTO_INET);
+}
+
+int nft_filters_output_here(void)
+{
+	_cleanup_rtnl_ struct mnl_socket *nl = NULL;
+	struct nft_rules r = { 0 };
+	int found = read_chains(&nl, &r);
+	size_t i;
+
+	for (i = 0; i < r.nr_chains && !found; i++)
+		found = filters_output(&r.chains[i]);
+	nft_fini(&r);
+	return found;
+}
+
+int nft_read_here(struct nft_rules *r)
+{
+	_cleanup_rtnl_ struct mnl_socket *nl = NULL;
+	int err = read_chains(&nl, r);
+
 	if (err)
 		return err;
 	if (r->nr_chains)

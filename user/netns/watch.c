@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/net_namespace.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "netns/nat.h"
 #include "netns/netns.h"
 #include "netns/rtnl.h"
 #include "util/cleanup.h"
@@ -19,21 +22,22 @@
 
 struct netns_watch {
 	struct mnl_socket *events;
+	struct mnl_socket *rules;    /* events of nftables, or NULL */
 	struct mnl_socket *requests; /* apart, so that answers and events do not mix */
 };
 
-static int subscribe(struct mnl_socket *nl)
+static int join(struct mnl_socket *nl, int group)
 {
-	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_NSID };
+	if (mnl_socket_setsockopt(nl, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* To the events of all namespaces that have a number. */
+static int listen_to_all(struct mnl_socket *nl)
+{
 	int fd = mnl_socket_get_fd(nl), one = 1, size = RECEIVE_BUFFER;
-	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(groups); i++) {
-		int group = groups[i];
-
-		if (mnl_socket_setsockopt(nl, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
-			return -errno;
-	}
 	if (mnl_socket_setsockopt(nl, NETLINK_LISTEN_ALL_NSID, &one, sizeof(one)) < 0)
 		return -errno;
 	/* Without the privilege to exceed the limit the default size must do. */
@@ -52,7 +56,8 @@ int netns_watch_open(struct netns_watch **out, struct err *e)
 	if (!r)
 		r = rtnl_open(&w->requests, NETLINK_ROUTE, e);
 	if (!r) {
-		r = subscribe(w->events);
+		r = join(w->events, RTNLGRP_LINK) ?: join(w->events, RTNLGRP_NSID);
+		r = r ?: listen_to_all(w->events);
 		if (r)
 			err_sys(e, r, "link events");
 	}
@@ -69,8 +74,38 @@ void netns_watch_free(struct netns_watch *w)
 	if (!w)
 		return;
 	rtnl_closep(&w->events);
+	rtnl_closep(&w->rules);
 	rtnl_closep(&w->requests);
 	free(w);
+}
+
+int netns_watch_rules(struct netns_watch *w, struct err *e)
+{
+	_cleanup_rtnl_ struct mnl_socket *nl = NULL;
+	int r;
+
+	if (!nat_has_nftables())
+		return -ENOENT;
+	r = rtnl_open(&nl, NETLINK_NETFILTER, e);
+	if (r)
+		return r;
+	r = join(nl, NFNLGRP_NFTABLES) ?: listen_to_all(nl);
+	if (r)
+		return err_sys(e, r, "events of nftables");
+	w->rules = nl;
+	nl = NULL;
+	return 0;
+}
+
+void netns_watch_rules_end(struct netns_watch *w)
+{
+	rtnl_closep(&w->rules);
+	w->rules = NULL;
+}
+
+int netns_watch_rules_fd(const struct netns_watch *w)
+{
+	return w->rules ? mnl_socket_get_fd(w->rules) : -1;
 }
 
 static struct nlmsghdr *nsid_request(char *buf, uint16_t type, int nsfd)
@@ -185,6 +220,16 @@ static int on_nsid_event(const struct nlmsghdr *nlh, struct delivery *d)
 	return MNL_CB_OK;
 }
 
+static int on_rules_event(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct delivery *d = ctx;
+
+	if (nlh->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE) ||
+	    nlh->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWCHAIN))
+		d->cb(d->ctx, d->nsid, NETNS_WATCH_RULES, 0, "");
+	return MNL_CB_OK;
+}
+
 static int on_event(const struct nlmsghdr *nlh, void *ctx)
 {
 	switch (nlh->nlmsg_type) {
@@ -207,7 +252,7 @@ static int nsid_of_message(struct msghdr *msg)
 	return nsid;
 }
 
-int netns_watch_read(struct netns_watch *w, netns_watch_cb *cb, void *ctx)
+static int read_events(int fd, mnl_cb_t on_message, netns_watch_cb *cb, void *ctx)
 {
 	char buf[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
 	char control[CMSG_SPACE(sizeof(int)) + 64] __attribute__((aligned(8)));
@@ -221,7 +266,7 @@ int netns_watch_read(struct netns_watch *w, netns_watch_cb *cb, void *ctx)
 			.msg_controllen = sizeof(control),
 		};
 		struct delivery d = { cb, ctx, NETNS_WATCH_HOME };
-		ssize_t len = recvmsg(netns_watch_fd(w), &msg, 0);
+		ssize_t len = recvmsg(fd, &msg, 0);
 
 		if (len < 0 && errno == EINTR)
 			continue;
@@ -234,6 +279,13 @@ int netns_watch_read(struct netns_watch *w, netns_watch_cb *cb, void *ctx)
 			continue;
 		}
 		d.nsid = nsid_of_message(&msg);
-		mnl_cb_run(buf, (size_t)len, 0, 0, on_event, &d);
+		mnl_cb_run(buf, (size_t)len, 0, 0, on_message, &d);
 	}
+}
+
+int netns_watch_read(struct netns_watch *w, netns_watch_cb *cb, void *ctx)
+{
+	if (w->rules)
+		read_events(netns_watch_rules_fd(w), on_rules_event, cb, ctx);
+	return read_events(netns_watch_fd(w), on_event, cb, ctx);
 }

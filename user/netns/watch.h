@@ -16,13 +16,15 @@ struct netns_watch;
 #define NETNS_WATCH_HOME   (-1) /* nsid of events at home */
 #define NETNS_WATCH_NONE   (-2) /* no nsid: of one that was not added */
 #define NETNS_WATCH_RESYNC 0	/* msgtype: events were lost, look at everything again */
+#define NETNS_WATCH_RULES  1	/* msgtype: there are new nftables rules */
 
 /*
  * nsid: what netns_watch_add() returned, or NETNS_WATCH_HOME. msgtype:
  * RTM_NEWLINK (added, renamed, up, down), RTM_DELLINK, RTM_DELNSID (the
- * namespace is gone; ifindex 0, ifname empty), RTM_NEWNSID (one got a number here), or
- * NETNS_WATCH_RESYNC. ifname is untrusted bytes. Events of namespaces that were not added come as
- * well, if they have a number for another reason: skip nsids you do not know.
+ * namespace is gone; ifindex 0, ifname empty), RTM_NEWNSID (one got a number here),
+ * NETNS_WATCH_RULES or NETNS_WATCH_RESYNC. ifname is untrusted bytes. Events of namespaces that
+ * were not added come as well, if they have a number for another reason: skip nsids you do not
+ * know.
  */
 typedef void netns_watch_cb(void *ctx, int nsid, int msgtype, uint32_t ifindex, const char *ifname);
 
@@ -36,6 +38,13 @@ int netns_watch_add(struct netns_watch *w, int nsfd, struct err *e);
 
 /* Readable when there is something to read; borrowed. */
 int netns_watch_fd(const struct netns_watch *w);
+
+/* From now on, NETNS_WATCH_RULES as well. 0, or -errno: -ENOENT, quietly, where no nftables
+ * are in the kernel yet (to ask for them would load them). */
+int netns_watch_rules(struct netns_watch *w, struct err *e);
+void netns_watch_rules_end(struct netns_watch *w);
+/* As netns_watch_fd(), for these; -1 without. */
+int netns_watch_rules_fd(const struct netns_watch *w);
 
 /* Delivers what is there and returns without waiting. 0 or -errno. */
 int netns_watch_read(struct netns_watch *w, netns_watch_cb *cb, void *ctx);
