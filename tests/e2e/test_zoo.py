@@ -3,20 +3,25 @@
 against healthy traffic that looks alike. All scenarios run at the same time,
 each in its own network namespace, under one nswatch; the outcome is a table."""
 
+import glob
 import json
+import os
 import re
+import signal
 import threading
+import time
 
 import pytest
 
 import zoo
-from lab import HOST4, SILENT4, STUB, STUB_FILE, UPSTREAM4, UPSTREAM6, WEB4, Lab
+from lab import HOST4, ROOT, SILENT4, STUB, STUB_FILE, UPSTREAM4, UPSTREAM6, WEB4, Lab
 from watching import NSWATCH, Watch
 from zoo import (BIG, BOGUS, BROKEN, DELAY_60, DELAY_150, DELAY_1200, FRAGMENTS, GOOD2, HICCUP,
                  MOVED, NO_AAAA, NO_BIG, NO_UPSTREAM, NOTIMP, PRIVATE, REFUSING, TCP_DROP,
                  TCP_RESET)
 
 SCENARIOS = []
+PLAYED = []  # all of them, for the table at the end
 SERVED = threading.Event()
 
 
@@ -838,6 +843,7 @@ def outcome(world, lab):
     finally:
         for w in running:
             w.kill()
+    PLAYED.extend(scenarios)
     print(zoo.table(scenarios))
     yield scenarios, result
     for s in scenarios:
@@ -937,6 +943,7 @@ def docker_outcome(lab, world):
         zoo.wait_quiet(w)
         result = w.stop(timeout=60)
         zoo.sort_findings(scenarios, result)
+        PLAYED.extend(scenarios)
         print(zoo.table(scenarios))
         yield scenarios
     finally:
@@ -948,6 +955,200 @@ def docker_outcome(lab, world):
 def test_every_fault_of_docker_is_found(docker_outcome):
     wrong = [c for c in docker_outcome if not c.right]
     assert not wrong, "\n" + zoo.table(docker_outcome)
+
+
+# --- what the files say, without traffic -----------------------------------------------------------
+
+class Unasked:
+    """A namespace that nobody looks anything up in. It is checked; how names a file for it,
+    and gives the target."""
+
+    ALL = []
+
+    def __init__(self, name, code, how):
+        self.name, self.code, self.how = "u-" + name, code, how
+        self.also, self.found, self.error, self.holder = (), [], None, None
+        Unasked.ALL.append(self)
+
+    right = zoo.Scenario.right
+
+    def prepare(self, lab):
+        self.lab, self.ns = lab, lab.container(self.name)
+        self.target = self.how(self)
+
+    def hold(self, script):
+        """A process in the namespace with files of its own, as a container's."""
+        self.holder = self.lab.popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-ec",
+             script + "\nexec sleep 1000"], ns=self.ns.path)
+        zoo.wait_for("its files", lambda: zoo.read_comm(self.holder.pid) == "sleep")
+        return f"pid:{self.holder.pid}"
+
+    def judge(self, watch):
+        """At the start of a watch and by check; neither may know less than the other."""
+        done = self.lab.run([NSWATCH, "check", self.target, "--json"], check=False)
+        self.found = [f["code"] for f in map(json.loads, done.stdout.splitlines())
+                      if f["type"] == "finding"]
+        at_start = [f["code"] for f in watch.of_type("finding") if f["target"].split(":")[-1] == self.target.split(":")[-1]]
+        if done.returncode != (3 if self.code else 0):
+            self.error = f"status {done.returncode}: {done.stderr}"
+        if at_start != [c for c in self.found if c == "STUB-CONFIG"]:
+            self.error = f"at the start: {at_start}"
+
+
+def own_file(*lines):
+    def how(s):
+        s.lab.write(f"/etc/netns/{s.name}/resolv.conf", "".join(line + "\n" for line in lines))
+        return "netns:" + s.name
+    return how
+
+
+def bound_file(*lines):
+    text = "\\n".join(lines) + "\\n"
+    return lambda s: s.hold(f"printf '{text}' >/run/{s.name}\n"
+                            f"mount --bind /run/{s.name} /etc/resolv.conf")
+
+
+def own_root(*lines):
+    """As a container has it: a root of its own, with what little is in there."""
+    text = "\\n".join(lines) + "\\n"
+    return lambda s: s.hold(f"""d=$(mktemp -d /run/root.XXXXXX); mount -t tmpfs none $d
+        cd $d; mkdir -p etc proc usr old; printf '{text}' >etc/resolv.conf
+        mount --rbind /usr usr; for i in bin lib lib64; do ln -s usr/$i $i; done
+        mount -t proc proc proc; pivot_root . old; cd /; umount -l /old""")
+
+
+GOOD = f"nameserver {UPSTREAM4}"
+NAMES_STUB = f"nameserver {STUB}"
+Unasked("stub-hosts-file", "STUB-CONFIG", lambda s: "netns:" + s.name)
+Unasked("stub-bound", "STUB-CONFIG", bound_file("# copied", NAMES_STUB))
+Unasked("stub-container", "STUB-CONFIG", own_root(NAMES_STUB, "options edns0"))
+Unasked("stub-before-a-good-one", "STUB-CONFIG", own_file(NAMES_STUB, GOOD))
+Unasked("four-servers", "RESOLV-LIMITS",
+        own_file(GOOD, *(f"nameserver 10.77.53.{i}" for i in (72, 71, 60))))
+Unasked("server-by-name", "RESOLV-LIMITS", bound_file("nameserver ns.example.test", GOOD))
+Unasked("server-indented", "RESOLV-LIMITS", own_root("  nameserver 10.77.53.72", GOOD))
+Unasked("server-with-port", "RESOLV-LIMITS", own_file("nameserver 10.77.53.72:5353", GOOD))
+Unasked("three-servers", None, own_file(GOOD, f"nameserver {GOOD2}", f"nameserver {BIG}"))
+Unasked("comments", None, bound_file(f"; {NAMES_STUB}", f"# {NAMES_STUB}", GOOD))
+Unasked("long-search", None, own_root("search " + " ".join(f"d{i}.test" for i in range(40)), GOOD))
+
+
+@pytest.fixture(scope="module")
+def unasked_outcome(lab, world):
+    scenarios = Unasked.ALL
+    w = None
+    try:
+        for s in scenarios:
+            s.prepare(lab)
+        w = Watch(lab, [",".join(s.target for s in scenarios), "--dns", "--json", "-l"])
+        result = w.stop()
+        for s in scenarios:
+            s.judge(result)
+        PLAYED.extend(scenarios)
+        print(zoo.table(scenarios))
+        yield scenarios
+    finally:
+        if w:
+            w.kill()
+        for s in scenarios:
+            if s.holder:
+                s.holder.kill()
+                s.holder.wait()
+            if s.name in lab.namespaces:
+                s.ns.remove()
+
+
+def test_what_the_files_say(unasked_outcome):
+    wrong = [s for s in unasked_outcome if not s.right]
+    assert not wrong, "\n" + zoo.table(unasked_outcome)
+
+
+# --- with packets lost ---------------------------------------------------------------------------
+
+def lost_silent(s):
+    s.resolv(SILENT4, options="timeout:2 attempts:1")
+    s.getent()
+
+
+def lost_stub(s):
+    """Refused at once: so it is asked when the loss, which is counted once a second, is known."""
+    zoo.wait_for("the loss", lambda: "packets lost so far" in s.watch.err, 15)
+    s.resolv(STUB)
+    s.getent()
+
+
+def lost_servfail(s):
+    s.resolv(BROKEN)
+    s.getent()
+
+
+def flood(s):
+    """More than its buffer takes, to port 53 of a server that takes and never answers. These
+    are no queries: too short."""
+    s.run("/usr/bin/python3", "-c", "import socket\ns = socket.socket(type=socket.SOCK_DGRAM)\n"
+          f"s.connect(('{SILENT4}', 53))\nfor _ in range(30000):\n s.send(b'flood')", check=True)
+
+
+@pytest.fixture(scope="module")
+def blind_outcome(lab, world):
+    scenarios = [zoo.Scenario(world, f, "BLIND", (code,)) for f, code in
+                 ((lost_silent, "NO-ANSWER"), (lost_stub, "STUB-DEAD"),
+                  (lost_servfail, "SERVFAIL"))]
+    w = None
+    try:
+        for s in scenarios:
+            s.prepare()
+        w = Watch(lab, [",".join(s.target for s in scenarios), "--dns", "--json", "-l",
+                        "-B", "1"])
+        for s in scenarios:
+            s.watch = w
+        with zoo.concurrent.futures.ThreadPoolExecutor(len(scenarios)) as pool:
+            collector = w.collector
+            os.kill(collector, signal.SIGSTOP)
+            try:
+                lookups = [pool.submit(s.play) for s in scenarios]
+                time.sleep(0.5)  # what is asked first is still taken
+                for s in scenarios:
+                    flood(s)
+            finally:
+                os.kill(collector, signal.SIGCONT)
+            for each in lookups:
+                each.result()
+            zoo.wait_quiet(w)
+        result = w.stop(timeout=60)
+        zoo.sort_findings(scenarios, result)
+        PLAYED.extend(scenarios)
+        print(zoo.table(scenarios))
+        yield scenarios, result
+    finally:
+        if w:
+            w.kill()
+        for s in scenarios:
+            if s.name in lab.namespaces:
+                s.ns.remove()
+
+
+def test_possible_where_packets_were_lost(blind_outcome):
+    scenarios, result = blind_outcome
+    assert result.books["lost"] > 0
+    for s in scenarios:
+        assert s.right and sorted(s.found) == sorted(["BLIND", *s.also]), zoo.table(scenarios)
+        assert all(f["possible"] for f in s.findings if f["code"] != "BLIND"), s.findings
+
+
+def test_every_rule_has_its_scenarios(outcome, docker_outcome, unasked_outcome, blind_outcome):
+    """The table of all of them."""
+    print("\n" + zoo.confusion(PLAYED))
+    rules = set()
+    for path in glob.glob(os.path.join(ROOT, "user", "dns", "rules_*.c")):
+        with open(path) as f:
+            rules |= set(re.findall(r'\t{ (?:\.code = )?"([A-Z0-9-]+)"', f.read()))
+    # Of check alone, and not about lookups: test_check.py.
+    rules -= {"LOOPBACK-ONLY", "INTERNAL"}
+    assert len(rules) > 30
+    few = [r for r in rules if sum(s.code == r for s in PLAYED) < 3]
+    assert not few, few
 
 
 # --- what is printed, typed -----------------------------------------------------------------------

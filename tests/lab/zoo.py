@@ -13,8 +13,8 @@ import subprocess
 import threading
 import traceback
 
-from lab import (HERE, HOST4, SILENT4, UPSTREAM4, UPSTREAM6, LabError, sockets,
-                 wait_for)
+from lab import (HERE, HOST4, SILENT4, UPSTREAM4, UPSTREAM6, LabError, read_bytes,
+                 sockets, wait_for)
 
 NET = "10.77.53."
 BOGUS = NET + "61"       # unbound, whose trust anchor does not fit: SERVFAIL
@@ -293,9 +293,14 @@ def sort_findings(scenarios, result):
     by_name = {s.name: s for s in scenarios}
     for f in result.of_type("finding"):
         s = by_name.get(f["target"].split(":")[-1])
-        if s and not f["repeat"] and f["code"] not in ("STUB-CONFIG",):
+        # What is warned of at the start is the setting; these are about traffic.
+        if s and not f["repeat"] and f["code"] != "STUB-CONFIG":
             s.found.append(f["code"])
             s.findings.append(f)
+
+
+def read_comm(pid):
+    return read_bytes(f"/proc/{pid}/comm").decode(errors="replace").strip()
 
 
 def wait_quiet(w):
@@ -312,14 +317,20 @@ def table(scenarios):
         lines.append(f"{mark}{s.name:{width}}  {s.code or 'healthy':22} {said}")
         if s.error:
             lines.append(s.error)
-    codes = sorted({s.code for s in scenarios if s.code})
-    lines.append("")
-    lines.append(f"{'code':22} scenarios  found  elsewhere")
-    for code in codes:
-        mine = [s for s in scenarios if s.code == code]
-        lines.append(f"{code:22} {len(mine):9} {sum(code in s.found for s in mine):6}"
-                     f" {sum(code in s.found and code not in s.also for s in scenarios if s.code != code):10}")
-    healthy = [s for s in scenarios if not s.code]
-    lines.append(f"{'(healthy)':22} {len(healthy):9} {'':6} "
-                 f"{sum(bool(s.found) for s in healthy):10}")
+    return "\n".join([*lines, "", confusion(scenarios)])
+
+
+def confusion(scenarios):
+    """For each rule, how many scenarios it has, how many of them came out right, and
+    where it is wrong: what it missed, and where it spoke of another's."""
+    lines = [f"{'rule':22} scenarios  right  wrong"]
+
+    def row(name, mine, false):
+        right = sum(s.right for s in mine)
+        lines.append(f"{name:22} {len(mine):9} {right:6} {len(mine) - right + false:6}")
+
+    for code in sorted({s.code for s in scenarios if s.code}):
+        row(code, [s for s in scenarios if s.code == code],
+            sum(code in s.found and code not in s.also for s in scenarios if s.code != code))
+    row("(healthy)", [s for s in scenarios if not s.code], 0)
     return "\n".join(lines)
