@@ -88,6 +88,20 @@ static void check_found(struct check *c, const struct dns_rule *r, const struct 
 	c->finding(c->ctx, &f);
 }
 
+/* The same server on a line before. */
+static bool is_named_twice(const struct resolv_conf *conf, unsigned int nr)
+{
+	struct ipaddr other, a = resolv_server(conf, nr, NULL);
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		other = resolv_server(conf, i, NULL);
+		if (ipaddr_equal(&other, &a))
+			return true;
+	}
+	return false;
+}
+
 static void check_servers(struct check *c, const struct dns_facts *facts)
 {
 	struct rule_input in = { .event = RULE_CHECK, .facts = facts, .facts_fresh = true };
@@ -96,6 +110,8 @@ static void check_servers(struct check *c, const struct dns_facts *facts)
 	unsigned int i;
 
 	for (i = 0; i < resolv_nr_used(conf); i++) {
+		if (is_named_twice(conf, i))
+			continue;
 		in.server = resolv_server(conf, i, NULL);
 		r = rules_match(&in);
 		if (!r || (r->scope == PER_NAMESPACE && last == r))

@@ -59,12 +59,23 @@ static bool other_dead_fires(const struct rule_input *in)
 	return !is_stub(&in->server) && !is_docker(&in->server) && loopback_dead(in);
 }
 
-static void put_file_name(struct strbuf *b, const struct rule_input *in)
+/* Who asks that server, and why: "/etc/resolv.conf names 127.0.0.53". */
+static void put_who_names(struct strbuf *b, const struct rule_input *in)
 {
-	if (in->facts && knows_resolv(in->facts) && line_of(in->facts, &in->server))
-		put_raw(b, in->facts->resolv.path[0] ? in->facts->resolv.path : "/etc/resolv.conf");
+	const struct resolv_file *r = in->facts ? &in->facts->resolv : NULL;
+	bool known = r && knows_resolv(in->facts);
+
+	if (in->t && !(known && line_of(in->facts, &in->server)))
+		strbuf_puts(b, "The process");
 	else
-		strbuf_puts(b, in->t ? "The process" : "/etc/resolv.conf");
+		put_raw(b, known && r->path[0] ? r->path : "/etc/resolv.conf");
+	if (!in->t && r && r->error == ENOENT)
+		strbuf_puts(b, " is not there, so libc asks ");
+	else if (!in->t && known && !r->conf.nr_servers)
+		strbuf_puts(b, " names no server, so libc asks ");
+	else
+		strbuf_puts(b, " names ");
+	ipaddr_put(b, &in->server);
 }
 
 static void put_consequence(struct strbuf *b, const struct rule_input *in)
@@ -83,9 +94,7 @@ static void stub_dead_text(struct dns_finding *f, const struct rule_input *in)
 	struct strbuf b = what_begin(f);
 	bool host = in->facts && in->facts->is_host_netns;
 
-	put_file_name(&b, in);
-	strbuf_puts(&b, " names ");
-	ipaddr_put(&b, &in->server);
+	put_who_names(&b, in);
 	if (host)
 		strbuf_puts(
 			&b,
@@ -111,9 +120,7 @@ static void loopback_dead_text(struct dns_finding *f, const struct rule_input *i
 {
 	struct strbuf b = what_begin(f);
 
-	put_file_name(&b, in);
-	strbuf_puts(&b, " names ");
-	ipaddr_put(&b, &in->server);
+	put_who_names(&b, in);
 	strbuf_puts(&b,
 		    ", an address of this namespace's own loopback, and nothing listens there. ");
 	if (!in->facts || !in->facts->is_host_netns)

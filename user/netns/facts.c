@@ -210,7 +210,8 @@ static void add_server(struct dns_facts *f, const struct ipaddr *addr)
 		f->servers[f->nr_servers++].addr = *addr;
 }
 
-/* libc asks 127.0.0.1 if no line names a server: resolv_server() says so. */
+/* libc asks 127.0.0.1 if no line names a server: resolv_server() says so. Of a file that we do
+ * not read, it is not known whether one does. */
 static void list_servers(struct dns_facts *f, const struct ipaddr *server)
 {
 	const struct resolv_conf *c = &f->resolv.conf;
@@ -220,7 +221,7 @@ static void list_servers(struct dns_facts *f, const struct ipaddr *server)
 	f->nr_servers = c->nr_servers;
 	for (i = 0; i < c->nr_servers; i++)
 		f->servers[i].addr = c->servers[i].addr;
-	if (!c->nr_servers) {
+	if (!c->nr_servers && (!f->resolv.error || f->resolv.error == ENOENT)) {
 		fallback = resolv_server(c, 0, &line);
 		add_server(f, &fallback);
 	}
