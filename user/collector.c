@@ -52,6 +52,7 @@ struct seat {
 struct collector {
 	const struct collector_setup *s;
 	struct stream *stream;
+	int64_t drained; /* all packets before that have been given to the pipeline; ring's clock */
 	struct pipeline *pipeline;
 	struct seat *seats;	    /* from 1 */
 	uint32_t nr_seats, highest; /* highest: seat taken */
@@ -394,10 +395,11 @@ static void report_books(const struct collector *c)
 }
 
 /* Time for whoever follows packets, ns since the epoch: none that comes later is
- * older. The clock itself would run ahead of those that still lie in the ring. */
+ * older. The clock itself would run ahead of those that still lie in the ring, and the
+ * stream's horizon of those that it is about to give out. */
 static int64_t packet_time(struct collector *c)
 {
-	return stream_wall(c->stream, (uint64_t)stream_horizon(c->stream));
+	return stream_wall(c->stream, (uint64_t)c->drained);
 }
 
 static void on_message(struct collector *c, const struct wire_msg *m)
@@ -527,6 +529,7 @@ static size_t drain(struct collector *c, bool final)
 	read_messages(c);
 	while (drain_run(c) || drain_one(c))
 		;
+	c->drained = stream_horizon(c->stream);
 	return n;
 }
 
@@ -751,6 +754,8 @@ static int start(struct collector *c, struct err *e)
 	};
 
 	err = stream_new(&c->stream, &so, e);
+	if (!err)
+		c->drained = stream_clock(c->stream);
 	tzset(); /* reads /etc/localtime while that can be opened */
 	if (!err)
 		err = sandbox_drop(&s->identity, keep, ARRAY_SIZE(keep), e);

@@ -165,6 +165,21 @@ static void host_end_tells_of_what_was_sent_since(void **state)
 	bench_free(b);
 }
 
+/* Packets lie in the ring for a while, calls and facts do not. */
+static void an_answer_has_its_packets_time(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1);
+	dns_engine_tick(b->e, b->now + 200 * MSEC);
+	b->now += 2 * MSEC;
+	answer(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1, 0, 1);
+	assert_int_equal(b->t[0].latency, 2 * MSEC);
+	assert_int_equal(b->t[0].waited, 2 * MSEC);
+	bench_free(b);
+}
+
 static void one_packet_on_two_interfaces_is_no_retry(void **state)
 {
 	struct bench *b = bench_new();
@@ -734,6 +749,7 @@ int main(void)
 		cmocka_unit_test(an_answer_must_fit),
 		cmocka_unit_test(unanswered_is_shown_after_a_second_and_late_again),
 		cmocka_unit_test(retries_join),
+		cmocka_unit_test(an_answer_has_its_packets_time),
 		cmocka_unit_test(host_side_is_evidence_only),
 		cmocka_unit_test(host_end_is_asked_for_once_if_an_answer_is_late),
 		cmocka_unit_test(host_end_tells_of_what_was_sent_since),

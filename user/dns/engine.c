@@ -146,7 +146,8 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	t->state = x->failure.how ? DNS_FAILED : DNS_UNANSWERED;
 	t->time = x->first;
 	t->latency = -1;
-	t->waited = e->now - x->first;
+	/* A socket call may have moved the clock ahead of packets that lay in the ring. */
+	t->waited = (e->packet ? e->packet->time : e->now) - x->first;
 	t->queries = x->queries;
 	t->first_query_nr = x->first_nr;
 	t->query_nr = x->asked_nr;
