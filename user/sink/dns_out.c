@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "sink/dns_out.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Prose wider than this is hard to read. */
+#define PROSE_WIDTH 100
+
+static const char *const sgr[] = {
+	[PLAIN] = "",	     [BOLD] = "\033[1m",	[DIM] = "\033[2m",
+	[RED] = "\033[31m",  [GREEN] = "\033[32m",	[YELLOW] = "\033[33m",
+	[CYAN] = "\033[36m", [BOLD_RED] = "\033[1;31m", [BOLD_YELLOW] = "\033[1;33m",
+};
+
+/* What is printed is ASCII, but for our own signs: each is one column. */
+static unsigned int columns_of(const char *s, size_t len)
+{
+	const uint64_t ones = 0x0101010101010101ULL;
+	size_t i, more = 0;
+	uint64_t v;
+
+	/* Bytes that go on with a character begin with the bits 10. */
+	for (i = 0; i + 8 <= len; i += 8) {
+		memcpy(&v, s + i, 8);
+		v = v >> 7 & ~v >> 6 & ones;
+		more += v * ones >> 56;
+	}
+	for (; i < len; i++)
+		more += ((unsigned char)s[i] & 0xc0) == 0x80;
+	return (unsigned int)(len - more);
+}
+
+unsigned int dns_out_columns(const char *s)
+{
+	return columns_of(s, strlen(s));
+}
+
+/* A word of `cols` columns. */
+static void put_word(struct dns_out *o, const char *s, size_t len, unsigned int cols,
+		     enum color color)
+{
+	bool colored = o->style->color && color != PLAIN && len;
+
+	if (colored)
+		strbuf_puts(o->b, sgr[color]);
+	strbuf_put(o->b, s, len);
+	if (colored)
+		strbuf_puts(o->b, "\033[0m");
+	o->col += cols;
+}
+
+void dns_out_put(struct dns_out *o, const char *s, enum color color)
+{
+	size_t len = strlen(s);
+
+	put_word(o, s, len, columns_of(s, len), color);
+}
+
+void dns_out_ascii(struct dns_out *o, const char *s, enum color color)
+{
+	size_t len = strlen(s);
+
+	put_word(o, s, len, (unsigned int)len, color);
+}
+
+void dns_out_sign(struct dns_out *o, const char *utf8, const char *ascii, enum color color)
+{
+	dns_out_put(o, o->style->utf8 ? utf8 : ascii, color);
+}
+
+void dns_out_pad(struct dns_out *o, unsigned int to)
+{
+	static const char blanks[] = "                                ";
+
+	while (o->col < to) {
+		unsigned int n = to - o->col;
+
+		if (n > sizeof(blanks) - 1)
+			n = sizeof(blanks) - 1;
+		strbuf_put(o->b, blanks, n);
+		o->col += n;
+	}
+}
+
+void dns_out_column(struct dns_out *o, unsigned int to)
+{
+	strbuf_putc(o->b, ' ');
+	o->col++;
+	dns_out_pad(o, to);
+}
+
+void dns_out_newline(struct dns_out *o)
+{
+	strbuf_putc(o->b, '\n');
+	o->col = 0;
+}
+
+void dns_out_break(struct dns_out *o, unsigned int indent)
+{
+	dns_out_newline(o);
+	dns_out_pad(o, indent);
+}
+
+static unsigned int prose_width(const struct dns_text_style *style)
+{
+	if (!style->width)
+		return 0;
+	if (style->width > PROSE_WIDTH)
+		return PROSE_WIDTH;
+	return style->width < 40 ? 40 : style->width;
+}
+
+void dns_out_wrap(struct dns_out *o, const char *s, unsigned int indent, enum color color)
+{
+	unsigned int width = prose_width(o->style);
+	bool first = true;
+
+	while (*s) {
+		size_t n = strcspn(s, " ");
+		char word[1024];
+
+		if (n >= sizeof(word))
+			n = sizeof(word) - 1;
+		memcpy(word, s, n);
+		word[n] = '\0';
+		if (!first && width && o->col + 1 + n > width) {
+			dns_out_newline(o);
+			dns_out_pad(o, indent);
+		} else if (!first) {
+			dns_out_put(o, " ", PLAIN);
+		}
+		dns_out_put(o, word, color);
+		first = false;
+		s += n;
+		s += *s == ' ';
+	}
+	dns_out_newline(o);
+}
+
+void dns_out_shorten(char *s, unsigned int max, const struct dns_text_style *style)
+{
+	const char *mark = style->utf8 ? "\u2026" : "..";
+	size_t len = strlen(s), marks = dns_out_columns(mark), bytes = strlen(mark), head, tail;
+
+	if (len <= max || max < 2 * marks + 2)
+		return;
+	head = (max - marks) / 2;
+	tail = max - marks - head;
+	memmove(s + head + bytes, s + len - tail, tail + 1);
+	while (*mark)
+		s[head++] = *mark++;
+}
+
+void dns_out_copy(char *to, const char *from)
+{
+	memcpy(to, from, strlen(from) + 1);
+}
+
+void dns_out_owner(struct dns_out *o, const struct owner *owner, unsigned int max)
+{
+	char comm[64 + MARK_ROOM], pid[16];
+	struct strbuf b;
+
+	if (!owner->pid) {
+		dns_out_put(o, "-", DIM);
+		return;
+	}
+	strbuf_init(&b, pid, sizeof(pid));
+	strbuf_putc(&b, '(');
+	strbuf_u64(&b, owner->pid);
+	strbuf_putc(&b, ')');
+	strbuf_init(&b, comm, sizeof(comm) - MARK_ROOM);
+	strbuf_escape(&b, owner->comm, strlen(owner->comm));
+	if (max)
+		dns_out_shorten(comm, max - (unsigned int)strlen(pid), o->style);
+	dns_out_put(o, comm, PLAIN);
+	dns_out_ascii(o, pid, PLAIN);
+}
