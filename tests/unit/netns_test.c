@@ -52,6 +52,7 @@ static int own_inode(void *arg)
 static void test_call(void **state)
 {
 	struct netns_id home, there, after, expected;
+	uint64_t cookie;
 	struct child c;
 	int fd, before;
 
@@ -64,6 +65,9 @@ static void test_call(void **state)
 	assert_true(fd >= 0);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(netns_call(fd, own_inode, &there, NULL), 0);
+	cookie = netns_cookie(fd);
+	assert_true(cookie == netns_cookie(fd));
+	assert_true(!cookie || cookie != netns_cookie(-1));
 	close(fd);
 	assert_true(netns_same(&there, &expected));
 	assert_false(netns_same(&there, &home));
@@ -85,6 +89,9 @@ static void test_stale(void **state)
 	assert_int_equal(netns_ident_path(a.path, &first, NULL), 0);
 	/* What a reused pid looks like. */
 	assert_int_equal(netns_open(b.path, &first, &e), -ESTALE);
+	/* What is left of a mount, or is there before it. */
+	assert_int_equal(netns_open("/etc/passwd", &first, &e), -ESTALE);
+	assert_int_equal(netns_open("/etc/passwd", NULL, &e), -EINVAL);
 	reap(&a);
 	assert_int_equal(netns_open(a.path, &first, &e), -ENOENT);
 	reap(&b);
@@ -106,7 +113,8 @@ static void note(void *ctx, int nsid, int msgtype, uint32_t ifindex, const char 
 	snprintf(ev->log + len, sizeof(ev->log) - len, "%s%s ",
 		 msgtype == RTM_NEWLINK	  ? "+"
 		 : msgtype == RTM_DELLINK ? "-"
-					  : "gone",
+		 : msgtype == RTM_DELNSID ? "gone"
+					  : "other",
 		 ifname);
 }
 
@@ -124,6 +132,14 @@ static bool wait_for(struct netns_watch *w, struct events *ev, const char *word)
 	} while (--tries);
 	print_error("no \"%s\" in \"%s\"\n", word, ev->log);
 	return false;
+}
+
+static bool has_number(struct netns_watch *w, int nsid, const char *path)
+{
+	_cleanup_fd_ int fd = netns_open(path, NULL, NULL);
+
+	assert_true(fd >= 0);
+	return netns_watch_is_number_of(w, nsid, fd);
 }
 
 static int watch_child(struct netns_watch *w, const struct child *c)
@@ -150,6 +166,10 @@ static void test_watch(void **state)
 	assert_true(ev.nsid >= 0);
 	assert_int_equal(watch_child(w, &c), ev.nsid);
 	assert_int_equal(open_fds(), before);
+	assert_true(netns_watch_is_given(w, ev.nsid));
+	assert_true(has_number(w, ev.nsid, c.path));
+	assert_false(has_number(w, ev.nsid + 1, c.path));
+	assert_false(has_number(w, ev.nsid, NETNS_HOME_PATH));
 
 	ip(&c, "link add a0 type veth peer name a1");
 	assert_true(wait_for(w, &ev, "+a0"));
@@ -170,6 +190,7 @@ static void test_watch(void **state)
 
 	reap(&c);
 	assert_true(wait_for(w, &ev, "gone"));
+	assert_false(netns_watch_is_given(w, ev.nsid));
 	netns_watch_free(w);
 }
 

@@ -31,6 +31,7 @@ struct roll;
 struct watched {
 	struct target target;
 	int nsid;
+	uint64_t cookie;      /* netns_cookie() */
 	bool new_rules;	      /* of nftables */
 	int64_t rules_read;   /* when; CLOCK_MONOTONIC, ns */
 	bool dirty;	      /* its interfaces changed */

@@ -7,6 +7,12 @@
  * called may change while it is watched. A namespace is over when the kernel says
  * so (its number is withdrawn) or, for a target named by the user, when the name
  * leads to another one: what held it may be held by others, but is not meant.
+ *
+ * Numbers and inodes are given again at once, and the kernel's word comes late. So
+ * all that it has said is heard before anything is judged by its number or inode:
+ * before what is there is compared with what is watched, and once a new one has its
+ * number. A number is withdrawn before the inode, but may have been given again by the
+ * time that is told: a namespace that has its number still is not the one meant.
  */
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -14,6 +20,7 @@
 #include <string.h>
 
 #include "attach/grace.h"
+#include "attach/guard.h"
 #include "launch.h"
 #include "loader/internal.h"
 #include "netns/inventory.h"
@@ -204,6 +211,21 @@ static void lose(struct loader *l, struct watched *w)
 		log_info("%s: gone", w->target.name);
 }
 
+/* Whether that its number was withdrawn is said of this one, and not of another that
+ * had the number before. */
+static bool is_over(struct loader *l, const struct watched *w)
+{
+	struct netns_ref ref = { .id = w->target.ns };
+	_cleanup_fd_ int fd = -1;
+
+	if (!netns_watch_is_given(l->links, w->nsid))
+		return true;
+	snprintf(ref.path, sizeof(ref.path), "%s", w->target.path);
+	fd = netns_ref_open(&ref, NULL);
+	return fd < 0 || !netns_watch_is_number_of(l->links, w->nsid, fd) ||
+	       netns_cookie(fd) != w->cookie;
+}
+
 static void on_link_event(void *ctx, int nsid, int msgtype, uint32_t ifindex, const char *ifname)
 {
 	struct loader *l = ctx;
@@ -230,7 +252,7 @@ static void on_link_event(void *ctx, int nsid, int msgtype, uint32_t ifindex, co
 	w->dirty = true;
 	if (msgtype == RTM_DELLINK)
 		taps_gone(l->taps, &w->target, ifindex);
-	else if (msgtype == RTM_DELNSID)
+	else if (msgtype == RTM_DELNSID && is_over(l, w))
 		lose(l, w);
 }
 
@@ -240,6 +262,8 @@ static void sync_target(struct loader *l, struct watched *w)
 	int err = taps_sync(l->taps, &w->target, w->host_end, &e);
 
 	w->dirty = !err && taps_are_unfinished(l->taps);
+	if (w->dirty)
+		follow_hint(l);
 	if (!err)
 		return;
 	if (err == -ESTALE || err == -ENOENT)
@@ -377,7 +401,26 @@ static int no_such_interface(struct loader *l, const struct target *t, int nsfd,
 	return e->code;
 }
 
-/* Events are asked for before the first look, so that nothing falls between. */
+/*
+ * Events are asked for before the first look, so that nothing falls between. What there
+ * is by then under the same number is of the one that had it before.
+ */
+static int take_number(struct loader *l, struct watched *w, int fd, struct err *e)
+{
+	int nsid = netns_watch_add(l->links, fd, e);
+	struct watched *former;
+
+	if (nsid < NETNS_WATCH_HOME)
+		return nsid;
+	netns_watch_read(l->links, on_link_event, l);
+	former = nsid == NETNS_WATCH_HOME ? NULL : by_nsid(l, nsid);
+	if (former)
+		lose(l, former);
+	w->nsid = nsid;
+	w->cookie = netns_cookie(fd);
+	return 0;
+}
+
 static int attach_target(struct loader *l, struct watched *w, struct err *e)
 {
 	_cleanup_fd_ int fd = target_open(&w->target, e);
@@ -386,12 +429,14 @@ static int attach_target(struct loader *l, struct watched *w, struct err *e)
 	if (fd < 0)
 		return fd;
 	w->host_end = l->o->side != SIDES_INSIDE || (l->o->dns && !watches_host(l));
-	w->nsid = netns_watch_add(l->links, fd, e);
-	if (w->nsid < NETNS_WATCH_HOME)
-		return w->nsid;
+	err = take_number(l, w, fd, e);
+	if (err)
+		return err;
 	programs_watch_netns(l->programs, (uint32_t)w->target.ns.ino);
 	err = taps_sync(l->taps, &w->target, w->host_end, e);
 	w->dirty = !err && taps_are_unfinished(l->taps);
+	if (w->dirty)
+		follow_hint(l);
 	return err;
 }
 
@@ -424,6 +469,8 @@ static int attach_first(struct loader *l, struct err *e)
 			err = 0;
 		}
 	}
+	if (!err)
+		sync_dirty(l); /* by events that were read on the way */
 	return err;
 }
 
@@ -548,7 +595,8 @@ static void say_back(struct loader *l, const struct watched *w)
 	}
 }
 
-static void join(struct loader *l, const struct target *t)
+/* False: it could not be had, now. */
+static bool join(struct loader *l, const struct target *t)
 {
 	_cleanup_grace_ struct grace grace = { -1 };
 	struct watched *w = add_target(l, t);
@@ -556,7 +604,7 @@ static void join(struct loader *l, const struct target *t)
 	int err;
 
 	if (!w)
-		return;
+		return false;
 	/* Its first packets are on their way, and others come after it. */
 	if (l->n > MANY_TARGETS)
 		grace_hurry(&grace);
@@ -568,12 +616,13 @@ static void join(struct loader *l, const struct target *t)
 			log_warn("%s: %s", t->name, e.msg);
 		taps_drop(l->taps, t);
 		drop_target(l, l->n - 1);
-		return;
+		return false;
 	}
 	say_back(l, w);
 	announce(l, w);
 	if (l->o->dns && !l->o->all)
 		attempts_send_facts(l, t, NULL, 0, NULL, 0, 0);
+	return true;
 }
 
 bool watchset_look(struct loader *l)
@@ -586,6 +635,7 @@ bool watchset_look(struct loader *l)
 		roll_free(&r);
 		return false;
 	}
+	watchset_update(l);
 	for (i = 0; i < l->n; i++) {
 		struct watched *w = l->targets[i];
 		const struct target *t = roll_find(&r, &w->target.ns);
@@ -602,9 +652,12 @@ bool watchset_look(struct loader *l)
 	for (i = 0; i < r.n; i++) {
 		if (watchset_find(l, r.v[i].ns.ino))
 			continue;
-		join(l, &r.v[i]);
-		joined = true;
+		if (join(l, &r.v[i]))
+			joined = true;
+		else
+			r.is_unsure = true;
 	}
+	sync_dirty(l); /* by events that were read on the way */
 	if (joined)
 		owners_seed(l);
 	set_known(l, &r);

@@ -9,14 +9,25 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "util/cleanup.h"
 
+#ifndef SO_NETNS_COOKIE /* Linux 5.14 (commit e8b9eab99232); the headers may be older */
+#define SO_NETNS_COOKIE 71
+#endif
+
 static int not_a_netns(const char *path, struct err *e)
 {
 	return err_set(e, -EINVAL, "%s: not a network namespace", path);
+}
+
+static int is_gone(const char *path, const struct netns_id *expect, struct err *e)
+{
+	return err_set(e, -ESTALE, "%s: the namespace net:[%llu] is gone", path,
+		       (unsigned long long)expect->ino);
 }
 
 /* Opening a device or a FIFO has side effects, so the file is looked at first. */
@@ -50,6 +61,9 @@ int netns_open(const char *path, const struct netns_id *expect, struct err *e)
 	int r;
 
 	r = check_nsfs(path, e);
+	/* The file under a mount that is not there any more is no other kind of thing. */
+	if (r == -EINVAL && expect)
+		return is_gone(path, expect, e);
 	if (r)
 		return r;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -61,8 +75,7 @@ int netns_open(const char *path, const struct netns_id *expect, struct err *e)
 	if (r)
 		return err_sys(e, r, "%s", path);
 	if (expect && !netns_same(&id, expect))
-		return err_set(e, -ESTALE, "%s: the namespace net:[%llu] is gone", path,
-			       (unsigned long long)expect->ino);
+		return is_gone(path, expect, e);
 	return steal_fd(&fd);
 }
 
@@ -117,4 +130,21 @@ int netns_call(int fd, int (*fn)(void *), void *arg, struct err *e)
 	if (v.setns_errno)
 		return err_sys(e, -v.setns_errno, "cannot enter the network namespace");
 	return v.result;
+}
+
+static int ask_cookie(void *arg)
+{
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(uint64_t);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, arg, &len) < 0)
+		return -errno;
+	return 0;
+}
+
+uint64_t netns_cookie(int fd)
+{
+	uint64_t cookie = 0;
+
+	return netns_call(fd, ask_cookie, &cookie, NULL) ? 0 : cookie;
 }

@@ -31,8 +31,9 @@ static inline bool netns_same(const struct netns_id *a, const struct netns_id *b
 /*
  * Opens the network namespace at path (an nsfs file or a symlink to one) with
  * O_CLOEXEC; the caller closes it at once. expect may be NULL. Returns the fd, or
- *   -ESTALE  the path now leads to another namespace (a pid or name was reused)
- *   -EINVAL  it is something else than a network namespace
+ *   -ESTALE  the path does not lead to the expected one any more (a pid or name was
+ *            reused, what was mounted there is gone)
+ *   -EINVAL  it is something else than a network namespace, and nothing was expected
  *   -errno   of opening it
  */
 int netns_open(const char *path, const struct netns_id *expect, struct err *e);
@@ -53,5 +54,9 @@ int netns_home(struct netns_id *out, struct err *e);
  * calls do not nest.
  */
 int netns_call(int fd, int (*fn)(void *), void *arg, struct err *e);
+
+/* What no other namespace has until the next boot, unlike an inode number; 0 where the
+ * kernel does not tell (before Linux 5.14). The caller must be at home. */
+uint64_t netns_cookie(int fd);
 
 #endif

@@ -175,6 +175,24 @@ int netns_watch_add(struct netns_watch *w, int nsfd, struct err *e)
 	return nsid;
 }
 
+/* Asking by the number is understood since Linux 4.20 (commit 3a4f68bf6235). */
+bool netns_watch_is_given(struct netns_watch *w, int nsid)
+{
+	char buf[RTNL_REQ_LEN] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *req = rtnl_request(buf, RTM_GETNSID, 0);
+
+	mnl_nlmsg_put_extra_header(req, sizeof(struct rtgenmsg));
+	mnl_attr_put_u32(req, NETNSA_NSID, (uint32_t)nsid);
+	return rtnl_talk(w->requests, req, NULL, NULL) != -ENOENT;
+}
+
+bool netns_watch_is_number_of(struct netns_watch *w, int nsid, int nsfd)
+{
+	int32_t now = -1;
+
+	return !get_nsid(w, nsfd, &now) && now == nsid;
+}
+
 int netns_watch_fd(const struct netns_watch *w)
 {
 	return mnl_socket_get_fd(w->events);

@@ -7,6 +7,7 @@
 #ifndef NSWATCH_NETNS_WATCH_H
 #define NSWATCH_NETNS_WATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/err.h"
@@ -22,9 +23,9 @@ struct netns_watch;
  * nsid: what netns_watch_add() returned, or NETNS_WATCH_HOME. msgtype:
  * RTM_NEWLINK (added, renamed, up, down), RTM_DELLINK, RTM_DELNSID (the
  * namespace is gone; ifindex 0, ifname empty), RTM_NEWNSID (one got a number here),
- * NETNS_WATCH_RULES or NETNS_WATCH_RESYNC. ifname is untrusted bytes. Events of namespaces that
- * were not added come as well, if they have a number for another reason: skip nsids you do not
- * know.
+ * NETNS_WATCH_RULES or NETNS_WATCH_RESYNC. ifname is untrusted bytes. A number is given again at
+ * once: an event may be of the namespace that had it before. Events of namespaces that were not
+ * added come as well, if they have a number for another reason: skip nsids you do not know.
  */
 typedef void netns_watch_cb(void *ctx, int nsid, int msgtype, uint32_t ifindex, const char *ifname);
 
@@ -35,6 +36,12 @@ void netns_watch_free(struct netns_watch *w);
 /* Takes the namespace nsfd in; the caller closes nsfd. Returns its nsid (>= 0,
  * the same one each time), NETNS_WATCH_HOME for home itself, or -errno below -1. */
 int netns_watch_add(struct netns_watch *w, int nsfd, struct err *e);
+
+/* Whether any namespace has this number now; in doubt, yes. */
+bool netns_watch_is_given(struct netns_watch *w, int nsid);
+
+/* Whether the namespace nsfd has it. */
+bool netns_watch_is_number_of(struct netns_watch *w, int nsid, int nsfd);
 
 /* Readable when there is something to read; borrowed. */
 int netns_watch_fd(const struct netns_watch *w);
