@@ -22,7 +22,7 @@ import time
 
 import pytest
 
-from lab import LabError, read_bytes, read_pcapng, wait_for
+from lab import LabError, read_bytes, read_pcapng_times, wait_for
 from watching import Footprint
 
 SECONDS = float(os.environ.get("NSWATCH_CHURN_SECONDS", "8"))
@@ -32,8 +32,22 @@ PORT = 20900
 DOCKER_GATEWAY = "10.88.0.1"
 
 
-def fds(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def open_of(pid):
+    """What a process has open: (what is no TCX link, links whose interface is gone). Links
+    to interfaces that are there are not counted: other people's namespaces come as well."""
+    others = dead = 0
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        info = read_bytes(f"/proc/{pid}/fdinfo/{fd}").decode()
+        if re.search(r"^link_type:\ttcx$", info, re.M):
+            dead += int(re.search(r"^ifindex:\t(\d+)$", info, re.M).group(1)) == 0
+        else:
+            others += 1
+    return others, dead
+
+
+def closed(w, at_most):
+    others, dead = open_of(w.pid)
+    return others <= at_most and not dead
 
 
 def rss_kib(pid):
@@ -89,6 +103,7 @@ class Driver(threading.Thread):
         self.kinds = kinds
         self.random = random.Random(number)
         self.lives = []  # (life, interface, packets sent for sure)
+        self.spans = {}  # life: [when it was to send, when it was ended, lines before, after]
         self.failure = None
 
     def run(self):
@@ -107,9 +122,11 @@ class Driver(threading.Thread):
         name, interface, end = getattr(self, kind)(life, base)
         try:
             self.wait_watched(name, interface, said)
+            began = time.time()
             with open(base + ".go", "w"):
                 pass
             time.sleep(self.random.uniform(0.05, 1.0))
+            self.spans[life] = [began, time.time(), said, self.w.err.count("\n") + 1]
         finally:
             end()
         # None, if it was killed before it had sent the first.
@@ -177,6 +194,29 @@ def kill(proc):
     proc.wait()
 
 
+def runs(numbers):
+    """[1, 2, 3, 7] as "1-3 7"."""
+    found = []
+    for n in numbers:
+        if found and found[-1][1] == n - 1:
+            found[-1][1] = n
+        else:
+            found.append([n, n])
+    return " ".join(f"{a}-{b}" for a, b in found)
+
+
+def tell_gaps(w, life, name, sent, gaps, moments, span):
+    """All that the file and stderr have on a life of which packets are missing."""
+    began, ended, first, last = span
+    print(f"{life} {name}: {len(gaps)} of {sent} are missing: {runs(gaps)}; "
+          f"sending from 0 to {ended - began:.3f} s")
+    for (other, interface), of in moments.items():
+        if other == life:
+            print(f"  {interface} has {runs(sorted(of))}, "
+                  f"from {min(of.values()) - began:.3f} to {max(of.values()) - began:.3f} s")
+    print("".join(f"  {text}\n" for text in w.err.split("\n")[first:last]), end="")
+
+
 # What the drivers' lives are, in turn: one of them Docker's all the time, another by halves.
 KINDS = [["named", "unnamed"], ["docker"], ["named", "unnamed"], ["unnamed", "docker"]]
 
@@ -185,7 +225,7 @@ def test_churn(lab, docker, watch, out):
     lab.tool("numbered")
     w = watch("--all", "--follow", "-w", f"{out}/x.pcapng",
               f"udp port {PORT}")
-    open_files, memory = fds(w.pid), rss_kib(w.pid)
+    open_files, memory = open_of(w.pid)[0], rss_kib(w.pid)
     memory_of_collector = rss_kib(w.collector)
     standing = held(lab)
     drivers = [Driver(lab, w, n + 1, time.monotonic() + SECONDS, KINDS[n % len(KINDS)])
@@ -206,21 +246,24 @@ def test_churn(lab, docker, watch, out):
     wait_gone(lab, standing)
     # The two programs that all taps beyond the first 64 share are loaded meanwhile.
     wait_for("what was open for them to be closed",
-             lambda: fds(w.pid) <= open_files + 2, timeout=20)
+             lambda: closed(w, open_files + 2), timeout=20)
     assert rss_kib(w.pid) < memory + 16 * 1024
     assert rss_kib(w.collector) < memory_of_collector + 16 * 1024
     grown = rss_kib(w.pid) - memory, rss_kib(w.collector) - memory_of_collector
-    left = fds(w.pid) - open_files
+    left = open_of(w.pid)[0] - open_files
     prints = Footprint(w)
     result = w.stop()
     prints.gone()
     lost = result.books["lost"]
 
     seen = collections.defaultdict(collections.Counter)
-    for interface, _, data in read_pcapng(f"{out}/x.pcapng"):
+    moments = collections.defaultdict(dict)
+    for interface, _, data, when in read_pcapng_times(f"{out}/x.pcapng"):
         at = data.index(b"life")
         life, number = struct.unpack_from("<II", data, at + 4)
         seen[life, interface][number] += 1
+        moments[life, interface][number] = when / 1e9
+    spans = {life: span for d in drivers for life, span in d.spans.items()}
     missing = 0
     for life, name, sent in lives:
         got = seen.pop((life, name), collections.Counter())
@@ -233,7 +276,7 @@ def test_churn(lab, docker, watch, out):
         gaps = sorted(set(range(sent)) - set(got))
         missing += len(gaps)
         if gaps:
-            print(f"{life} {name}: {len(gaps)} of {sent} are missing, from {gaps[0]} to {gaps[-1]}")
+            tell_gaps(w, life, name, sent, gaps, moments, spans[life])
     # The host's end of the veth pair and the bridge are interfaces of the host's own.
     of_host = {key for key in seen if key[0] in boxes and key[1].startswith("host/")}
     assert all(times == 1 for key in of_host for times in seen[key].values())

@@ -772,6 +772,11 @@ def read_pcapng(path):
     """The packets of a pcapng file: [(interface name, wire length, bytes)],
     with the interfaces' names and the order of the file. A small reader of
     our own, so that nothing of a dissector's opinion is in the comparison."""
+    return [(name, wirelen, data) for name, wirelen, data, _ in read_pcapng_times(path)]
+
+
+def read_pcapng_times(path):
+    """The same with the time of each, in the units of the file (ns in ours)."""
     with open(path, "rb") as f:
         data = f.read()
     names, packets, pos = [], [], 0
@@ -786,8 +791,8 @@ def read_pcapng(path):
             names.append(option(body[8:], 2).decode() if option(body[8:], 2)
                          else "")
         elif kind == 6:
-            number, _, _, caplen, wirelen = struct.unpack_from("<5I", body)
-            packets.append((names[number], wirelen, body[20:20 + caplen]))
+            number, high, low, caplen, wirelen = struct.unpack_from("<5I", body)
+            packets.append((names[number], wirelen, body[20:20 + caplen], high << 32 | low))
         pos += length
     return packets
 
