@@ -39,7 +39,7 @@ struct programs {
 	size_t counts_size; /* bytes mapped */
 	size_t ring_size;
 	uint32_t ncpus;
-	bool dns, every_errno, drops_tried;
+	bool dns, every_errno;
 	enum nsw_clock clock;
 	bool has_all; /* the optional programs are loaded */
 	int socket_links[NR_SOCKET_HOOKS];
@@ -553,9 +553,6 @@ void programs_watch_drops(struct programs *p)
 {
 	struct err why = { 0 };
 
-	if (!p->dns || p->every_errno || p->drops_tried)
-		return;
-	p->drops_tried = true;
 	if (attach_tracepoint(&p->outcome_link, "kfree_skb", p->skel->progs.packet_dropped, &why))
 		log_debug("that a firewall drops what is sent to a name server is not seen "
 			  "(--errno shows it): %s",

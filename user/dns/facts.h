@@ -122,7 +122,6 @@ struct dns_facts {
 	bool lo_up;
 	bool has_default_route; /* IPv4 or IPv6 */
 	struct ipaddr gateway;	/* family 0 if none */
-	bool filters_output;	/* there are rules that may refuse what is sent */
 	struct owner asker;	/* pid 0: the target itself, not one process */
 	struct resolv_file resolv;
 	uint32_t nr_servers; /* parallel to resolv.conf.servers, then any server asked about */

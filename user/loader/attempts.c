@@ -36,12 +36,6 @@ static void look_elsewhere(const struct loader *l, const struct target *t,
 	}
 }
 
-static void watch_drops(struct loader *l)
-{
-	programs_watch_drops(l->programs);
-	netns_watch_rules_end(l->links);
-}
-
 void attempts_send_facts(struct loader *l, const struct target *t, const struct owner *asker,
 			 uint32_t ppid, const struct ipaddr *server, uint16_t port, int code)
 {
@@ -52,8 +46,6 @@ void attempts_send_facts(struct loader *l, const struct target *t, const struct 
 		log_debug("%s: %s", t->name, e.msg);
 	else if (server && ipaddr_is_loopback(server) && port && port != 53)
 		look_elsewhere(l, t, server, port, &m.facts);
-	if (m.facts.filters_output)
-		watch_drops(l);
 	child_send(l, &m);
 }
 
@@ -79,13 +71,16 @@ void attempts_new_rules(struct loader *l, struct watched *w)
 	int64_t now = loader_now_ns();
 	_cleanup_fd_ int fd = -1;
 
-	if (now - w->rules_read < RULES_NS)
+	if (!l->o->dns || l->o->every_errno || l->sees_drops || now - w->rules_read < RULES_NS)
 		return; /* until somebody sends, or more come */
 	w->rules_read = now;
 	w->new_rules = false;
 	fd = target_open(&w->target, NULL);
-	if (fd >= 0 && netns_call(fd, filters_output, NULL, NULL) > 0)
-		watch_drops(l);
+	if (fd < 0 || netns_call(fd, filters_output, NULL, NULL) <= 0)
+		return;
+	programs_watch_drops(l->programs);
+	netns_watch_rules_end(l->links);
+	l->sees_drops = true;
 }
 
 /* Facts first: the caller may be gone in a millisecond,
@@ -111,7 +106,7 @@ static void take_attempt(struct loader *l, const struct nsw_attempt *a)
 		facts_remember(&l->memory, &owner);
 		return;
 	}
-	if (w->new_rules)
+	if (w->new_rules || netns_watch_rules_fd(l->links) < 0)
 		attempts_new_rules(l, w);
 	/* One that has failed began a moment ago. */
 	if (!a->error && may_collect_facts(l))

@@ -59,6 +59,7 @@ struct loader {
 	struct identity identity;
 	struct series series;
 	struct filter *filter;
+	bool sees_drops;     /* by a firewall */
 	bool filter_in_user; /* the kernel did not take it */
 	struct programs *programs;
 	struct taps *taps;
@@ -108,7 +109,7 @@ void owners_seed(struct loader *l);
 int attempts_open(struct loader *l, struct err *e);
 /* Takes at most `most` of those that wait. */
 void attempts_read(struct loader *l, unsigned int most);
-/* Rules of a firewall are new there. */
+/* Rules of a firewall may be new there: if they may drop what is sent, that is seen. */
 void attempts_new_rules(struct loader *l, struct watched *w);
 /* The collector asks for facts. */
 void attempts_answer(struct loader *l, const struct dns_ask *a);

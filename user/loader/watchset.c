@@ -553,6 +553,8 @@ int watchset_attach(struct loader *l, struct err *e)
 	if (err)
 		return err;
 	owners_seed(l);
+	for (i = 0; i < l->n; i++)
+		attempts_new_rules(l, l->targets[i]);
 	announce_all(l);
 	/* What came since the roll was called is found by a look. */
 	follow_hint(l);
@@ -618,6 +620,7 @@ static bool join(struct loader *l, const struct target *t)
 		drop_target(l, l->n - 1);
 		return false;
 	}
+	attempts_new_rules(l, w);
 	say_back(l, w);
 	announce(l, w);
 	if (l->o->dns && !l->o->all)

@@ -340,7 +340,6 @@ static int visit_facts(void *arg)
 	for (i = 0; i < v->nr_links; i++)
 		look_at_link(f, &v->links[i]);
 	look_at_docker(f);
-	f->filters_output = nat_filters_output_here();
 	return look_at_servers(v);
 }
 
