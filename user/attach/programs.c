@@ -23,6 +23,7 @@
 #define NR_MEET_HOOKS	3
 #define VERIFIER_LOG	(1024 * 1024)
 #define MAX_INSTANCES	64 /* taps with programs of their own */
+#define FIRST_TAP	1
 
 /* A TC program as it is loaded, but for the tap it serves. */
 struct template
@@ -35,6 +36,7 @@ struct programs {
 	struct nswatch_bpf *skel;
 	struct template templates[2]; /* by enum programs_hook */
 	int shared[2];		      /* programs that serve any tap, loaded when needed; else -1 */
+	int tried; /* that of the first tap's egress, for whoever is it; else -1 */
 	struct nsw_count *counts;
 	size_t counts_size; /* bytes mapped */
 	size_t ring_size;
@@ -140,9 +142,11 @@ static void number_calls(struct nswatch_bpf *skel)
 		skel->rodata->cfg_syscall[i] = nr[i];
 }
 
-/* The one sees less than the other; what is of no use to this run is not loaded. */
-static void choose_outcome(struct programs *p)
+/* What became of a call is found by one of two; what is of no use to this run is
+ * not loaded. */
+static void choose_tracepoints(struct programs *p)
 {
+	bpf_program__set_autoload(p->skel->progs.process_exec, p->dns);
 	bpf_program__set_autoload(p->skel->progs.syscall_exit, p->dns && p->every_errno);
 	bpf_program__set_autoload(p->skel->progs.packet_dropped, p->dns && !p->every_errno);
 }
@@ -158,7 +162,7 @@ static int configure(struct programs *p, const struct programs_options *o)
 	skel->rodata->cfg_wake_bytes = p->ring_size / 4;
 	skel->rodata->cfg_owner = o->owners;
 	number_calls(skel);
-	choose_outcome(p);
+	choose_tracepoints(p);
 	skel->rodata->cfg_dns = p->dns;
 	skel->rodata->cfg_mdns = o->mdns;
 	for (i = 0; i < NSW_MAX_DNS_PORTS; i++)
@@ -227,6 +231,16 @@ static void leave_out_optional(struct programs *p)
 	bpf_program__set_autoload(p->skel->progs.sock_bound6, false);
 }
 
+/* Without owners nothing looks at sockets, and what is relocated for the kernel at hand
+ * is the half of it. */
+static void leave_out_sockets(struct programs *p)
+{
+	bpf_program__set_autoload(p->skel->progs.sock_connect4, false);
+	bpf_program__set_autoload(p->skel->progs.sock_connect6, false);
+	bpf_program__set_autoload(p->skel->progs.sock_sendmsg4, false);
+	bpf_program__set_autoload(p->skel->progs.sock_sendmsg6, false);
+}
+
 static int open_and_load(struct programs *p, const struct programs_options *o, bool all)
 {
 	int err;
@@ -237,6 +251,8 @@ static int open_and_load(struct programs *p, const struct programs_options *o, b
 	p->has_all = all && o->owners;
 	if (!p->has_all)
 		leave_out_optional(p);
+	if (!o->owners)
+		leave_out_sockets(p);
 	err = configure(p, o);
 	return err ?: nswatch_bpf__load(p->skel);
 }
@@ -309,15 +325,14 @@ static int load_instance(struct programs *p, enum programs_hook hook, uint32_t v
 	return err;
 }
 
-/* Whether the kernel takes the program with this filter, this selection in it. */
+/* Whether the kernel takes the program with this filter, this selection in it. It is
+ * one that is needed in a moment, as a rule. */
 static int try_filter(struct programs *p, struct err *e)
 {
-	int fd = load_instance(p, HOOK_EGRESS, 1);
+	int *fd = p->one_for_all ? &p->shared[HOOK_EGRESS] : &p->tried;
 
-	if (fd < 0)
-		return err_sys(e, fd, "the kernel refuses the filter's program");
-	close(fd);
-	return 0;
+	*fd = load_instance(p, HOOK_EGRESS, p->one_for_all ? 0 : FIRST_TAP);
+	return *fd < 0 ? err_sys(e, *fd, "the kernel refuses the filter's program") : 0;
 }
 
 int programs_load(struct programs **out, const struct programs_options *o, struct err *e)
@@ -329,7 +344,7 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 		return err_sys(e, -ENOMEM, "cannot load the BPF programs");
 	for (i = 0; i < NR_SOCKET_HOOKS; i++)
 		p->socket_links[i] = -1;
-	p->exec_link = p->outcome_link = -1;
+	p->exec_link = p->outcome_link = p->tried = -1;
 	for (i = 0; i < NR_MEET_HOOKS; i++)
 		p->meet_links[i] = -1;
 	p->one_for_all = o->one_for_all;
@@ -381,6 +396,7 @@ void programs_free(struct programs *p)
 		closep(&p->shared[i]);
 		free(p->templates[i].insns);
 	}
+	closep(&p->tried);
 	if (p->counts)
 		munmap(p->counts, p->counts_size);
 	nswatch_bpf__destroy(p->skel);
@@ -394,10 +410,13 @@ void programs_free(struct programs *p)
  */
 int programs_instance(struct programs *p, enum programs_hook hook, const struct nsw_tap *tap)
 {
+	uint32_t value = tap->id | (uint32_t)tap->flags << 16;
 	int fd;
 
+	if (hook == HOOK_EGRESS && value == FIRST_TAP && p->tried >= 0)
+		return steal_fd(&p->tried);
 	if (!p->one_for_all && tap->id <= MAX_INSTANCES)
-		return load_instance(p, hook, tap->id | (uint32_t)tap->flags << 16);
+		return load_instance(p, hook, value);
 	if (p->shared[hook] < 0)
 		p->shared[hook] = load_instance(p, hook, 0);
 	if (p->shared[hook] < 0)
