@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How soon after its start nswatch is of use."""
 
+import ctypes
 import os
+import re
 import struct
 import subprocess
 import time
 
 import pytest
+
+from lab import read_bytes
+from watching import NSWATCH, SYS_BPF
 
 # A datagram a millisecond on lo, each with the time that it was sent at.
 SEND = """
@@ -56,3 +61,68 @@ def test_first_packet_comes_out_at_once(sender, watch):
     """Output is written in batches, up to 200 ms of it, but nobody waits that long for
     the first. The best of a few: any one run may have to wait for a core."""
     assert min(age_of_first(watch) for _ in range(5)) < 100
+
+
+# What a program may take of the verifier, in instructions that it walks. It was up to
+# 56,000, with all that a packet can be walked through once for each size of a record.
+VERIFIED = {(): 13_000, ("--dns",): 23_000}
+# lo in one direction, eth0 in both, and with --dns the host's end of it, too.
+PROGRAMS = {(): 3, ("port 53",): 3, ("--dns",): 5}
+BPF_PROG_GET_FD_BY_ID = 13
+
+
+def verified(program):
+    """Instructions that the verifier walked through (Linux 5.16)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    attr = ctypes.create_string_buffer(struct.pack("=III", program, 0, 0))
+    fd = libc.syscall(SYS_BPF, BPF_PROG_GET_FD_BY_ID, attr, 12)
+    assert fd >= 0, os.strerror(ctypes.get_errno())
+    try:
+        info = read_bytes(f"/proc/self/fdinfo/{fd}").decode()
+    finally:
+        os.close(fd)
+    found = re.search(r"^verified_insns:\s+(\d+)", info, re.M)
+    return int(found.group(1)) if found else None
+
+
+def tapped_with(pid):
+    """The programs of its TCX links."""
+    infos = [read_bytes(f"/proc/{pid}/fdinfo/{fd}").decode(errors="replace")
+             for fd in os.listdir(f"/proc/{pid}/fdinfo")]
+    return [int(re.search(r"^prog_id:\s+(\d+)", info, re.M).group(1))
+            for info in infos if re.search(r"^link_type:\s+tcx$", info, re.M)]
+
+
+@pytest.mark.parametrize("options", VERIFIED, ids=" ".join)
+def test_programs_are_quickly_verified(php, watch, options):
+    w = watch("php", *options)
+    programs = tapped_with(w.pid)
+    if not programs:
+        pytest.skip("no TCX in this kernel")
+    assert len(programs) == PROGRAMS[options]
+    walked = [verified(program) for program in programs]
+    if None in walked:
+        pytest.skip("this kernel does not tell")
+    assert max(walked) <= VERIFIED[options], walked
+
+
+LOAD = re.compile(r"bpf\(BPF_PROG_LOAD, \{prog_type=BPF_PROG_TYPE_SCHED_CLS, insn_cnt=(\d+)")
+ATTACH = re.compile(r"bpf\(BPF_LINK_CREATE, .*attach_type=(?:0x2[ef]|BPF_TCX_)")
+PROBE = 10  # instructions: what only asks the kernel what it knows is shorter
+
+
+@pytest.mark.parametrize("options", PROGRAMS, ids=" ".join)
+def test_nothing_is_loaded_in_vain(lab, php, out, options):
+    """Each program that is loaded for a packet's way is attached, and the first one is
+    before the second is loaded."""
+    trace = f"{out}/trace"
+    lab.run(["strace", "-f", "-qq", "-e", "trace=bpf", "-o", trace, NSWATCH, "php",
+             "-a", "duration:0.2", *options])
+    calls = read_bytes(trace).decode().splitlines()
+    attached = [n for n, line in enumerate(calls) if ATTACH.search(line)]
+    loaded = [n for n, line in enumerate(calls)
+              if (found := LOAD.search(line)) and int(found.group(1)) > PROBE]
+    if not attached:
+        pytest.skip("no TCX in this kernel")
+    assert len(attached) == len(loaded) == PROGRAMS[options]
+    assert sum(n < attached[0] for n in loaded) == 1
