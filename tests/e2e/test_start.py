@@ -4,14 +4,15 @@
 import ctypes
 import os
 import re
+import signal
 import struct
 import subprocess
 import time
 
 import pytest
 
-from lab import read_bytes
-from watching import NSWATCH, SYS_BPF
+from lab import read_bytes, wait_for
+from watching import NSWATCH, SYS_BPF, children, status_of
 
 # A datagram a millisecond on lo, each with the time that it was sent at.
 SEND = """
@@ -126,3 +127,67 @@ def test_nothing_is_loaded_in_vain(lab, php, out, options):
         pytest.skip("no TCX in this kernel")
     assert len(attached) == len(loaded) == PROGRAMS[options]
     assert sum(n < attached[0] for n in loaded) == 1
+
+
+EXPEDITED = "/sys/kernel/rcu_expedited"
+
+
+@pytest.fixture
+def crowd(lab):
+    """As many namespaces as make nswatch ask the kernel to hurry."""
+    spaces = [lab.netns(f"crowd{i}") for i in range(40)]
+    yield spaces
+    for ns in spaces:
+        ns.remove()
+
+
+def is_expedited():
+    with open(EXPEDITED) as f:
+        return f.read().strip() == "1"
+
+
+def keeper_of(pid):
+    """The process that puts the setting back, if it is there."""
+    for child in children(pid):
+        if read_bytes(f"/proc/{child}/comm") == b"nswatch-keeper\n":
+            return child
+    return None
+
+
+def hurrying(watch):
+    """An nswatch that has just asked for it, stopped there, and its keeper. The moment is
+    short: who misses it tries another one."""
+    for _ in range(10):
+        w = watch("--all", "-w", "/dev/null", attach=False)
+        wait_for("the kernel to be asked", lambda: keeper_of(w.pid) and is_expedited(),
+                 10, 0.0002)
+        os.kill(w.pid, signal.SIGSTOP)
+        keeper = keeper_of(w.pid)
+        if keeper and is_expedited():
+            return w, keeper
+        w.kill()
+    raise AssertionError("it hurries too shortly to be caught")
+
+
+def is_over(pid):
+    return status_of(pid).get("State", "Z").startswith("Z")
+
+
+@pytest.mark.parametrize("victim", ["nswatch", "its keeper"])
+def test_the_kernel_hurries_no_longer_than_asked(lab, crowd, watch, victim):
+    """Whichever of the two is killed in the middle of it; nobody is left behind."""
+    if is_expedited():
+        pytest.skip(f"{EXPEDITED} is 1 already: nswatch leaves it alone")
+    w, keeper = hurrying(watch)
+    family = children(w.pid)
+    if victim == "nswatch":
+        w.kill()
+    else:
+        os.kill(keeper, signal.SIGKILL)
+        os.kill(w.pid, signal.SIGCONT)
+        w.wait_attached()
+    wait_for(f"{EXPEDITED} to be 0 again", lambda: not is_expedited(), 5)
+    if victim != "nswatch":
+        w.stop()
+        assert not is_expedited()
+    wait_for("all of them to end", lambda: all(map(is_over, family)), 5)

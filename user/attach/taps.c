@@ -205,7 +205,7 @@ static uint32_t nr_live(const struct taps *t)
 
 void taps_free(struct taps *t)
 {
-	_cleanup_grace_ struct grace grace = { -1 };
+	_cleanup_grace_ struct grace grace = GRACE_NONE;
 	uint32_t i;
 
 	if (!t)
@@ -544,7 +544,7 @@ static void ensure_link(struct taps *t, int nsfd, const struct target *target, c
 int taps_sync(struct taps *t, const struct target *target, bool host, struct err *e)
 {
 	_cleanup_free_ struct link *links = NULL;
-	_cleanup_grace_ struct grace grace = { -1 };
+	_cleanup_grace_ struct grace grace = GRACE_NONE;
 	struct netns_ref ref = { .id = target->ns };
 	_cleanup_fd_ int fd = -1;
 	size_t n, i;

@@ -452,7 +452,7 @@ static int check_interfaces(struct loader *l, const struct watched *w, struct er
 
 static int attach_first(struct loader *l, struct err *e)
 {
-	_cleanup_grace_ struct grace grace = { -1 };
+	_cleanup_grace_ struct grace grace = GRACE_NONE;
 	unsigned int i = 0;
 	int err = 0;
 
@@ -600,7 +600,7 @@ static void say_back(struct loader *l, const struct watched *w)
 /* False: it could not be had, now. */
 static bool join(struct loader *l, const struct target *t)
 {
-	_cleanup_grace_ struct grace grace = { -1 };
+	_cleanup_grace_ struct grace grace = GRACE_NONE;
 	struct watched *w = add_target(l, t);
 	struct err e = { 0 };
 	int err;
