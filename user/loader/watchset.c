@@ -156,8 +156,10 @@ int watchset_resolve(struct loader *l, struct err *e)
 	size_t i;
 	int err = call_roll(l->o, &r, e);
 
-	if (!err && l->o->all && !r.n)
-		err = err_set(e, -ENOENT, "--exclude leaves nothing of --all");
+	if (!err && !r.n) {
+		err_set(e, -ENOENT, "--exclude leaves nothing of --all");
+		err = -ENOENT;
+	}
 	if (!err)
 		err = launch(&l->command, l->o, &r.v[0], e);
 	if (!err && r.v[0].kind == TARGET_NEW && !l->o->argv) {
