@@ -310,6 +310,28 @@ static void test_requests(void **state)
 	assert_int_equal(loss(v, VANTAGE_LEFT_PROCESS)->count, 0);
 }
 
+/* A bridge floods: what comes in may be for somebody else, until it is known who is here. */
+static void test_requests_from_outside(void **state)
+{
+	_cleanup_vantage_ struct vantage *v = begin(false);
+	const struct vantage_loss *l = loss(v, VANTAGE_CAME_IN);
+
+	(void)state;
+	see_tcp(v, &host, DIR_IN, 0, 2);
+	see_tcp(v, &inside, DIR_IN, 1000, 2);
+	vantage_tick(v, T0 + 10 * S);
+	assert_int_equal(l->count, 0);
+	/* Refused, so asked for; then the same in silence. */
+	see_tcp(v, &host, DIR_IN, 10 * S, 2);
+	see_tcp(v, &inside, DIR_IN, 10 * S + 1000, 2);
+	see_tcp(v, &inside, DIR_OUT, 10 * S + 2000, 0x14);
+	see_tcp(v, &host, DIR_OUT, 10 * S + 3000, 0x14);
+	see_tcp(v, &host, DIR_IN, 11 * S, 2);
+	see_tcp(v, &inside, DIR_IN, 11 * S + 1000, 2);
+	vantage_finish(v, T0 + 20 * S);
+	assert_int_equal(l->count, 1);
+}
+
 static bool takes_none(void *ctx, const uint8_t *data, uint32_t len, enum direction dir)
 {
 	(void)ctx;
@@ -401,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_filtered),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_requests_from_outside),
 		cmocka_unit_test(test_answers_not_selected),
 		cmocka_unit_test(test_no_host_end),
 		cmocka_unit_test(test_output),

@@ -15,7 +15,9 @@
  *   one of them.
  *
  * A request waits for its answer in the same table. An answer on any interface
- * of the namespace will do: routes need not be symmetric.
+ * of the namespace will do: routes need not be symmetric. From outside, only what
+ * goes to an address that the namespace has sent from is due an answer: a bridge
+ * floods, and who-has is for everybody to hear.
  */
 #include "track/vantage.h"
 
@@ -28,6 +30,7 @@
 #define MSEC	       1000000LL
 #define ENTRIES	       16384 /* a power of two */
 #define MAX_PAIRS      1024
+#define SENDERS	       4096	      /* a power of two */
 #define NONE	       0	      /* no entry; the first is 1 */
 #define BEGUN	       (50 * MSEC)    /* what was sent before we came has arrived after this */
 #define TURN_UP	       (500 * MSEC)   /* in flight at the end, beside twice the slowest */
@@ -81,7 +84,8 @@ struct vantage {
 	struct list {
 		uint32_t oldest, newest;
 	} lists[NR_KINDS];
-	int64_t end; /* 0: not yet */
+	uint32_t senders[SENDERS]; /* hashes of namespace and address, by their low bits */
+	int64_t end;		   /* 0: not yet */
 	uint32_t seed;
 };
 
@@ -202,6 +206,26 @@ static void doubt(struct span *s, int64_t now)
 	s->to = now + SETTLE;
 }
 
+static uint32_t sender_print(const struct vantage *v, uint64_t netns, const struct ipaddr *a)
+{
+	return hash_bytes(v->seed ^ (uint32_t)netns, a, sizeof(*a));
+}
+
+static void note_sender(struct vantage *v, uint64_t netns, const struct ipaddr *a)
+{
+	uint32_t print = sender_print(v, netns, a);
+
+	v->senders[print % SENDERS] = print;
+}
+
+/* Whether somebody in the namespace is asked. With many addresses one may be forgotten. */
+static bool is_asked(const struct vantage *v, const struct entry *e)
+{
+	uint32_t print = sender_print(v, v->pairs[e->pair].shown.netns, &e->talk.server);
+
+	return e->dir == DIR_OUT || v->senders[print % SENDERS] == print;
+}
+
 static enum vantage_place place_of(const struct entry *e)
 {
 	if (e->kind == REQUEST)
@@ -248,7 +272,7 @@ static void settle(struct vantage *v, uint32_t at)
 
 	if (e->kind == EARLY && p->since && e->time > p->since)
 		doubt(&p->changed[e->dir], e->time);
-	else if (e->kind == WAITING || e->kind == REQUEST)
+	else if (e->kind == WAITING || (e->kind == REQUEST && is_asked(v, e)))
 		lost = judge(v, e);
 	if (!lost || e->kind != WAITING) {
 		drop(v, at);
@@ -536,6 +560,9 @@ void vantage_packet(struct vantage *v, const struct packet *p)
 	if (p->tap->is_loopback || p->dir == DIR_UNKNOWN)
 		return;
 	glance(&g, v->seed, p->data, p->caplen, p->wirelen);
+	if (p->dir == DIR_OUT && p->tap->side == SIDE_INSIDE)
+		note_sender(v, p->tap->netns,
+			    g.role == GLANCE_ANSWER ? &g.talk.server : &g.talk.client);
 	e.print = g.print;
 	e.talk = g.talk;
 	if (g.role != GLANCE_OTHER)
