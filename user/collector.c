@@ -569,9 +569,9 @@ static void adjust_nap(struct collector *c)
 {
 	size_t taken = stream_taken(c->stream), ring = programs_ring_size(c->s->programs);
 
-	if (taken > ring / 4 && c->nap > NAP_MIN_NS)
+	if (taken > ring / 6 && c->nap > NAP_MIN_NS)
 		c->nap /= 2;
-	else if (taken < ring / 10 && c->nap < NAP_MAX_NS)
+	else if (taken < ring / 16 && c->nap < NAP_MAX_NS)
 		c->nap *= 2;
 }
 
