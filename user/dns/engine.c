@@ -749,8 +749,7 @@ static void count_answer(struct dns_engine *e, const struct trans *x,
 		uncount(e, x);
 	}
 	latency_add(&e->latency, t->latency);
-	names_add(e->names, &x->q.name, t->rcode < last ? t->rcode : last);
-	names_latency(e->names, &x->q.name, t->latency);
+	names_answered(e->names, &x->q.name, t->rcode < last ? t->rcode : last, t->latency);
 	if (!s)
 		return;
 	s->sum.answered++;

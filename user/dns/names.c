@@ -20,12 +20,15 @@
 #define SETS 1024
 #define WAYS 4
 
+#define NO_LATENCY INT64_MIN
+
 struct entry {
 	uint64_t total;
 	uint32_t hash;
 	uint32_t retries;
 	uint32_t count[NAMES_OUTCOMES];
-	struct latency_coarse *latency; /* NULL: none of its lookups was answered */
+	struct latency_coarse *latency; /* NULL: not more than one of its lookups was answered */
+	int64_t only_latency;		/* of that one, ns; NO_LATENCY none */
 	struct dns_name name;
 };
 
@@ -90,6 +93,7 @@ static struct entry *get(struct names *n, const struct dns_name *name)
 	n->pushed_out += e->total;
 	free(e->latency);
 	memset(e, 0, sizeof(*e));
+	e->only_latency = NO_LATENCY;
 	e->hash = hash;
 	memcpy(&e->name, name, offsetof(struct dns_name, wire) + name->len);
 	return e;
@@ -106,18 +110,32 @@ void names_add(struct names *n, const struct dns_name *name, unsigned int outcom
 	e->count[outcome]++;
 }
 
-void names_latency(struct names *n, const struct dns_name *name, int64_t ns)
+/* Most names in a flood are asked for once: room is made with the second answer. */
+static void add_latency(struct entry *e, int64_t ns)
+{
+	if (!e->latency && e->only_latency == NO_LATENCY) {
+		e->only_latency = ns;
+		return;
+	}
+	if (!e->latency) {
+		e->latency = calloc(1, sizeof(*e->latency));
+		if (!e->latency)
+			return;
+		latency_coarse_add(e->latency, e->only_latency);
+	}
+	latency_coarse_add(e->latency, ns);
+}
+
+void names_answered(struct names *n, const struct dns_name *name, unsigned int rcode, int64_t ns)
 {
 	struct entry *e;
-	uint32_t hash;
 
-	e = name->len ? find(n, name, &hash) : NULL;
-	if (!e)
+	if (!name->len)
 		return;
-	if (!e->latency)
-		e->latency = calloc(1, sizeof(*e->latency));
-	if (e->latency)
-		latency_coarse_add(e->latency, ns);
+	e = get(n, name);
+	e->total++;
+	e->count[rcode]++;
+	add_latency(e, ns);
 }
 
 void names_take_back(struct names *n, const struct dns_name *name, unsigned int outcome)
@@ -167,6 +185,17 @@ static int by_failures(const void *a, const void *b)
 	return compare(failures(x), failures(y), x, y);
 }
 
+static struct dns_latency latencies(const struct entry *e)
+{
+	struct latency_coarse one = { 0 };
+
+	if (e->latency)
+		return latency_coarse_result(e->latency);
+	if (e->only_latency != NO_LATENCY)
+		latency_coarse_add(&one, e->only_latency);
+	return latency_coarse_result(&one);
+}
+
 static void summarize(struct dns_name_summary *s, const struct entry *e)
 {
 	struct strbuf b;
@@ -178,8 +207,7 @@ static void summarize(struct dns_name_summary *s, const struct entry *e)
 	s->retries = e->retries;
 	s->unanswered = e->count[NAMES_UNANSWERED];
 	s->failed = e->count[NAMES_FAILED];
-	if (e->latency)
-		s->latency = latency_coarse_result(e->latency);
+	s->latency = latencies(e);
 	for (i = 0; i < ARRAY_SIZE(s->rcode); i++)
 		s->rcode[i] = e->count[i];
 }

@@ -23,9 +23,9 @@ enum { NAMES_UNANSWERED = DNS_SUMMARY_RCODES, NAMES_FAILED, NAMES_OUTCOMES };
 
 /* One more transaction of that name came to this; of two that differ in capitals, too. */
 void names_add(struct names *n, const struct dns_name *name, unsigned int outcome);
+/* The same for an answer, which took ns. */
+void names_answered(struct names *n, const struct dns_name *name, unsigned int rcode, int64_t ns);
 /* It turned out otherwise: one less. */
-/* That the answer, an outcome by its code, took so long. */
-void names_latency(struct names *n, const struct dns_name *name, int64_t ns);
 void names_take_back(struct names *n, const struct dns_name *name, unsigned int outcome);
 void names_retry(struct names *n, const struct dns_name *name);
 
