@@ -14,7 +14,7 @@
 /* Facts are collected for this many socket calls a second; all others are
  * passed on bare. A process may call as often as it likes. */
 #define FACTS_PER_SECOND 50
-#define RULES_NS	 (50 * 1000000LL) /* between two looks at a namespace's rules */
+#define RULES_NS	 (2 * 1000000LL) /* between two looks at a namespace's rules */
 /* For a server that is not where it was looked for. */
 #define NAMESPACES_LOOKED_AT 256
 
