@@ -274,6 +274,42 @@ static void test_resolv_links_stay_inside(void **state)
 	remove_root(&d);
 }
 
+/* Between other names of the host, as fast as it goes. */
+static void rename_for_ever(void *arg)
+{
+	const struct rootdir *d = arg;
+	char there[64], back[64];
+
+	snprintf(there, sizeof(there), "%s/there", d->path);
+	snprintf(back, sizeof(back), "%s/back", d->path);
+	if (fork() > 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!rename(there, back) && !rename(back, there))
+		;
+	_exit(0);
+}
+
+static void test_resolv_link_while_others_rename(void **state)
+{
+	struct resolv_file f;
+	struct rootdir d;
+	struct child c;
+	int i;
+
+	(void)state;
+	make_root(&d);
+	write_file(in_root(&d, "/there"), "");
+	write_file(in_root(&d, "/etc/a.conf"), "nameserver 192.0.2.7\n");
+	assert_return_code(symlink("../../../../etc/../etc/a.conf", in_root(&d, "/etc/resolv.conf")),
+			   errno);
+	SPAWN_OR_SKIP(&c, 0, rename_for_ever, &d);
+	for (i = 0; i < 2000; i++)
+		assert_int_equal(resolv_file_read(d.path, 0, "/etc/resolv.conf", &f), 0);
+	reap(&c);
+	remove_root(&d);
+}
+
 static void test_resolv_hostile_files(void **state)
 {
 	_cleanup_free_ char *big = calloc(1, RESOLV_FILE_MAX + 2);
@@ -520,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_watch_home),
 		cmocka_unit_test(test_resolv_links_stay_inside),
+		cmocka_unit_test(test_resolv_link_while_others_rename),
 		cmocka_unit_test(test_resolv_hostile_files),
 		cmocka_unit_test(test_asker_with_bound_file),
 		cmocka_unit_test(test_asker_in_chroot),

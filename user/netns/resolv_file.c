@@ -31,6 +31,7 @@
 #include "util/cleanup.h"
 
 #define MAX_STUCK 64 /* threads that dead file systems may hold, one for each process */
+#define MAX_RACES 100
 
 struct view {
 	const char *root;
@@ -38,11 +39,17 @@ struct view {
 	const char *file;
 };
 
+/* A ".." in the path is refused with EAGAIN when anything on the host was renamed or
+ * mounted meanwhile, openat2(2). */
 static int open_in_root(int rootfd, const char *file)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
-	long fd = syscall(SYS_openat2, rootfd, file, &how, sizeof(how));
+	int races = 0;
+	long fd;
 
+	do
+		fd = syscall(SYS_openat2, rootfd, file, &how, sizeof(how));
+	while (fd < 0 && errno == EAGAIN && ++races < MAX_RACES);
 	return fd < 0 ? -errno : (int)fd;
 }
 
