@@ -15,7 +15,7 @@
 #include "sink/pcap.h"
 #include "sink/pcapng.h"
 
-#define FILE_NAME "/tmp/nswatch-pcapng-test.pcapng"
+static char path[] = "/tmp/nswatch-pcapng-XXXXXX";
 
 /* A DNS query for example.com, and the addresses it is sent between. */
 static const uint8_t query[] = {
@@ -174,7 +174,8 @@ static void test_run_equals_packets(void **state)
 static int write_file(void **state)
 {
 	static struct out o;
-	FILE *f = fopen(FILE_NAME, "w");
+	int fd = mkstemp(path);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
 	*state = &o;
 	fill(&o);
@@ -184,7 +185,7 @@ static int write_file(void **state)
 static int remove_file(void **state)
 {
 	(void)state;
-	return unlink(FILE_NAME);
+	return unlink(path);
 }
 
 static void need(const char *tool)
@@ -203,10 +204,10 @@ static void test_tshark_reads_packets(void **state)
 	need("tshark");
 	assert_int_equal(
 		oracle(got, sizeof(got),
-		       "tshark -n -r " FILE_NAME
-		       " -T fields -E separator='|' -e frame.interface_name -e "
+		       "tshark -n -r %s -T fields -E separator='|' -e frame.interface_name -e "
 		       "frame.packet_flags_direction -e frame.time_epoch -e frame.len -e "
-		       "frame.cap_len -e dns.qry.name -e frame.drop_count -e frame.comment"),
+		       "frame.cap_len -e dns.qry.name -e frame.drop_count -e frame.comment",
+		       path),
 		0);
 	assert_string_equal(
 		got, "php/eth0|0x00000001|4323283200.000000007|70000|71|example.com||\n"
@@ -222,8 +223,8 @@ static void test_tshark_resolves_names(void **state)
 	(void)state;
 	need("tshark");
 	assert_int_equal(oracle(got, sizeof(got),
-				"tshark -2 -N n -r " FILE_NAME
-				" -T fields -e ip.src_host -e ip.dst_host"),
+				"tshark -2 -N n -r %s -T fields -e ip.src_host -e ip.dst_host",
+				path),
 			 0);
 	assert_string_equal(got, "web.example.com\t192.0.2.53\nweb.example.com\t192.0.2.53\n"
 				 "web.example.com\t192.0.2.53\n");
@@ -253,10 +254,10 @@ static void test_tshark_dissects_blocks(void **state)
 
 	(void)state;
 	need("tshark");
-	assert_int_equal(
-		oracle(got, sizeof(got),
-		       "TZ=UTC tshark -n -X 'read_format:MIME Files Format' -V -r " FILE_NAME),
-		0);
+	assert_int_equal(oracle(got, sizeof(got),
+				"TZ=UTC tshark -n -X 'read_format:MIME Files Format' -V -r %s",
+				path),
+			 0);
 	assert_null(strstr(got, "Malformed"));
 	assert_null(strstr(got, "Expert Info (Error"));
 	for (i = 0; i < sizeof(expected) / sizeof(*expected); i++)
@@ -270,7 +271,7 @@ static void test_capinfos_accepts(void **state)
 
 	(void)state;
 	need("capinfos");
-	assert_int_equal(oracle(got, sizeof(got), "capinfos " FILE_NAME), 0);
+	assert_int_equal(oracle(got, sizeof(got), "capinfos %s", path), 0);
 	assert_non_null(strstr(got, "Number of packets:   3\n"));
 	assert_non_null(strstr(got, "Number of interfaces in file: 2\n"));
 	assert_non_null(strstr(got, "Filter string = udp port 53\n"));
@@ -281,8 +282,7 @@ static void test_capinfos_accepts(void **state)
 static void test_libpcap_reads(void **state)
 {
 	char why[PCAP_ERRBUF_SIZE];
-	pcap_t *p =
-		pcap_open_offline_with_tstamp_precision(FILE_NAME, PCAP_TSTAMP_PRECISION_NANO, why);
+	pcap_t *p = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, why);
 	struct pcap_pkthdr *h;
 	const u_char *data;
 	int n = 0;
