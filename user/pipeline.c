@@ -471,15 +471,9 @@ static void compare_run(struct pipeline *p, const struct packet_run *run)
 	size_t i;
 
 	for (i = 0; i < run->n; i++) {
-		const struct nsw_rec *rec = run->recs[i];
-		struct packet pkt = {
-			.number = p->taken + i + 1,
-			.time = (int64_t)rec->time + run->offset,
-			.data = (const uint8_t *)(rec + 1),
-			.tap = run->tap,
-		};
+		struct packet pkt = record_of_run(run, i);
 
-		record_header(rec, run->snaplen, &pkt);
+		pkt.number = p->taken + i + 1;
 		vantage_packet(p->vantage, &pkt);
 	}
 }

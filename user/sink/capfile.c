@@ -463,14 +463,8 @@ static size_t fill_batch(struct capfile *c, struct slot *s, const struct packet_
 
 static void put_one(struct capfile *c, const struct packet_run *run, size_t i)
 {
-	const struct nsw_rec *rec = run->recs[i];
-	struct packet p = {
-		.time = (int64_t)rec->time + run->offset,
-		.data = (const uint8_t *)(rec + 1),
-		.tap = run->tap,
-	};
+	struct packet p = record_of_run(run, i);
 
-	record_header(rec, run->snaplen, &p);
 	capfile_packet(c, &p, NULL);
 }
 

@@ -26,4 +26,18 @@ static inline void record_header(const struct nsw_rec *rec, uint32_t snaplen, st
 	p->csum_partial = rec->flags & NSW_REC_CSUM_PARTIAL;
 }
 
+/* The i-th packet of a run; borrows its bytes. It has no number. */
+static inline struct packet record_of_run(const struct packet_run *run, size_t i)
+{
+	const struct nsw_rec *rec = run->recs[i];
+	struct packet p = {
+		.time = (int64_t)rec->time + run->offset,
+		.data = (const uint8_t *)(rec + 1),
+		.tap = run->tap,
+	};
+
+	record_header(rec, run->snaplen, &p);
+	return p;
+}
+
 #endif
