@@ -111,10 +111,9 @@ static int start_dns(struct pipeline *p, struct err *e)
 		.from_host_side = p->o->side == SIDES_HOST,
 		.multicast = p->o->mdns,
 	};
-
-	memcpy(o.ports, p->o->dns_ports, sizeof(o.ports));
 	struct dns_engine_ops ops = dns_ops(p);
 
+	memcpy(o.ports, p->o->dns_ports, sizeof(o.ports));
 	p->style = (struct dns_text_style){
 		.color = use_color(p->o),
 		.utf8 = p->s.utf8,
