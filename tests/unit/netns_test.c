@@ -301,8 +301,8 @@ static void test_resolv_link_while_others_rename(void **state)
 	make_root(&d);
 	write_file(in_root(&d, "/there"), "");
 	write_file(in_root(&d, "/etc/a.conf"), "nameserver 192.0.2.7\n");
-	assert_return_code(symlink("../../../../etc/../etc/a.conf", in_root(&d, "/etc/resolv.conf")),
-			   errno);
+	assert_return_code(
+		symlink("../../../../etc/../etc/a.conf", in_root(&d, "/etc/resolv.conf")), errno);
 	SPAWN_OR_SKIP(&c, 0, rename_for_ever, &d);
 	for (i = 0; i < 2000; i++)
 		assert_int_equal(resolv_file_read(d.path, 0, "/etc/resolv.conf", &f), 0);
