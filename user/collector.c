@@ -20,6 +20,7 @@
 #include "stream/stream.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/now.h"
 
 #define NAP_FIRST_NS	 1000000L /* between two looks at the ring while awake */
 #define NAP_MIN_NS	 250000L
@@ -80,14 +81,6 @@ struct collector {
 	bool unflushed; /* output lies in buffers */
 	int64_t next_flush;
 };
-
-static int64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
 
 static void count_kernel(const struct collector *c, uint32_t kernel_id, struct tap_stats *out)
 {
@@ -594,11 +587,11 @@ static void nap(struct collector *c)
 /* What ends a silence goes out at once, what follows it at most FLUSH_NS late. */
 static void flush_if_due(struct collector *c)
 {
-	if (!c->unflushed || monotonic_ns() < c->next_flush)
+	if (!c->unflushed || now_ns(CLOCK_MONOTONIC) < c->next_flush)
 		return;
 	pipeline_idle(c->pipeline);
 	c->unflushed = false;
-	c->next_flush = monotonic_ns() + FLUSH_NS;
+	c->next_flush = now_ns(CLOCK_MONOTONIC) + FLUSH_NS;
 }
 
 static void watch(struct collector *c)
@@ -612,9 +605,9 @@ static void watch(struct collector *c)
 
 		give_back_ids(c);
 		/* Before time passes: what is missing then may be what we have lost. */
-		if (monotonic_ns() >= c->next_report) {
+		if (now_ns(CLOCK_MONOTONIC) >= c->next_report) {
 			report_loss(c, now);
-			c->next_report = monotonic_ns() + REPORT_NS;
+			c->next_report = now_ns(CLOCK_MONOTONIC) + REPORT_NS;
 		}
 		pipeline_tick(c->pipeline, now);
 		if (pipeline_is_done(c->pipeline) && !c->told_done) {
@@ -639,21 +632,21 @@ static void watch(struct collector *c)
 /* Nothing is attached any more: what is in the ring is all there will be. */
 static void drain_rest(struct collector *c)
 {
-	int64_t until = monotonic_ns() + BUSY_WAIT_NS;
+	int64_t until = now_ns(CLOCK_MONOTONIC) + BUSY_WAIT_NS;
 
 	do {
 		if (!drain(c, false) && !stream_is_drained(c->stream))
 			nap(c);
-	} while (!stream_is_drained(c->stream) && monotonic_ns() < until);
+	} while (!stream_is_drained(c->stream) && now_ns(CLOCK_MONOTONIC) < until);
 	drain(c, true);
 	report_loss(c, stream_now(c->stream));
 }
 
 static void await_answers(struct collector *c)
 {
-	int64_t until = monotonic_ns() + ANSWER_WAIT_NS;
+	int64_t until = now_ns(CLOCK_MONOTONIC) + ANSWER_WAIT_NS;
 
-	while (c->questions && !c->orphaned && monotonic_ns() < until) {
+	while (c->questions && !c->orphaned && now_ns(CLOCK_MONOTONIC) < until) {
 		nap(c);
 		read_messages(c);
 		pipeline_tick(c->pipeline, stream_now(c->stream));

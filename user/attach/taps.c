@@ -24,7 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "attach/grace.h"
@@ -34,6 +33,7 @@
 #include "netns/veth.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/now.h"
 
 /* What one namespace may take of all ids, and how often an interface may change
  * its name: a container can do both as fast as it likes. */
@@ -141,20 +141,12 @@ static void unhook(struct attachment *a)
 	a->nr_hooks = 0;
 }
 
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
 static void detach(struct taps *t, struct attachment *a)
 {
 	unhook(a);
 	if (a->state == ATT_LEFT || a->state == ATT_FREE)
 		return;
-	a->left = clock_ns(CLOCK_BOOTTIME);
+	a->left = now_ns(CLOCK_BOOTTIME);
 	programs_tap_del(t->programs, (uint32_t)a->ns.ino, a->tap.ifindex);
 	a->state = ATT_LEFT;
 	t->ops->removed(t->ctx, &a->tap);
@@ -264,9 +256,9 @@ static void count_generation(const struct taps *t, struct tap *tap)
 {
 	const struct attachment *a = former(t, tap->target, tap->side, tap->ifname);
 
-	tap->began = clock_ns(CLOCK_REALTIME);
+	tap->began = now_ns(CLOCK_REALTIME);
 	tap->generation = a ? a->tap.generation + 1 : 1;
-	tap->gap = a && a->left ? clock_ns(CLOCK_BOOTTIME) - a->left : 0;
+	tap->gap = a && a->left ? now_ns(CLOCK_BOOTTIME) - a->left : 0;
 }
 
 static struct attachment *new_attachment(struct taps *t, const struct target *target,

@@ -9,13 +9,13 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "loader/internal.h"
 #include "loader/loader.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/now.h"
 
 /* Socket calls looked at before everything else has its turn again. */
 #define ATTEMPTS_A_ROUND 256
@@ -45,10 +45,7 @@ void loader_begin_stop(struct loader *l)
 
 int64_t loader_now_ns(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+	return now_ns(CLOCK_MONOTONIC);
 }
 
 /* A Ctrl-C reached the command as well; a kill(1) of us alone is passed on. The

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 
 #include "sink/pcap.h"
 #include "sink/pcapng.h"
@@ -24,6 +23,7 @@
 #include "stream/record.h"
 #include "util/cleanup.h"
 #include "util/hash.h"
+#include "util/now.h"
 
 #define QUEUE_BYTES	(8 * 1024 * 1024)
 #define MIN_BATCHES	16
@@ -236,14 +236,6 @@ static bool declare(struct capfile *c, struct slot *s)
 	return true;
 }
 
-static int64_t wall_clock(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
 /* A tap of which nothing came into this file, because all of it was lost. */
 static bool has_only_losses(const struct capfile *c, const struct slot *s)
 {
@@ -252,7 +244,7 @@ static bool has_only_losses(const struct capfile *c, const struct slot *s)
 
 static void put_stats(struct capfile *c)
 {
-	int64_t now = wall_clock();
+	int64_t now = now_ns(CLOCK_REALTIME);
 	struct batch *b;
 	uint32_t i;
 
@@ -366,7 +358,7 @@ struct capfile *capfile_new(int fd, const struct capfile_options *o, struct err 
 		c->o.snaplen = NSW_MAX_SNAP;
 	if (!c->o.next_fd)
 		c->o.max_files = 1;
-	c->started = wall_clock();
+	c->started = now_ns(CLOCK_REALTIME);
 	uname(&c->uts);
 	c->writer = writer_new(fd, &wo, e);
 	if (!c->writer) {

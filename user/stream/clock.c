@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "stream/clock.h"
 
-#include <time.h>
+#include "util/now.h"
 
 #define NSEC 1000000000LL
 
-static int64_t read_clock(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ts.tv_sec * NSEC + ts.tv_nsec;
-}
-
 int64_t clock_now(const struct clock *c)
 {
-	return read_clock(c->kind == NSW_CLOCK_TAI ? CLOCK_TAI : CLOCK_BOOTTIME);
+	return now_ns(c->kind == NSW_CLOCK_TAI ? CLOCK_TAI : CLOCK_BOOTTIME);
 }
 
 /* The tightest of a few samples, so that a preemption between the two reads
@@ -27,7 +19,7 @@ static void sample(struct clock *c)
 
 	for (i = 0; i < 3; i++) {
 		int64_t before = clock_now(c);
-		int64_t wall = read_clock(CLOCK_REALTIME);
+		int64_t wall = now_ns(CLOCK_REALTIME);
 		int64_t after = clock_now(c);
 
 		if (after - before >= best)

@@ -11,16 +11,13 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "util/cleanup.h"
+#include "util/now.h"
 
 int64_t http_now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+	return now_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 /* Waits until fd is ready for events or the deadline is over. 0 or -errno. */
