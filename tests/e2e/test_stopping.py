@@ -186,6 +186,23 @@ for i in itertools.count():
 """
 
 
+def test_news_of_many_packets_is_read_after_the_stop(lab, unchanged, php, watch):
+    """The kernel tells of every so many packets. The loader has yet to read that when it
+    is told to stop, and reads it when nothing is tapped any more."""
+    w = watch("netns:php", "--dns", "-q")
+    os.kill(w.pid, signal.SIGSTOP)
+    # More calls than the loader takes in one go, before it looks at signals.
+    php.run(["/usr/bin/python3", "-c", "import socket\n"
+             "for i in range(600):\n"
+             "    with socket.socket(type=socket.SOCK_DGRAM) as s:\n"
+             "        s.connect((f'127.1.{i // 250}.{1 + i % 250}', 53))"])
+    php.run([lab.tool("flood"), WEB4, "9", "40000"])
+    w.proc.send_signal(signal.SIGINT)
+    os.kill(w.pid, signal.SIGCONT)
+    result = w.wait()
+    assert result.status == 0 and result.books["seen"] > 40000
+
+
 @pytest.fixture
 def calls(php):
     """A process that opens sockets to name servers as fast as it can."""

@@ -334,9 +334,12 @@ static bool watches_host(const struct loader *l)
 
 void watchset_many_packets(struct loader *l, uint32_t id, int64_t when)
 {
-	struct watched *w = watchset_find(l, taps_netns(l->taps, id));
+	struct watched *w;
 	int64_t since;
 
+	if (l->stopping)
+		return; /* nothing is tapped any more when the rest is read */
+	w = watchset_find(l, taps_netns(l->taps, id));
 	if (!w || !w->host_end || l->o->side != SIDES_INSIDE)
 		return;
 	since = when - w->many_packets;
