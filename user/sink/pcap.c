@@ -4,6 +4,7 @@
 #include <pcap/dlt.h>
 #include <string.h>
 
+#include "sink/store.h"
 #include "stream/record.h"
 #include "util/cleanup.h"
 
@@ -89,12 +90,6 @@ size_t pcap_put_record(uint8_t *out, size_t room, uint32_t snaplen, const struct
 	return sizeof(h) + h.caplen;
 }
 
-static uint8_t *store(uint8_t *p, uint32_t word)
-{
-	memcpy(p, &word, sizeof(word));
-	return p + sizeof(word);
-}
-
 size_t pcap_put_run(uint8_t *out, size_t room, const struct packet_run *run, size_t first,
 		    size_t *next)
 {
@@ -106,11 +101,10 @@ size_t pcap_put_run(uint8_t *out, size_t room, const struct packet_run *run, siz
 		uint32_t caplen = record_caplen(rec, run->snaplen);
 		uint8_t *p = out + len;
 
-		/* Word by word: see pcapng_put_run(). */
-		p = store(p, h.seconds);
-		p = store(p, h.nanoseconds);
-		p = store(p, caplen);
-		p = store(p, rec->wirelen);
+		p = store_u32(p, h.seconds);
+		p = store_u32(p, h.nanoseconds);
+		p = store_u32(p, caplen);
+		p = store_u32(p, rec->wirelen);
 		memcpy(p, rec + 1, caplen);
 		len += sizeof(h) + caplen;
 	}

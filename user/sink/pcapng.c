@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sink/pcap.h"
+#include "sink/store.h"
 #include "stream/record.h"
 #include "util/strbuf.h"
 
@@ -347,17 +348,6 @@ static uint32_t record_flags(const struct nsw_rec *rec)
  * options, the block's length. */
 #define PLAIN_TAIL (2 * sizeof(struct option_head) + 2 * sizeof(uint32_t))
 
-/*
- * Word by word to where it goes. Put together elsewhere and copied, it would be read
- * in larger pieces than it was written, while those are in the store buffer still: a
- * stall that costs more than all the rest.
- */
-static uint8_t *store(uint8_t *p, uint32_t word)
-{
-	memcpy(p, &word, sizeof(word));
-	return p + sizeof(word);
-}
-
 static uint8_t *store_option_head(uint8_t *p, uint16_t code, uint16_t len)
 {
 	const struct option_head head = { code, len };
@@ -369,9 +359,9 @@ static uint8_t *store_option_head(uint8_t *p, uint16_t code, uint16_t len)
 static uint8_t *store_plain_tail(uint8_t *p, uint32_t flags, uint32_t block_len)
 {
 	p = store_option_head(p, EPB_FLAGS, sizeof(flags));
-	p = store(p, flags);
+	p = store_u32(p, flags);
 	p = store_option_head(p, 0, 0);
-	return store(p, block_len);
+	return store_u32(p, block_len);
 }
 
 static size_t put_record(uint8_t *out, uint32_t interface, const struct nsw_rec *rec, int64_t time,
@@ -381,15 +371,15 @@ static size_t put_record(uint8_t *out, uint32_t interface, const struct nsw_rec 
 	uint32_t len = (uint32_t)(sizeof(struct packet_head) + PLAIN_TAIL) + padded;
 	uint8_t *p = out;
 
-	p = store(p, BLOCK_PACKET);
-	p = store(p, len);
-	p = store(p, interface);
-	p = store(p, (uint32_t)((uint64_t)time >> 32));
-	p = store(p, (uint32_t)time);
-	p = store(p, caplen);
-	p = store(p, rec->wirelen);
+	p = store_u32(p, BLOCK_PACKET);
+	p = store_u32(p, len);
+	p = store_u32(p, interface);
+	p = store_u32(p, (uint32_t)((uint64_t)time >> 32));
+	p = store_u32(p, (uint32_t)time);
+	p = store_u32(p, caplen);
+	p = store_u32(p, rec->wirelen);
 	if (padded != caplen)
-		store(p + padded - sizeof(uint32_t), 0);
+		store_u32(p + padded - sizeof(uint32_t), 0);
 	memcpy(p, rec + 1, caplen);
 	store_plain_tail(p + padded, record_flags(rec), len);
 	return len;
