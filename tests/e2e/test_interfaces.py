@@ -185,6 +185,18 @@ def test_host_side_alone(lab, php, watch, out):
     assert len(got) == 4 and all(php.veth in p[0] for p in got)
 
 
+def test_pair_within_the_namespace_has_no_host_end(lab, php, watch):
+    """Both ends are the container's own: interfaces like others, each tapped once."""
+    lab._batch(["link add d0 type veth peer name d1"], ns=php.path)
+    w = watch("netns:php", "--side", "both")
+    assert w.wait_attached() == f"php: lo, eth0, {php.veth} (host end), d1, d0"
+    php.run(["ip", "link", "add", "d2", "type", "veth", "peer", "name", "d3"])
+    w.wait_out(r"^nswatch: php: d2 appeared", stream="err")
+    w.wait_out(r"^nswatch: php: d3 appeared", stream="err")
+    result = w.stop()
+    assert result.err.count(" appeared, watching it") == 2 and result.complaints == []
+
+
 def test_direction_is_the_containers(lab, php, watch, out):
     """-Q in and out mean the container's view at both ends."""
     for side in ("inside", "host"):

@@ -528,8 +528,9 @@ static void ensure_link(struct taps *t, int nsfd, const struct target *target, c
 	snprintf(s.ns.path, sizeof(s.ns.path), "%s", target->path);
 	if (t->o.inside)
 		ensure(t, nsfd, target, &s);
-	/* The host's own veths lead into containers, not to a host of theirs. */
-	if (host && !target->is_host && !strcmp(l->kind, "veth"))
+	/* The host's own veths lead into containers, not to a host of theirs; and a pair with
+	 * both ends in here leads nowhere. */
+	if (host && !target->is_host && !strcmp(l->kind, "veth") && l->peer_nsid >= 0)
 		ensure_peer(t, nsfd, target, l);
 }
 
