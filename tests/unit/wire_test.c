@@ -72,6 +72,45 @@ static void descriptor_travels_along(void **state)
 	close(pipes[1]);
 }
 
+static size_t open_files(void)
+{
+	size_t n = 0;
+	int fd;
+
+	for (fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* One that has been taken over must not fill our table of descriptors. */
+static void further_descriptors_are_not_taken(void **state)
+{
+	const int fds[] = { 0, 0, 0 };
+	union {
+		char buf[CMSG_SPACE(sizeof(fds))];
+		struct cmsghdr head;
+	} control = { 0 };
+	struct wire_msg m = { .type = WIRE_DONE };
+	struct iovec iov = { .iov_base = &m, .iov_len = offsetof(struct wire_msg, tap) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.buf,
+			      .msg_controllen = sizeof(control.buf) };
+	size_t before = open_files();
+	int fd = -1;
+
+	(void)state;
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	control.head.cmsg_len = CMSG_LEN(sizeof(fds));
+	memcpy(CMSG_DATA(&control.head), fds, sizeof(fds));
+	assert_int_equal(sendmsg(ends[0], &msg, 0), (ssize_t)iov.iov_len);
+	assert_int_equal(wire_recv(ends[1], &m, &fd, 0), 1);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(open_files(), before);
+}
+
 /* What the other side may send if it has been taken over. */
 static void wrong_messages_are_refused(void **state)
 {
@@ -127,6 +166,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_type_arrives_whole, open_pair, close_pair),
 		cmocka_unit_test_setup_teardown(descriptor_travels_along, open_pair, close_pair),
+		cmocka_unit_test_setup_teardown(further_descriptors_are_not_taken, open_pair,
+						close_pair),
 		cmocka_unit_test_setup_teardown(wrong_messages_are_refused, open_pair, close_pair),
 		cmocka_unit_test_setup_teardown(full_empty_and_gone, open_pair, close_pair),
 	};

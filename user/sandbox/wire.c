@@ -63,13 +63,12 @@ int wire_recv(int sock, struct wire_msg *m, int *passed_fd, int flags)
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { .iov_base = m, .iov_len = sizeof(*m) };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf };
 	ssize_t n;
 
 	do {
+		/* One descriptor: padding has room for a second, which nobody would close. */
+		msg.msg_controllen = CMSG_LEN(sizeof(int));
 		n = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
