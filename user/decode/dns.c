@@ -55,59 +55,75 @@ enum dns_status dns_msg_init(struct dns_msg *m, const uint8_t *data, uint32_t ca
 #define NAME_MAX_JUMPS 127
 
 struct name_walk {
-	struct cursor c;
+	const struct dns_msg *m;
+	uint32_t off;
 	uint32_t run;  /* where this run of labels began: pointers go before it */
 	uint32_t end;  /* behind the name in the place it stands; 0 while unknown */
 	uint32_t wire; /* bytes of the uncompressed name so far */
 	uint32_t jumps, steps;
-	bool bad;
+	enum dns_status status;
 };
 
-static void name_begin(struct name_walk *w, const struct dns_msg *m, uint32_t off)
+static struct name_walk name_begin(const struct dns_msg *m, uint32_t off)
 {
-	*w = (struct name_walk){ .c = msg_cursor(m, off), .run = off };
+	return (struct name_walk){ .m = m, .off = off, .run = off };
 }
 
-static void name_jump(struct name_walk *w, uint8_t high)
+/* The name needs n more bytes than were captured. */
+static bool name_cut(struct name_walk *w, uint32_t n)
 {
-	uint32_t to = (uint32_t)(high & 0x3f) << 8 | cursor_u8(&w->c);
+	w->status = w->off + n > w->m->len ? DNS_MALFORMED : DNS_TRUNCATED;
+	return false;
+}
 
+static bool name_bad(struct name_walk *w)
+{
+	w->status = DNS_MALFORMED;
+	return false;
+}
+
+static bool name_jump(struct name_walk *w, uint8_t high)
+{
+	uint32_t to;
+
+	if (w->off >= w->m->caplen)
+		return name_cut(w, 1);
+	to = (uint32_t)(high & 0x3f) << 8 | w->m->data[w->off++];
 	if (!w->end)
-		w->end = w->c.off;
-	if (!cursor_ok(&w->c))
-		return;
-	if (to >= w->run || ++w->jumps > NAME_MAX_JUMPS) {
-		w->bad = true;
-		return;
-	}
-	w->run = to;
-	w->c.off = to;
+		w->end = w->off;
+	if (to >= w->run || ++w->jumps > NAME_MAX_JUMPS)
+		return name_bad(w);
+	w->run = w->off = to;
+	return true;
 }
 
 /* The next label, or false at the root label or a fault. */
 static bool name_label(struct name_walk *w, const uint8_t **label, uint8_t *len)
 {
 	for (;;) {
-		uint8_t n = cursor_u8(&w->c);
+		uint8_t n;
 
+		if (w->off >= w->m->caplen)
+			return name_cut(w, 1);
+		n = w->m->data[w->off++];
 		w->steps++;
-		if (!cursor_ok(&w->c) || w->bad)
-			return false;
 		if ((n & 0xc0) == 0xc0) {
-			name_jump(w, n);
+			if (!name_jump(w, n))
+				return false;
 			continue;
 		}
 		/* 0x40 and 0x80 are no longer label types (RFC 6891 5). */
 		w->wire += n + 1;
-		if (n & 0xc0 || w->wire > DNS_NAME_MAX) {
-			w->bad = true;
-			return false;
-		}
+		if (n & 0xc0 || w->wire > DNS_NAME_MAX)
+			return name_bad(w);
+		if (n > w->m->caplen - w->off)
+			return name_cut(w, n);
 		*len = n;
-		*label = cursor_bytes(&w->c, n);
+		*label = w->m->data + w->off;
+		w->off += n;
 		if (!n && !w->end)
-			w->end = w->c.off;
-		return n && *label;
+			w->end = w->off;
+		return n;
 	}
 }
 
@@ -115,7 +131,7 @@ static enum dns_status name_status(const struct name_walk *w, uint32_t *end)
 {
 	if (end)
 		*end = w->end;
-	return w->bad ? DNS_MALFORMED : cursor_status(&w->c);
+	return w->status;
 }
 
 /* What a name shows as it is: printing characters but "$().;@\ */
@@ -148,62 +164,94 @@ static void label_put(struct strbuf *b, const uint8_t *label, uint8_t len)
 
 enum dns_status dns_name_put(struct strbuf *b, const struct dns_msg *m, uint32_t off, uint32_t *end)
 {
+	struct name_walk w = name_begin(m, off);
 	const uint8_t *label;
-	struct name_walk w;
 	bool first = true;
 	uint8_t len;
 
-	name_begin(&w, m, off);
 	while (name_label(&w, &label, &len)) {
 		if (!first)
 			strbuf_putc(b, '.');
 		first = false;
 		label_put(b, label, len);
 	}
-	if (first && !w.bad && cursor_ok(&w.c))
+	if (first && !w.status)
 		strbuf_putc(b, '.');
 	return name_status(&w, end);
 }
 
-static uint8_t lower(uint8_t c)
+/* Lowers the letters of a name in wire form; the bytes that count labels are below them. */
+static void name_lower(struct dns_name *n)
 {
-	return (uint8_t)(c - 'A') < 26 ? c + 0x20 : c;
+	unsigned int i;
+
+	for (i = 0; i < n->len; i++) {
+		bool is_upper = (uint8_t)(n->wire[i] - 'A') < 26;
+
+		if (!is_upper)
+			continue;
+		if (!n->has_upper)
+			memset(n->upper, 0, sizeof(n->upper));
+		n->has_upper = true;
+		n->upper[i / 32] |= 1U << i % 32;
+		n->wire[i] += 0x20;
+	}
 }
 
-static void mark_upper(struct dns_name *n, unsigned int at)
+static void name_append(struct dns_name *n, const uint8_t *bytes, uint32_t len)
 {
-	if (!n->has_upper)
-		memset(n->upper, 0, sizeof(n->upper));
-	n->has_upper = true;
-	n->upper[at / 32] |= 1U << at % 32;
+	memcpy(n->wire + n->len, bytes, len);
+	n->len += len;
 }
 
 enum dns_status dns_name_get(struct dns_name *n, const struct dns_msg *m, uint32_t off,
 			     uint32_t *end)
 {
-	const uint8_t *label;
+	struct name_walk w = name_begin(m, off);
+	const uint8_t *label, *run = m->data;
+	uint32_t run_len = 0;
 	enum dns_status status;
-	struct name_walk w;
-	uint8_t len, i;
+	uint8_t len;
 
 	n->len = 0;
 	n->has_upper = false;
-	name_begin(&w, m, off);
+	/* Labels are copied along with the bytes that count them, as far as they stand together. */
 	while (name_label(&w, &label, &len)) {
-		n->wire[n->len++] = len;
-		for (i = 0; i < len; i++) {
-			n->wire[n->len + i] = lower(label[i]);
-			if (n->wire[n->len + i] != label[i])
-				mark_upper(n, n->len + i);
+		if (label - 1 != run + run_len) {
+			name_append(n, run, run_len);
+			run = label - 1;
+			run_len = 0;
 		}
-		n->len += len;
+		run_len += len + 1U;
 	}
 	status = name_status(&w, end);
-	if (status)
+	if (status) {
 		n->len = 0;
-	else
-		n->wire[n->len++] = 0;
-	return status;
+		return status;
+	}
+	name_append(n, run, run_len);
+	n->wire[n->len++] = 0;
+	name_lower(n);
+	return DNS_OK;
+}
+
+bool dns_question_get(const struct dns_msg *m, struct dns_name *name, uint16_t *type,
+		      uint16_t *class)
+{
+	struct cursor c;
+	uint32_t end;
+
+	name->len = 0;
+	if (!m->count[DNS_QUESTION] || dns_name_get(name, m, DNS_HEADER_LEN, &end))
+		return false;
+	c = msg_cursor(m, end);
+	if (!cursor_need(&c, 4)) {
+		name->len = 0;
+		return false;
+	}
+	*type = cursor_be16(&c);
+	*class = cursor_be16(&c);
+	return true;
 }
 
 void dns_name_text(struct strbuf *b, const struct dns_name *n)
@@ -243,11 +291,10 @@ static bool walk_stop(struct dns_walk *w, enum dns_status status)
 /* Offset behind the name at off; its text is not wanted. */
 static enum dns_status name_skip(struct dns_walk *walk, uint32_t off, uint32_t *end)
 {
+	struct name_walk w = name_begin(walk->msg, off);
 	const uint8_t *label;
-	struct name_walk w;
 	uint8_t len;
 
-	name_begin(&w, walk->msg, off);
 	while (name_label(&w, &label, &len))
 		;
 	walk->steps += w.steps;

@@ -10,7 +10,9 @@
 #define NSWATCH_DECODE_DNS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "util/strbuf.h"
 
@@ -95,9 +97,16 @@ struct dns_walk {
 struct dns_name {
 	uint8_t len; /* with the root label; 0 is no name */
 	bool has_upper;
-	uint32_t upper[8]; /* a bit for each byte of wire; only if has_upper */
-	uint8_t wire[DNS_NAME_MAX];
+	uint8_t wire[DNS_NAME_MAX]; /* as long as it is: the rest is not filled */
+	uint32_t upper[8];	    /* a bit for each byte of wire; only if has_upper */
 };
+
+static inline void dns_name_copy(struct dns_name *to, const struct dns_name *from)
+{
+	memcpy(to, from, offsetof(struct dns_name, wire) + from->len);
+	if (from->has_upper)
+		memcpy(to->upper, from->upper, sizeof(to->upper));
+}
 
 /* Bytes of the message, by offset; len 0: none. */
 struct dns_span {
@@ -136,6 +145,10 @@ struct dns_edns_asked {
 /* Fills *m from the header. DNS_TRUNCATED if the header itself is cut: *m is then zero
  * but for data and lengths. len < 12 is DNS_MALFORMED. */
 enum dns_status dns_msg_init(struct dns_msg *m, const uint8_t *data, uint32_t caplen, uint32_t len);
+
+/* The first question. False, and the name has length 0, if there is none that can be read. */
+bool dns_question_get(const struct dns_msg *m, struct dns_name *name, uint16_t *type,
+		      uint16_t *class);
 
 void dns_walk_init(struct dns_walk *w, const struct dns_msg *m);
 /* Next entry into *rr. False at the end or at a fault: w->status tells. */
