@@ -8,22 +8,6 @@
 
 static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
-struct ipaddr ipaddr_v4(const void *bytes4)
-{
-	struct ipaddr a = { .family = 4 };
-
-	memcpy(a.bytes, bytes4, 4);
-	return a;
-}
-
-struct ipaddr ipaddr_v6(const void *bytes16)
-{
-	struct ipaddr a = { .family = 6 };
-
-	memcpy(a.bytes, bytes16, 16);
-	return a;
-}
-
 bool ipaddr_parse(const char *s, struct ipaddr *out)
 {
 	uint8_t raw[16];
@@ -125,11 +109,6 @@ void ipaddr_put(struct strbuf *b, const struct ipaddr *a)
 		ipaddr_put_v4(b, a->bytes);
 	else if (a->family)
 		ipaddr_put_v6(b, a->bytes);
-}
-
-bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b)
-{
-	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
 }
 
 struct ipaddr ipaddr_unmap(const struct ipaddr *a)

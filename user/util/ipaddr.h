@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct strbuf;
 
@@ -17,8 +18,21 @@ struct ipaddr {
 /* Longest text: an IPv6 address with NUL. */
 #define IPADDR_STRLEN 46
 
-struct ipaddr ipaddr_v4(const void *bytes4);
-struct ipaddr ipaddr_v6(const void *bytes16);
+static inline struct ipaddr ipaddr_v4(const void *bytes4)
+{
+	struct ipaddr a = { .family = 4 };
+
+	memcpy(a.bytes, bytes4, 4);
+	return a;
+}
+
+static inline struct ipaddr ipaddr_v6(const void *bytes16)
+{
+	struct ipaddr a = { .family = 6 };
+
+	memcpy(a.bytes, bytes16, 16);
+	return a;
+}
 
 /* Text to address (inet_pton(3) forms; no scope). Returns false if it is none. */
 bool ipaddr_parse(const char *s, struct ipaddr *out);
@@ -28,7 +42,10 @@ void ipaddr_put(struct strbuf *b, const struct ipaddr *a);
 void ipaddr_put_v4(struct strbuf *b, const uint8_t bytes[4]);
 void ipaddr_put_v6(struct strbuf *b, const uint8_t bytes[16]);
 
-bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b);
+static inline bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b)
+{
+	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
 /* 127.0.0.0/8 (also IPv4-mapped) or ::1 */
 bool ipaddr_is_loopback(const struct ipaddr *a);
 /* 0.0.0.0 or :: */
