@@ -83,8 +83,7 @@ static void on_message(void *ctx, const struct dns_seen *m)
 {
 	struct pipeline *p = ctx;
 
-	if (p->tree)
-		dns_tree_add(p->tree, m);
+	dns_tree_add(p->tree, m);
 }
 
 static void on_host_end(void *ctx, uint64_t netns)
@@ -99,7 +98,7 @@ static struct dns_engine_ops dns_ops(const struct pipeline *p)
 	return (struct dns_engine_ops){
 		.transaction = on_transaction,
 		.finding = on_finding,
-		.message = on_message,
+		.message = p->tree ? on_message : NULL,
 		.ask = p->s.ask ? on_ask : NULL,
 		.host_end = p->s.host_end && p->o->side == SIDES_INSIDE ? on_host_end : NULL,
 	};
@@ -111,7 +110,7 @@ static int start_dns(struct pipeline *p, struct err *e)
 		.from_host_side = p->o->side == SIDES_HOST,
 		.multicast = p->o->mdns,
 	};
-	struct dns_engine_ops ops = dns_ops(p);
+	struct dns_engine_ops ops;
 
 	memcpy(o.ports, p->o->dns_ports, sizeof(o.ports));
 	p->style = (struct dns_text_style){
@@ -128,6 +127,7 @@ static int start_dns(struct pipeline *p, struct err *e)
 		if (!p->tree)
 			return err_sys(e, -ENOMEM, "DNS table");
 	}
+	ops = dns_ops(p);
 	p->dns = dns_engine_new(&o, &ops, p);
 	return p->dns ? 0 : err_sys(e, -ENOMEM, "DNS engine");
 }

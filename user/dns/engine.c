@@ -21,6 +21,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "decode/dns.h"
 #include "dns/engine_state.h"
@@ -37,6 +38,7 @@
 #include "nswatch/record.h"
 #include "track/frag.h"
 #include "util/cleanup.h"
+#include "util/hash.h"
 
 /* A query repeated after more than this is a lookup of its own. */
 #define RETRY_WINDOW (30 * SEC)
@@ -143,7 +145,7 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	memset(t, 0, offsetof(struct dns_transaction, target));
 	t->nsid[0] = t->subnet[0] = t->cookie[0] = t->answers[0] = '\0';
 	t->serial = x->serial;
-	t->state = x->failure.how ? DNS_FAILED : DNS_UNANSWERED;
+	t->state = x->failed ? DNS_FAILED : DNS_UNANSWERED;
 	t->time = x->first;
 	t->latency = -1;
 	/* A socket call may have moved the clock ahead of packets that lay in the ring. */
@@ -170,20 +172,22 @@ static void report_init(struct dns_engine *e, const struct trans *x, struct dns_
 	t->asked = x->asked_edns;
 	strbuf_init(&name, t->name, sizeof(t->name));
 	dns_name_text(&name, &x->q.name);
-	t->upstream = x->upstream;
+	if (x->passed_on)
+		t->upstream = x->upstream;
 	t->upstream_of = x->upstream_of;
 	t->host_side_watched = is_seen_from_host(e, x);
 	t->host_side_later = !t->host_side_watched && engine_netns(e, x->key.netns)->host_since;
 	t->left = x->left;
 	t->came_back = x->came_back;
-	t->failure = x->key.connect && !x->failure.how ? DNS_FAIL_NO_SYN : x->failure.how;
+	t->failure = x->key.connect && !x->failed ? DNS_FAIL_NO_SYN : x->failed;
+	if (!x->failed)
+		return;
 	t->icmp_version = x->failure.icmp_version;
 	t->icmp_type = x->failure.icmp_type;
 	t->icmp_code = x->failure.icmp_code;
 	t->reporter = x->failure.reporter;
 	t->response_nr = x->failure.packet_nr;
-	if (x->failure.how)
-		t->latency = x->failure.time - x->asked;
+	t->latency = x->failure.time - x->asked;
 }
 
 static void put_answer(struct strbuf *b, const struct dns_transaction *t, const struct dns_msg *m,
@@ -267,7 +271,7 @@ static void count_unanswered(struct dns_engine *e, struct trans *x)
 	if (x->upstream_of)
 		return;
 	e->sum->unanswered++;
-	names_add(e->names, &x->q.name, NAMES_UNANSWERED);
+	names_add(e->names, &x->q, NAMES_UNANSWERED);
 	if (s)
 		s->sum.unanswered++;
 }
@@ -339,7 +343,7 @@ static int64_t verdict_time(const struct dns_engine *e, const struct trans *x)
 {
 	int64_t due = x->first + e->o.verdict_after + VERDICT_GRACE;
 
-	if (x->failure.how)
+	if (x->failed)
 		return x->failure.time + e->o.unanswered_after;
 	if (x->switch_time)
 		due = x->switch_time + e->o.unanswered_after;
@@ -381,12 +385,11 @@ static void mark_switch(struct dns_engine *e, struct trans *x)
 	while ((y = (struct trans *)table_next_same_question(e->table, x, y)) && n++ < SCAN_MAX) {
 		if (y->key.id == x->key.id && y->key.client_port == x->key.client_port)
 			x->other_servers = y->other_servers = true;
-		if (y->stage == TRANS_DONE || y->failure.how || y->verdict_given ||
-		    y->switch_time || !ipaddr_equal(&y->key.client, &x->key.client) ||
+		if (y->stage == TRANS_DONE || y->failed || y->verdict_given || y->switch_time ||
+		    !ipaddr_equal(&y->key.client, &x->key.client) ||
 		    ipaddr_equal(&y->key.server, &x->key.server) ||
 		    x->first - y->last < 9 * e->o.unanswered_after / 10)
 			continue;
-		y->switch_to = x->key.server;
 		y->switch_time = x->first;
 		if (y->stage == TRANS_SHOWN)
 			timers_set(&e->timers, &y->timer, verdict_time(e, y));
@@ -521,7 +524,7 @@ static void retry(struct dns_engine *e, struct trans *x, const struct packet *p)
 	if (x->upstream_of)
 		return;
 	e->sum->retries++;
-	names_retry(e->names, &x->q.name);
+	names_retry(e->names, &x->q);
 	if (s)
 		s->sum.retries++;
 }
@@ -556,18 +559,11 @@ static uint16_t server_port(const struct ipaddr *server, uint16_t port)
 	return is_docker_addr(server) ? 53 : port;
 }
 
-static void get_question(struct question *q, const struct dns_msg *m)
+static void get_question(const struct dns_engine *e, struct question *q, const struct dns_msg *m)
 {
-	struct dns_walk w;
-	struct dns_rr rr;
-
-	memset(q, 0, offsetof(struct question, name.upper));
-	dns_walk_init(&w, m);
-	if (!dns_walk_next(&w, &rr) || rr.section != DNS_QUESTION)
-		return;
-	q->type = rr.type;
-	q->class = rr.class;
-	dns_name_get(&q->name, m, rr.name_off, NULL);
+	memset(q, 0, offsetof(struct question, name.wire));
+	if (dns_question_get(m, &q->name, &q->type, &q->class))
+		q->hash = hash_bytes(e->seed, q->name.wire, q->name.len);
 }
 
 /* A connection that carries a query, or was refused, is no longer just being opened. */
@@ -645,6 +641,7 @@ static void tie_upstream(struct dns_engine *e, struct trans *x)
 			continue;
 		x->upstream_of = from->serial;
 		from->upstream = x->key.server;
+		from->passed_on = true;
 	}
 }
 
@@ -661,11 +658,17 @@ static void tell(struct dns_engine *e, const struct dns_seen *about, const struc
 	e->ops.message(e->ctx, &s);
 }
 
+/* One namespace alone sees nobody else's. What a file is of is not known ahead. */
+static bool may_pass(const struct dns_engine *e)
+{
+	return !e->ops.ask || e->nr_ns > 1;
+}
+
 /* Another watched namespace's query on its way: there it is shown. */
 static bool passes_through(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
 			   const struct question *q)
 {
-	return transit_query(e->transit, k, q, p->time, asker(p).pid != 0);
+	return may_pass(e) && transit_query(e->transit, k, q, p->time, asker(p).pid != 0);
 }
 
 static void query(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
@@ -675,7 +678,7 @@ static void query(struct dns_engine *e, const struct packet *p, const struct tra
 	struct trans *x;
 
 	tell(e, &(struct dns_seen){ 0 }, m, k);
-	get_question(&q, m);
+	get_question(e, &q, m);
 	x = table_find(e->table, k, &q);
 	if (!is_view(e, p->tap)) {
 		if (x)
@@ -687,7 +690,7 @@ static void query(struct dns_engine *e, const struct packet *p, const struct tra
 	note_query(e, k, p->time);
 	if (k->proto == IPPROTO_TCP)
 		drop_connect(e, k);
-	if (x && x->stage != TRANS_DONE && !x->failure.how && p->time - x->last <= RETRY_WINDOW) {
+	if (x && x->stage != TRANS_DONE && !x->failed && p->time - x->last <= RETRY_WINDOW) {
 		retry(e, x, p);
 		return;
 	}
@@ -719,8 +722,8 @@ static void uncount(struct dns_engine *e, const struct trans *x)
 
 	if (x->upstream_of)
 		return;
-	names_take_back(e->names, &x->q.name, x->failure.how ? NAMES_FAILED : NAMES_UNANSWERED);
-	if (x->failure.how) {
+	names_take_back(e->names, &x->q, x->failed ? NAMES_FAILED : NAMES_UNANSWERED);
+	if (x->failed) {
 		e->sum->failed--;
 		if (s)
 			s->sum.failed--;
@@ -749,7 +752,7 @@ static void count_answer(struct dns_engine *e, const struct trans *x,
 		uncount(e, x);
 	}
 	latency_add(&e->latency, t->latency);
-	names_answered(e->names, &x->q.name, t->rcode < last ? t->rcode : last, t->latency);
+	names_answered(e->names, &x->q, t->rcode < last ? t->rcode : last, t->latency);
 	if (!s)
 		return;
 	s->sum.answered++;
@@ -764,9 +767,10 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 	struct question q;
 	struct trans *x;
 
-	get_question(&q, m);
+	get_question(e, &q, m);
+	names_expect(e->names, &q);
 	x = table_find(e->table, k, q.name.len ? &q : NULL);
-	if (!x && transit_answer(e->transit, k, &q, p->time))
+	if (!x && may_pass(e) && transit_answer(e->transit, k, &q, p->time))
 		return;
 	tell(e,
 	     &(struct dns_seen){
@@ -809,7 +813,7 @@ static void count_failed(struct dns_engine *e, const struct trans *x)
 	if (x->upstream_of)
 		return;
 	e->sum->failed++;
-	names_add(e->names, &x->q.name, NAMES_FAILED);
+	names_add(e->names, &x->q, NAMES_FAILED);
 	if (s)
 		s->sum.failed++;
 }
@@ -821,10 +825,11 @@ static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 {
 	struct dns_transaction t;
 
-	if (x->failure.how)
+	if (x->failed)
 		return;
 	if (x->stage == TRANS_SHOWN)
 		uncount(e, x);
+	x->failed = how->how;
 	x->failure = *how;
 	x->failure.time = p->time;
 	x->failure.packet_nr = p->number;
@@ -1373,7 +1378,7 @@ static void finish_pending(struct dns_engine *e)
 
 	for (x = table_next_live(e->table, NULL); x; x = next) {
 		struct dns_transaction t;
-		bool due = e->now - x->first >= e->o.unanswered_after || x->failure.how;
+		bool due = e->now - x->first >= e->o.unanswered_after || x->failed;
 
 		next = table_next_live(e->table, x);
 		timers_cancel(&e->timers, &x->timer);
@@ -1518,6 +1523,7 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	set_defaults(&e->o);
 	e->ops = *ops;
 	e->ctx = ctx;
+	e->seed = (uint32_t)((uintptr_t)e >> 4) ^ (uint32_t)time(NULL);
 	e->now = INT64_MIN;
 	e->table = table_new(e->o.max_transactions);
 	e->tcp = tcp_table_new(e->o.max_streams, e->o.max_stream_bytes);

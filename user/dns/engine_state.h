@@ -95,6 +95,7 @@ struct dns_engine {
 	struct dns_engine_ops ops;
 	void *ctx;
 	int64_t now;
+	uint32_t seed; /* of names' hashes */
 	uint64_t serial;
 	struct timers timers;
 	struct table *table;

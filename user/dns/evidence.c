@@ -121,7 +121,7 @@ static void note_silent_aaaa(struct dns_engine *e, struct rule_input *in, const 
 
 static void set_upstream(struct rule_upstream *u, const struct trans *y)
 {
-	bool bad = !y->answered && (y->failure.how || y->stage == TRANS_SHOWN);
+	bool bad = !y->answered && (y->failed || y->stage == TRANS_SHOWN);
 
 	/* One that failed says more than one that did not. */
 	if (u->server.family && (u->bad || !bad))
@@ -161,7 +161,7 @@ static void about_upstream(struct dns_engine *e, struct rule_input *in, const st
 			continue;
 		if (local)
 			set_upstream(&in->upstream, y);
-		else if (!y->failure.how)
+		else if (!y->failed)
 			in->parent = y->key.server;
 	}
 }

@@ -268,7 +268,7 @@ void judge_event(struct dns_engine *e, const struct rule_input *about,
 	h->t = *t;
 	h->used = true;
 	h->timer.kind = TIMER_HELD;
-	memcpy(&h->q, q, offsetof(struct question, name.wire) + q->name.len);
+	question_copy(&h->q, q);
 	h->facts_came = !waits_for_facts(e, t) && about->event != RULE_REFUSED;
 	if (!h->facts_came && due < e->now + e->o.facts_wait)
 		due = e->now + e->o.facts_wait;

@@ -11,11 +11,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "dns/latency.h"
 #include "util/cleanup.h"
-#include "util/hash.h"
 
 #define SETS 1024
 #define WAYS 4
@@ -23,8 +21,6 @@
 #define NO_LATENCY INT64_MIN
 
 struct entry {
-	uint64_t total;
-	uint32_t hash;
 	uint32_t retries;
 	uint32_t count[NAMES_OUTCOMES];
 	struct latency_coarse *latency; /* NULL: not more than one of its lookups was answered */
@@ -32,19 +28,21 @@ struct entry {
 	struct dns_name name;
 };
 
+/* What the choice of an entry needs, in one cache line. */
+struct set {
+	uint32_t hash[WAYS];
+	uint32_t total[WAYS];
+};
+
 struct names {
-	uint32_t seed;
 	uint64_t pushed_out; /* transactions */
-	struct entry entries[SETS * WAYS];
+	struct set sets[SETS];
+	struct entry entries[SETS][WAYS];
 };
 
 struct names *names_new(void)
 {
-	struct names *n = calloc(1, sizeof(*n));
-
-	if (n)
-		n->seed = (uint32_t)((uintptr_t)n >> 4) ^ (uint32_t)time(NULL);
-	return n;
+	return calloc(1, sizeof(struct names));
 }
 
 void names_free(struct names *n)
@@ -53,61 +51,91 @@ void names_free(struct names *n)
 
 	if (!n)
 		return;
-	for (i = 0; i < ARRAY_SIZE(n->entries); i++)
-		free(n->entries[i].latency);
+	for (i = 0; i < SETS * WAYS; i++)
+		free(n->entries[i / WAYS][i % WAYS].latency);
 	free(n);
 }
 
-static bool is_of(const struct entry *e, uint32_t hash, const struct dns_name *name)
+static unsigned int set_of(const struct question *q)
 {
-	return e->hash == hash && e->name.len == name->len &&
-	       !memcmp(e->name.wire, name->wire, name->len);
+	return q->hash % SETS;
 }
 
-static struct entry *find(struct names *n, const struct dns_name *name, uint32_t *hash)
+/* In which way of its set the name is; WAYS: in none. */
+static unsigned int way_of(const struct names *n, const struct question *q)
 {
-	struct entry *set;
-	unsigned int i;
+	unsigned int s = set_of(q), i;
 
-	*hash = hash_bytes(n->seed, name->wire, name->len);
-	set = &n->entries[*hash % SETS * WAYS];
-	for (i = 0; i < WAYS; i++)
-		if (is_of(&set[i], *hash, name))
-			return &set[i];
-	return NULL;
+	for (i = 0; i < WAYS; i++) {
+		const struct dns_name *name = &n->entries[s][i].name;
+
+		if (n->sets[s].hash[i] == q->hash && name->len == q->name.len &&
+		    !memcmp(name->wire, q->name.wire, name->len))
+			break;
+	}
+	return i;
 }
 
-static struct entry *get(struct names *n, const struct dns_name *name)
+/* The way whose name gives way. */
+static unsigned int least_of(const struct set *set)
 {
-	struct entry *e, *set;
-	unsigned int i;
-	uint32_t hash;
+	unsigned int way = 0, i;
 
-	e = find(n, name, &hash);
-	if (e)
-		return e;
-	set = &n->entries[hash % SETS * WAYS];
-	for (e = set, i = 1; i < WAYS; i++)
-		if (set[i].total < e->total)
-			e = &set[i];
-	n->pushed_out += e->total;
+	for (i = 1; i < WAYS; i++)
+		if (set->total[i] < set->total[way])
+			way = i;
+	return way;
+}
+
+void names_expect(const struct names *n, const struct question *q)
+{
+	const struct set *set = &n->sets[set_of(q)];
+	unsigned int i;
+
+	for (i = 0; i < WAYS && set->hash[i] != q->hash; i++)
+		;
+	if (i == WAYS)
+		i = least_of(set);
+	__builtin_prefetch(&n->entries[set_of(q)][i], 1);
+	__builtin_prefetch(n->entries[set_of(q)][i].name.wire, 1);
+}
+
+/* The way that the name is given. */
+static unsigned int make_room(struct names *n, const struct question *q)
+{
+	struct set *set = &n->sets[set_of(q)];
+	unsigned int way = least_of(set);
+	struct entry *e;
+
+	n->pushed_out += set->total[way];
+	set->hash[way] = q->hash;
+	set->total[way] = 0;
+	e = &n->entries[set_of(q)][way];
 	free(e->latency);
-	memset(e, 0, sizeof(*e));
+	memset(e, 0, offsetof(struct entry, name));
 	e->only_latency = NO_LATENCY;
-	e->hash = hash;
-	memcpy(&e->name, name, offsetof(struct dns_name, wire) + name->len);
+	dns_name_copy(&e->name, &q->name);
+	return way;
+}
+
+/* One more transaction of the name came to that. */
+static struct entry *count(struct names *n, const struct question *q, unsigned int outcome)
+{
+	unsigned int way = way_of(n, q);
+	struct entry *e;
+
+	if (way == WAYS)
+		way = make_room(n, q);
+	e = &n->entries[set_of(q)][way];
+	n->sets[set_of(q)].total[way]++;
+	e->count[outcome]++;
 	return e;
 }
 
-void names_add(struct names *n, const struct dns_name *name, unsigned int outcome)
+void names_add(struct names *n, const struct question *q, unsigned int outcome)
 {
-	struct entry *e;
-
-	if (!name->len)
-		return;
-	e = get(n, name);
-	e->total++;
-	e->count[outcome]++;
+	if (q->name.len)
+		count(n, q, outcome);
 }
 
 /* Most names in a flood are asked for once: room is made with the second answer. */
@@ -126,39 +154,47 @@ static void add_latency(struct entry *e, int64_t ns)
 	latency_coarse_add(e->latency, ns);
 }
 
-void names_answered(struct names *n, const struct dns_name *name, unsigned int rcode, int64_t ns)
+void names_answered(struct names *n, const struct question *q, unsigned int rcode, int64_t ns)
 {
-	struct entry *e;
-
-	if (!name->len)
-		return;
-	e = get(n, name);
-	e->total++;
-	e->count[rcode]++;
-	add_latency(e, ns);
+	if (q->name.len)
+		add_latency(count(n, q, rcode), ns);
 }
 
-void names_take_back(struct names *n, const struct dns_name *name, unsigned int outcome)
+void names_take_back(struct names *n, const struct question *q, unsigned int outcome)
 {
-	struct entry *e;
-	uint32_t hash;
+	unsigned int way = q->name.len ? way_of(n, q) : WAYS;
 
-	e = name->len ? find(n, name, &hash) : NULL;
-	if (!e || !e->count[outcome])
+	if (way == WAYS || !n->entries[set_of(q)][way].count[outcome])
 		return;
-	e->total--;
-	e->count[outcome]--;
+	n->sets[set_of(q)].total[way]--;
+	n->entries[set_of(q)][way].count[outcome]--;
 }
 
-void names_retry(struct names *n, const struct dns_name *name)
+void names_retry(struct names *n, const struct question *q)
 {
-	if (name->len)
-		get(n, name)->retries++;
+	unsigned int way;
+
+	if (!q->name.len)
+		return;
+	way = way_of(n, q);
+	if (way == WAYS)
+		way = make_room(n, q);
+	n->entries[set_of(q)][way].retries++;
+}
+
+static uint64_t total(const struct entry *e)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < NAMES_OUTCOMES; i++)
+		sum += e->count[i];
+	return sum;
 }
 
 static uint64_t failures(const struct entry *e)
 {
-	return e->total - e->count[DNS_R_NOERROR];
+	return total(e) - e->count[DNS_R_NOERROR];
 }
 
 /* Most first; of equals, the name that comes first. */
@@ -174,7 +210,7 @@ static int by_total(const void *a, const void *b)
 	const struct entry *x = *(const struct entry *const *)a;
 	const struct entry *y = *(const struct entry *const *)b;
 
-	return compare(x->total, y->total, x, y);
+	return compare(total(x), total(y), x, y);
 }
 
 static int by_failures(const void *a, const void *b)
@@ -203,7 +239,7 @@ static void summarize(struct dns_name_summary *s, const struct entry *e)
 
 	strbuf_init(&b, s->name, sizeof(s->name));
 	dns_name_text(&b, &e->name);
-	s->transactions = e->total;
+	s->transactions = total(e);
 	s->retries = e->retries;
 	s->unanswered = e->count[NAMES_UNANSWERED];
 	s->failed = e->count[NAMES_FAILED];
@@ -219,15 +255,15 @@ void names_summary(const struct names *n, struct dns_summary *s)
 
 	s->more_names = n->pushed_out;
 	for (i = 0; all && i < SETS * WAYS; i++)
-		if (n->entries[i].total)
-			all[nr++] = &n->entries[i];
+		if (n->sets[i / WAYS].total[i % WAYS])
+			all[nr++] = &n->entries[i / WAYS][i % WAYS];
 	if (nr)
 		qsort(all, nr, sizeof(struct entry *), by_total);
 	for (i = 0; i < nr; i++)
 		if (i < DNS_MAX_NAMES)
 			summarize(&s->names[s->nr_names++], all[i]);
 		else
-			s->more_names += all[i]->total;
+			s->more_names += total(all[i]);
 	if (nr)
 		qsort(all, nr, sizeof(struct entry *), by_failures);
 	for (i = 0; i < nr && i < DNS_MAX_NAMES && failures(all[i]); i++)

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "decode/dns.h"
+#include "dns/table.h"
 #include "dns/transaction.h"
 
 struct names;
@@ -21,13 +21,16 @@ void names_free(struct names *n);
 /* Outcomes: a response code, the last for all above it, or one of these. */
 enum { NAMES_UNANSWERED = DNS_SUMMARY_RCODES, NAMES_FAILED, NAMES_OUTCOMES };
 
-/* One more transaction of that name came to this; of two that differ in capitals, too. */
-void names_add(struct names *n, const struct dns_name *name, unsigned int outcome);
+/* One will be counted soon: its memory is called for. */
+void names_expect(const struct names *n, const struct question *q);
+/* One more transaction for the question's name came to this; of two that differ in capitals, too.
+ */
+void names_add(struct names *n, const struct question *q, unsigned int outcome);
 /* The same for an answer, which took ns. */
-void names_answered(struct names *n, const struct dns_name *name, unsigned int rcode, int64_t ns);
+void names_answered(struct names *n, const struct question *q, unsigned int rcode, int64_t ns);
 /* It turned out otherwise: one less. */
-void names_take_back(struct names *n, const struct dns_name *name, unsigned int outcome);
-void names_retry(struct names *n, const struct dns_name *name);
+void names_take_back(struct names *n, const struct question *q, unsigned int outcome);
+void names_retry(struct names *n, const struct question *q);
 
 /* Fills names, failing_names, their numbers and more_names of the summary. */
 void names_summary(const struct names *n, struct dns_summary *s);

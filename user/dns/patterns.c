@@ -9,6 +9,7 @@
 #define SEC	   1000000000LL
 #define NX_MAX	   128
 #define PORT_MAX   128
+#define LABELS	   2048
 #define STORM_TIME (60 * SEC)
 /* The suffixes of one lookup and its success follow each other within this. */
 #define LOOKUP_TIME (10 * SEC)
@@ -16,14 +17,15 @@
 /* A name and type that does not exist. */
 struct nx {
 	uint64_t netns;
-	uint32_t hash;
 	bool used;
-	uint32_t fresh;	     /* answers since a success */
-	int64_t first_asked; /* of the fresh ones */
-	int64_t latest;	     /* 0 none */
-	int64_t amplified;   /* the name without its suffix was found then; 0 never */
-	int64_t suffixed;    /* the name with a suffix was found then; 0 never */
-	uint32_t next;	     /* in times, the oldest */
+	uint8_t older, newer; /* neighbours by latest */
+	uint32_t label;	      /* hash of the first label */
+	uint32_t fresh;	      /* answers since a success */
+	int64_t first_asked;  /* of the fresh ones */
+	int64_t latest;	      /* 0 none */
+	int64_t amplified;    /* the name without its suffix was found then; 0 never */
+	int64_t suffixed;     /* the name with a suffix was found then; 0 never */
+	uint32_t next;	      /* in times, the oldest */
 	int64_t times[PATTERN_STORM];
 	struct question q;
 };
@@ -39,6 +41,8 @@ struct port {
 struct patterns {
 	int64_t latest_nx; /* time of the latest in any namespace */
 	uint32_t nr_ports;
+	uint8_t newest, oldest; /* of nx */
+	uint8_t labels[LABELS]; /* how many of nx have a first label with that hash */
 	struct nx nx[NX_MAX];
 	struct port ports[PORT_MAX];
 };
@@ -46,9 +50,16 @@ struct patterns {
 struct patterns *patterns_new(void)
 {
 	struct patterns *p = calloc(1, sizeof(*p));
+	unsigned int i;
 
-	if (p)
-		p->latest_nx = INT64_MIN;
+	if (!p)
+		return NULL;
+	p->latest_nx = INT64_MIN;
+	p->oldest = NX_MAX - 1;
+	for (i = 0; i < NX_MAX; i++) {
+		p->nx[i].newer = (uint8_t)(i - 1);
+		p->nx[i].older = (uint8_t)(i + 1);
+	}
 	return p;
 }
 
@@ -59,42 +70,77 @@ void patterns_free(struct patterns *p)
 
 /* --- names ------------------------------------------------------------------------ */
 
-static uint32_t name_hash(const struct question *q)
+static uint32_t label_hash(const struct question *q)
 {
-	return hash_bytes(q->type, q->name.wire, q->name.len);
+	return q->name.len ? hash_bytes(0, q->name.wire, q->name.wire[0] + 1U) : 0;
 }
 
-static bool is_nx(const struct nx *n, uint64_t netns, uint32_t hash, const struct question *q)
+/* Nearly every name of a flood is like none before: that one look tells. */
+static uint8_t *with_label(const struct patterns *p, uint32_t label)
 {
-	return n->used && n->netns == netns && n->hash == hash && question_equal(&n->q, q);
+	return (uint8_t *)&p->labels[label % LABELS];
 }
 
 static const struct nx *nx_find(const struct patterns *p, uint64_t netns, const struct question *q)
 {
-	uint32_t h = name_hash(q), i;
+	uint32_t label = label_hash(q), i;
 
-	for (i = 0; i < NX_MAX; i++)
-		if (is_nx(&p->nx[i], netns, h, q))
-			return &p->nx[i];
+	for (i = 0; i < NX_MAX && *with_label(p, label); i++) {
+		const struct nx *n = &p->nx[i];
+
+		if (n->used && n->netns == netns && question_equal(&n->q, q))
+			return n;
+	}
 	return NULL;
+}
+
+/* Takes the entry out of its place in the order of age. */
+static void age_unlink(struct patterns *p, const struct nx *n)
+{
+	uint8_t i = (uint8_t)(n - p->nx);
+
+	if (i == p->newest)
+		p->newest = n->older;
+	else
+		p->nx[n->newer].older = n->older;
+	if (i == p->oldest)
+		p->oldest = n->newer;
+	else
+		p->nx[n->older].newer = n->newer;
+}
+
+static void age_renew(struct patterns *p, struct nx *n)
+{
+	uint8_t i = (uint8_t)(n - p->nx);
+
+	if (i == p->newest)
+		return;
+	age_unlink(p, n);
+	n->older = p->newest;
+	p->nx[p->newest].newer = i;
+	p->newest = i;
 }
 
 static struct nx *nx_get(struct patterns *p, uint64_t netns, const struct question *q)
 {
 	struct nx *n = (struct nx *)nx_find(p, netns, q);
-	uint32_t i;
+	uint8_t older, newer;
 
 	if (n)
 		return n;
-	n = &p->nx[0];
-	for (i = 1; i < NX_MAX && n->used; i++)
-		if (!p->nx[i].used || p->nx[i].latest < n->latest)
-			n = &p->nx[i];
+	n = &p->nx[p->oldest];
+	if (n->used)
+		--*with_label(p, n->label);
+	older = n->older;
+	newer = n->newer;
 	memset(n, 0, offsetof(struct nx, q));
+	n->older = older;
+	n->newer = newer;
 	n->used = true;
 	n->netns = netns;
-	n->hash = name_hash(q);
-	n->q = *q;
+	n->label = label_hash(q);
+	++*with_label(p, n->label);
+	question_copy(&n->q, q);
 	return n;
 }
 
@@ -119,6 +165,7 @@ uint32_t patterns_nx(struct patterns *p, uint64_t netns, const struct question *
 	}
 	n->fresh++;
 	n->latest = p->latest_nx = now;
+	age_renew(p, n);
 	n->times[n->next++ % PATTERN_STORM] = now;
 	if ((n->amplified && n->amplified > now - STORM_TIME) ||
 	    (n->suffixed && n->suffixed > now - STORM_TIME))
@@ -136,16 +183,17 @@ static bool extends(const struct dns_name *name, const struct dns_name *base)
 uint32_t patterns_found(struct patterns *p, uint64_t netns, const struct question *q, int64_t now,
 			int64_t *wasted)
 {
+	uint32_t label = label_hash(q), i, count = 0;
 	int64_t first = now;
-	uint32_t i, count = 0;
 
 	*wasted = 0;
-	if (p->latest_nx < now - LOOKUP_TIME)
+	if (p->latest_nx < now - LOOKUP_TIME || !*with_label(p, label))
 		return 0;
 	for (i = 0; i < NX_MAX; i++) {
 		struct nx *n = &p->nx[i];
 
-		if (!n->used || n->netns != netns || n->latest < now - LOOKUP_TIME)
+		if (!n->used || n->label != label || n->netns != netns ||
+		    n->latest < now - LOOKUP_TIME)
 			continue;
 		if (extends(&q->name, &n->q.name))
 			n->suffixed = now;

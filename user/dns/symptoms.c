@@ -64,7 +64,7 @@ void symptoms_query(struct dns_engine *e, struct trans *x)
 
 	if (x->q.type != DNS_T_A && x->q.type != DNS_T_AAAA)
 		return;
-	memcpy(&q, &x->q, offsetof(struct question, name.wire) + x->q.name.len);
+	question_copy(&q, &x->q);
 	q.type = x->q.type == DNS_T_A ? DNS_T_AAAA : DNS_T_A;
 	while ((y = table_next_question(e->table, x->key.netns, &q, y)) && n++ < SCAN_FEW) {
 		if (!are_twins(x, y))
@@ -247,7 +247,7 @@ void symptoms_answer(struct dns_engine *e, struct trans *x, const struct dns_tra
 
 void symptoms_unanswered(struct dns_engine *e, struct trans *x)
 {
-	if (x->key.proto == IPPROTO_UDP && !x->failure.how)
+	if (x->key.proto == IPPROTO_UDP && !x->failed)
 		patterns_port_failed(e->patterns, &x->key, x->first);
 	if (x->server && x->asked_edns.udp_size > EDNS_SAFE)
 		x->server->big_lost = e->now;
@@ -255,8 +255,10 @@ void symptoms_unanswered(struct dns_engine *e, struct trans *x)
 
 void symptoms_verdict(struct dns_engine *e, const struct trans *x, struct rule_input *in)
 {
-	in->wrong_source = x->wrong_source;
-	in->wrong_source_nr = x->wrong_source_nr;
+	if (x->has_wrong_source) {
+		in->wrong_source = x->wrong_source;
+		in->wrong_source_nr = x->wrong_source_nr;
+	}
 	in->half_answered = x->half_answered;
 	in->twin_answered = x->has_twin && x->twin_answered;
 	in->port_failures = patterns_port(e->patterns, &x->key, &in->port_time);
@@ -278,6 +280,7 @@ void symptoms_stray(struct dns_engine *e, const struct trans_key *k, const struc
 			continue;
 		x->wrong_source = k->server;
 		x->wrong_source_nr = packet_nr;
+		x->has_wrong_source = true;
 		return;
 	}
 }

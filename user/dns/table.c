@@ -38,15 +38,13 @@ static uint32_t hash_key(const struct table *t, const struct trans_key *k)
 
 static uint32_t hash_question(const struct table *t, uint64_t netns, const struct question *q)
 {
-	uint32_t h = hash_bytes(t->seed, q->name.wire, q->name.len);
-
-	return h ^ hash_bytes(t->seed + q->type, &netns, sizeof(netns));
+	return q->hash ^ hash_bytes(t->seed + q->type, &netns, sizeof(netns));
 }
 
 bool question_equal(const struct question *a, const struct question *b)
 {
-	return a->type == b->type && a->class == b->class && a->name.len == b->name.len &&
-	       !memcmp(a->name.wire, b->name.wire, a->name.len);
+	return a->hash == b->hash && a->type == b->type && a->class == b->class &&
+	       a->name.len == b->name.len && !memcmp(a->name.wire, b->name.wire, a->name.len);
 }
 
 struct table *table_new(uint32_t max)
@@ -56,7 +54,7 @@ struct table *table_new(uint32_t max)
 
 	if (!t)
 		return NULL;
-	while (buckets < max && buckets < 1U << 24)
+	while (buckets < max / 2 && buckets < 1U << 24)
 		buckets *= 2;
 	t->mask = buckets - 1;
 	t->max = max;
@@ -118,11 +116,9 @@ static struct age_list *age_list_of(struct table *t, const struct trans *x)
 
 void table_remove(struct table *t, struct trans *x)
 {
-	struct trans **p;
-
-	for (p = &t->by_key[x->key_hash & t->mask]; *p != x; p = &(*p)->by_key)
-		;
-	*p = x->by_key;
+	*x->key_link = x->by_key;
+	if (x->by_key)
+		x->by_key->key_link = x->key_link;
 	*x->question_link = x->by_question;
 	if (x->by_question)
 		x->by_question->question_link = x->question_link;
@@ -164,11 +160,14 @@ struct trans *table_add(struct table *t, const struct trans_key *key, const stru
 	t->free = x->next;
 	memset(x, 0, offsetof(struct trans, q));
 	x->key = *key;
-	memcpy(&x->q, q, offsetof(struct question, name.wire) + q->name.len);
+	question_copy(&x->q, q);
 	x->key_hash = hash_key(t, key);
 	x->question_hash = hash_question(t, key->netns, q);
 	bucket = &t->by_key[x->key_hash & t->mask];
 	x->by_key = *bucket;
+	x->key_link = bucket;
+	if (*bucket)
+		(*bucket)->key_link = &x->by_key;
 	*bucket = x;
 	bucket = &t->by_question[x->question_hash & t->mask];
 	x->by_question = *bucket;
@@ -180,13 +179,29 @@ struct trans *table_add(struct table *t, const struct trans_key *key, const stru
 	return x;
 }
 
+/* The next one to be made takes the place of the one just removed, and the oldest goes next: both
+ * have been left alone for so long that no cache has them. */
+static void call_ahead(const struct table *t)
+{
+	const struct trans *x = t->done.oldest;
+	size_t off;
+
+	for (off = 0; off < offsetof(struct trans, q) + 64; off += 64)
+		__builtin_prefetch((const char *)t->free + off, 1);
+	__builtin_prefetch(x->key_link, 1);
+	__builtin_prefetch(x->question_link, 1);
+	__builtin_prefetch(x->next, 1);
+}
+
 void table_done(struct table *t, struct trans *x)
 {
 	age_remove(age_list_of(t, x), x);
 	x->stage = TRANS_DONE;
 	age_add(&t->done, x);
-	if (t->done.nr > MAX_DONE)
-		table_remove(t, t->done.oldest);
+	if (t->done.nr <= MAX_DONE)
+		return;
+	table_remove(t, t->done.oldest);
+	call_ahead(t);
 }
 
 struct trans *table_find(const struct table *t, const struct trans_key *key,

@@ -25,6 +25,7 @@ struct trans_key {
 
 struct question {
 	uint16_t type, class;
+	uint32_t hash;	      /* of the name; strangers cannot aim it */
 	struct dns_name name; /* len 0: none */
 };
 
@@ -33,6 +34,14 @@ enum trans_stage {
 	TRANS_SHOWN,   /* reported as unanswered or failed; an answer may yet come */
 	TRANS_DONE,    /* answered */
 };
+
+static inline void question_copy(struct question *to, const struct question *from)
+{
+	to->type = from->type;
+	to->class = from->class;
+	to->hash = from->hash;
+	dns_name_copy(&to->name, &from->name);
+}
 
 /* What came instead of an answer. */
 struct trans_failure {
@@ -47,9 +56,9 @@ struct server_state;
 
 struct trans {
 	struct timer timer;
-	struct trans *by_key, *by_question; /* hash chains */
-	struct trans **question_link;	    /* what points here: one question may be asked often */
-	struct trans *prev, *next;	    /* of its age list */
+	struct trans *by_key, *by_question;	  /* hash chains */
+	struct trans **key_link, **question_link; /* what points here in them */
+	struct trans *prev, *next;		  /* of its age list */
 	uint32_t key_hash, question_hash;
 
 	struct trans_key key;
@@ -64,7 +73,7 @@ struct trans {
 	const struct tap *tap;
 	struct owner owner;
 	uint8_t opcode;
-	struct trans_failure failure; /* how 0: none */
+	enum dns_failure failed;
 	uint16_t rcode;		      /* of the answer */
 	bool found;		      /* the answer has records */
 	bool truncated;		      /* the answer is, TC */
@@ -73,15 +82,20 @@ struct trans {
 	bool has_twin, twin_answered; /* the other of A and AAAA, asked at once from the port */
 	uint16_t twin_id;
 	struct dns_edns_asked asked_edns;
-	struct ipaddr wrong_source; /* whence an answer came that fits otherwise; family 0 none */
-	uint64_t wrong_source_nr;
+	bool has_wrong_source;
+	bool passed_on;
 	bool verdict_given;
-	bool left, came_back;	 /* seen on the host's side */
-	struct ipaddr switch_to; /* the client went on to this server */
-	int64_t switch_time;	 /* 0: it did not */
-	uint64_t upstream_of;	 /* serial of the lookup that it was passed on for, 0 none */
-	struct ipaddr upstream;	 /* whom it was passed on to; family 0 none */
-	struct question q;	 /* last, its name as long as it is: the rest is not filled */
+	bool left, came_back; /* seen on the host's side */
+	int64_t switch_time;  /* the client went on to another server; 0: it did not */
+	uint64_t upstream_of; /* serial of the lookup that it was passed on for, 0 none */
+
+	struct question q;
+
+	/* Not filled unless what is said of them above is so: most never touch this memory. */
+	struct trans_failure failure; /* failed */
+	struct ipaddr wrong_source;   /* whence an answer came that fits otherwise */
+	uint64_t wrong_source_nr;
+	struct ipaddr upstream; /* passed_on: to whom */
 };
 
 struct table;

@@ -42,11 +42,9 @@ void transit_free(struct transit *t)
 static uint64_t print_of(const struct transit *t, const struct trans_key *k,
 			 const struct question *q)
 {
-	uint32_t name = hash_bytes(t->seed, q->name.wire, q->name.len);
-	uint32_t a = hash_bytes(t->seed, k, sizeof(*k));
-	uint32_t b = hash_bytes(~t->seed, k, sizeof(*k));
+	uint64_t question = (uint64_t)q->hash << 32 | q->type;
 
-	return ((uint64_t)(a ^ name) << 32 | (b ^ q->type)) | 1;
+	return (hash_bytes64(t->seed, k, sizeof(*k)) ^ question) | 1;
 }
 
 static struct passage *slot_of(struct passage *slots, uint64_t print)
