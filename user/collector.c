@@ -28,6 +28,7 @@
 #define FLUSH_NS	 200000000LL  /* at most this late, output reaches who reads along */
 #define POLLS_UNTIL_IDLE 4	      /* looks in vain before sleeping */
 #define REPORT_NS	 1000000000LL /* between two warnings about loss */
+#define LOOK_NS		 10000000LL   /* between two looks for loss, as findings come */
 #define ANSWER_WAIT_NS	 500000000LL  /* for facts asked for, once stopped */
 #define BUSY_WAIT_NS	 1000000000LL /* for a record in the making, once stopped */
 
@@ -68,6 +69,7 @@ struct collector {
 	} * gone;	      /* a ring of nr_seats: detached, records may still come */
 	uint32_t first_gone, nr_gone;
 	struct tap_stats past; /* of seats that were taken over */
+	int64_t next_look;     /* on the monotonic clock, as the next */
 	int64_t next_report;   /* on the monotonic clock: the other may be set back */
 	uint64_t warned_lost;
 	unsigned int questions; /* asked and not answered */
@@ -213,9 +215,8 @@ static int print_books(const struct collector *c, const struct books *b, bool is
 	return e.code;
 }
 
-/* Loss since last time goes to the sinks at once, and as a warning to the
- * user, at most once a second. */
-static void report_loss(struct collector *c, int64_t now)
+/* Loss since last time goes to the sinks. Returns all there has been. */
+static uint64_t pass_losses_on(struct collector *c, int64_t now)
 {
 	struct tap_stats sum = { 0 };
 	uint64_t lost;
@@ -234,7 +235,14 @@ static void report_loss(struct collector *c, int64_t now)
 			pipeline_lost(c->pipeline, &seat->tap, lost - seat->reported_lost, now);
 		seat->reported_lost = lost;
 	}
-	lost = lost_in_kernel(&sum);
+	return lost_in_kernel(&sum);
+}
+
+/* And as a warning to the user, at most once a second. */
+static void report_loss(struct collector *c, int64_t now)
+{
+	uint64_t lost = pass_losses_on(c, now);
+
 	if (lost > c->warned_lost)
 		log_warn("%llu packets lost so far (%llu more): a larger buffer (-B) or a "
 			 "narrower filter helps",
@@ -456,6 +464,18 @@ static void ask(void *ctx, const struct dns_ask *a)
 
 	if (!wire_send(c->s->sock, &m, -1))
 		c->questions++;
+}
+
+/* Whoever judges many at once need not know of each packet that is lost meanwhile. */
+static void tell_losses(void *ctx)
+{
+	struct collector *c = ctx;
+	int64_t now = now_ns(CLOCK_MONOTONIC);
+
+	if (now < c->next_look)
+		return;
+	pass_losses_on(c, packet_time(c));
+	c->next_look = now + LOOK_NS;
 }
 
 static void want_host_end(void *ctx, uint64_t netns)
@@ -740,6 +760,7 @@ static int start(struct collector *c, struct err *e)
 		.stop = &c->stopping,
 		.ask = ask,
 		.host_end = want_host_end,
+		.losses = tell_losses,
 		.next_fd = next_file,
 		.file_failed = file_failed,
 		.stats = tap_stats,

@@ -93,6 +93,13 @@ static void on_host_end(void *ctx, uint64_t netns)
 	p->s.host_end(p->s.ctx, netns);
 }
 
+static void on_losses(void *ctx)
+{
+	struct pipeline *p = ctx;
+
+	p->s.losses(p->s.ctx);
+}
+
 static struct dns_engine_ops dns_ops(const struct pipeline *p)
 {
 	return (struct dns_engine_ops){
@@ -101,6 +108,7 @@ static struct dns_engine_ops dns_ops(const struct pipeline *p)
 		.message = p->tree ? on_message : NULL,
 		.ask = p->s.ask ? on_ask : NULL,
 		.host_end = p->s.host_end && p->o->side == SIDES_INSIDE ? on_host_end : NULL,
+		.losses = p->s.losses ? on_losses : NULL,
 	};
 }
 

@@ -30,7 +30,9 @@ struct pipeline_setup {
 
 	/* All may be NULL. */
 	void (*ask)(void *ctx, const struct dns_ask *a);
-	void (*host_end)(void *ctx, uint64_t netns); /* as in struct dns_engine_ops */
+	/* As in struct dns_engine_ops. */
+	void (*host_end)(void *ctx, uint64_t netns);
+	void (*losses)(void *ctx);
 	int (*next_fd)(void *ctx, unsigned int index, struct err *e);
 	void (*file_failed)(void *ctx); /* called in the writer's thread */
 	void (*stats)(void *ctx, const struct tap *tap, struct tap_stats *s);

@@ -68,6 +68,9 @@ struct dns_engine_ops {
 	/* A query that went out lacks its answer: what passes the host's end of the
 	 * namespace's veth pairs would tell more, and is not watched. NULL: it never is. */
 	void (*host_end)(void *ctx, uint64_t netns);
+	/* Before a finding: calls dns_engine_lost() for what was lost and not told yet. NULL: there
+	 * is no such thing. */
+	void (*losses)(void *ctx);
 };
 
 struct dns_engine;

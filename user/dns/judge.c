@@ -100,6 +100,8 @@ static void found(struct dns_engine *e, const struct dns_rule *r, const struct r
 	if (e->found_serial[i] == in->t->serial)
 		return;
 	e->found_serial[i] = in->t->serial;
+	if (e->ops.losses)
+		e->ops.losses(e->ctx);
 	f->possible = lost_near(e, in->t->netns, in->t->time);
 	f->repeat = f->count > 0;
 	f->count++;
