@@ -25,6 +25,7 @@ typedef struct {
 } possible_net_t;
 
 struct net_device {
+	char name[16];
 	possible_net_t nd_net;
 };
 
@@ -35,6 +36,7 @@ struct sk_buff {
 	unsigned char *head;
 	unsigned char *data;
 	short unsigned int network_header;
+	short unsigned int mac_header;
 	unsigned char ip_summed : 2;
 };
 
@@ -49,6 +51,10 @@ struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket;
 	short unsigned int sk_protocol;
+};
+
+struct inet_connection_sock {
+	unsigned char icsk_retransmits;
 };
 
 struct bpf_sock_addr_kern {

@@ -7,7 +7,9 @@
  * A hook sees a call as it begins, and where it goes. That a firewall has dropped
  * what is being sent is known from raw_tp/kfree_skb, which tells why from Linux 5.18
  * on; only a dropped packet comes by there, but there are busy machines that drop
- * many, so it is attached once a watched namespace has a filter that may do that. What became of
+ * many, so it is attached once a watched namespace has a filter that may do that. The
+ * egress hook of nftables' netdev family comes before any TC program of the interface
+ * (__dev_queue_xmit()): what it drops is seen nowhere else. What became of
  * any call is known when the system call returns (raw_tp/sys_exit). That takes every task on the
  * machine off the fast path into the kernel, so it is there on request only. A call that fails is
  * told apart by the thread's latest call to a name server, or by the peer of the connected socket.
@@ -19,6 +21,8 @@
 #define REPORT_INTERVAL_NS 1000000000ULL
 #define MAX_ERRNO	   4095
 #define EPERM		   1
+#define NO_MAC_HEADER	   0xffff /* skb_mac_header_was_set() */
+#define AT_EGRESS	   0xffff /* in a key, beside errnos */
 
 /* Why a packet is dropped; the kernel's numbers differ. */
 enum skb_drop_reason {
@@ -90,17 +94,17 @@ static __always_inline bool is_repeated(const struct attempt_key *key, __u64 tim
 	return false;
 }
 
-/* error: 0 when the call begins. */
-static __always_inline void report_attempt(const struct call *c, __u32 netns, __u8 call,
-					   __u16 error)
+/* error: 0 when the call begins. task: who calls, NULL if it is not known. dropped_at: the
+ * interface whose egress hook dropped what was sent, or NULL. */
+static __always_inline void report(const struct call *c, __u32 netns, struct task_struct *task,
+				   __u8 call, __u16 error, const struct net_device *dropped_at)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	struct attempt_key key = { .dst = c->dst, .netns = netns, .proto = c->proto };
 	struct nsw_attempt *a;
 	__u64 time = now();
 
-	key.pid = bpf_get_current_pid_tgid() >> 32;
-	key.error = error;
+	key.pid = task ? bpf_get_current_pid_tgid() >> 32 : 0;
+	key.error = dropped_at ? AT_EGRESS : error;
 	if (is_repeated(&key, time))
 		return;
 	a = bpf_ringbuf_reserve(&attempts, sizeof(*a), 0);
@@ -109,14 +113,24 @@ static __always_inline void report_attempt(const struct call *c, __u32 netns, __
 	__builtin_memset(a, 0, sizeof(*a));
 	a->time = time;
 	a->netns = netns;
-	a->ppid = BPF_CORE_READ(task, group_leader, real_parent, tgid);
-	task_owner(task, &a->owner);
+	if (task) {
+		a->ppid = BPF_CORE_READ(task, group_leader, real_parent, tgid);
+		task_owner(task, &a->owner);
+	}
 	a->dst = key.dst;
 	a->proto = c->proto;
 	a->call = call;
 	a->error = error;
+	if (dropped_at)
+		BPF_CORE_READ_INTO(&a->dropped_at, dropped_at, name);
 	/* Wakes the loader at once: the process may live for milliseconds only. */
 	bpf_ringbuf_submit(a, BPF_RB_FORCE_WAKEUP);
+}
+
+static __always_inline void report_attempt(const struct call *c, __u32 netns, __u8 call,
+					   __u16 error)
+{
+	report(c, netns, (void *)bpf_get_current_task(), call, error, NULL);
 }
 
 /*
@@ -297,15 +311,86 @@ static __always_inline __u8 sending_call(void)
 		       ?: NSW_CALL_SENDMSG;
 }
 
-/* Whether the packet is one on its way from a socket to an interface, dropped by a hook of
- * the IP layer: it came in nowhere, and there is no link-layer header yet. With one, it is
- * the interface's own hook that drops (nft's netdev family), of which the sender does not
- * learn. */
-static __always_inline bool is_being_sent(const struct sk_buff *skb)
+/* --- what a filter drops ----------------------------------------------------------- */
+
+/* Whether a hook of the IP layer has it: it never came to an interface yet. (One that a
+ * bridge or a tunnel sends on did, and its sender is not told.) */
+static __always_inline bool is_in_ip_output(const struct sk_buff *skb)
 {
-	return !BPF_CORE_READ(skb, skb_iif) &&
-	       BPF_CORE_READ(skb, data) ==
-		       BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, network_header);
+	return BPF_CORE_READ(skb, mac_header) == NO_MAC_HEADER;
+}
+
+/* Whether it is where an interface begins to send (__dev_queue_xmit()): no other hook of
+ * netfilter has a packet that begins with its link-layer header. */
+static __always_inline bool is_in_egress(const struct sk_buff *skb)
+{
+	return BPF_CORE_READ(skb, data) ==
+	       BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, mac_header);
+}
+
+/* Of a datagram, or the first packet of a connection: where it goes. Extension headers
+ * are not followed. */
+static __always_inline bool goes_to(const struct sk_buff *skb, struct call *c)
+{
+	const unsigned char *at = BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, network_header);
+	__u8 ip[IP6_HLEN], l4[TCP_FLAGS + 1];
+
+	if (bpf_probe_read_kernel(ip, sizeof(ip), at))
+		return false;
+	if (ip[0] >> 4 == 4 && !((ip[6] << 8 | ip[7]) & IP4_OFFSET)) {
+		c->dst.family = AF_INET;
+		c->proto = ip[9];
+		__builtin_memcpy(c->dst.bytes, ip + 16, 4);
+		at += (ip[0] & 0xf) * 4;
+	} else if (ip[0] >> 4 == 6) {
+		c->dst.family = AF_INET6;
+		c->proto = ip[6];
+		__builtin_memcpy(c->dst.bytes, ip + 24, 16);
+		at += IP6_HLEN;
+	} else {
+		return false;
+	}
+	if (bpf_probe_read_kernel(l4, sizeof(l4), at))
+		return false;
+	c->dst.port = l4[2] << 8 | l4[3];
+	if (c->proto == IPPROTO_TCP)
+		return (l4[TCP_FLAGS] & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return c->proto == IPPROTO_UDP;
+}
+
+/* The kernel tries a connection again by itself: that is no further call. */
+static __always_inline bool is_tried_again(const struct sock *sk, __u32 proto)
+{
+	const struct inet_connection_sock *icsk = (void *)sk;
+
+	return proto == IPPROTO_TCP && BPF_CORE_READ(icsk, icsk_retransmits);
+}
+
+/*
+ * A sender of UDP gets ENOBUFS if it wants to know of errors (IP_RECVERR) and the neighbour's
+ * address is known; else it is not told (udp_send_skb()). A connection is tried again.
+ */
+static __always_inline void dropped_in_egress(const struct sk_buff *skb, const struct sock *sk)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct net_device *dev = BPF_CORE_READ(skb, dev);
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u32 netns = netns_of(sk);
+	struct call c = {}, *known;
+
+	/* The interface below a macvlan may be in another namespace. */
+	if (BPF_CORE_READ(dev, nd_net.net, ns.inum) != netns ||
+	    !bpf_map_lookup_elem(&watched, &netns) || !goes_to(skb, &c) ||
+	    is_tried_again(sk, c.proto))
+		return;
+	if (c.dst.port != DNS_PORT) { /* but it may be, before NAT */
+		known = bpf_map_lookup_elem(&calls, &thread);
+		if (!known || known->sk != (__u64)sk || known->proto != c.proto)
+			return;
+		c.dst = known->dst;
+	}
+	report(&c, netns, holds(task, sk) ? task : NULL,
+	       c.proto == IPPROTO_TCP ? NSW_CALL_CONNECT : NSW_CALL_SENDMSG, 0, dev);
 }
 
 /* Every packet that is dropped on the machine comes by here. Of TCP the connection goes on
@@ -318,7 +403,11 @@ static __always_inline void packet_is_dropped(const struct sk_buff *skb, __u64 r
 	    reason != bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP))
 		return;
 	sk = BPF_CORE_READ(skb, sk);
-	if (sk && is_being_sent(skb) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_UDP)
+	if (!sk || BPF_CORE_READ(skb, skb_iif))
+		return; /* it comes in, or is passed on */
+	if (is_in_egress(skb))
+		dropped_in_egress(skb, sk);
+	else if (is_in_ip_output(skb) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_UDP)
 		call_failed(sk, sending_call(), EPERM);
 }
 

@@ -272,6 +272,9 @@ static void on_attempt(struct collector *c, const struct nsw_attempt *n)
 	};
 	uint32_t id;
 
+	_Static_assert(sizeof(a.dropped_at) == sizeof(n->dropped_at), "name of an interface");
+	memcpy(a.dropped_at, n->dropped_at, sizeof(a.dropped_at) - 1);
+
 	for (id = 1; id <= c->highest; id++)
 		if (c->seats[id].taken && c->seats[id].tap.netns == a.netns)
 			memcpy(a.target, c->seats[id].tap.target, sizeof(a.target));

@@ -11,11 +11,12 @@
 #include <linux/types.h>
 #endif
 
-#define NSW_MAX_TAPS  8192 /* tap ids are 1..NSW_MAX_TAPS-1; 0 is none */
-#define NSW_MAX_NETNS 16384
-#define NSW_MAX_CPUS  512
-#define NSW_COMM_LEN  16     /* TASK_COMM_LEN */
-#define NSW_MAX_SNAP  262144 /* tcpdump's MAXIMUM_SNAPLEN */
+#define NSW_MAX_TAPS   8192 /* tap ids are 1..NSW_MAX_TAPS-1; 0 is none */
+#define NSW_MAX_NETNS  16384
+#define NSW_MAX_CPUS   512
+#define NSW_COMM_LEN   16     /* TASK_COMM_LEN */
+#define NSW_IFNAME_LEN 16     /* IFNAMSIZ */
+#define NSW_MAX_SNAP   262144 /* tcpdump's MAXIMUM_SNAPLEN */
 
 /* Bits of nsw_rec.flags. */
 enum nsw_rec_flag {
@@ -70,9 +71,10 @@ struct nsw_addr {
 _Static_assert(sizeof(struct nsw_addr) == 20, "address");
 
 /* What a process does before any packet exists: a socket call to a name server
- * port, as it begins and again if it fails, an exec in a watched namespace (dst,
- * proto are zero then), or the first sign of an unknown namespace (netns alone is
- * set). And that NSW_MANY_PACKETS more have passed a tap on a CPU (netns is its id). */
+ * port, as it begins, again if its packet is dropped before a tap sees it, and again if it
+ * fails; an exec in a watched namespace (dst, proto are zero then), or the first sign of an
+ * unknown namespace (netns alone is set). And that NSW_MANY_PACKETS more have passed a tap on
+ * a CPU (netns is its id). */
 struct nsw_attempt {
 	__u64 time;  /* as nsw_rec.time */
 	__u32 netns; /* inode of the socket's network namespace */
@@ -81,9 +83,12 @@ struct nsw_attempt {
 	struct nsw_addr dst;
 	__u8 proto;  /* IPPROTO_UDP or IPPROTO_TCP */
 	__u8 call;   /* enum nsw_call */
-	__u16 error; /* errno that the call failed with; 0: it begins */
+	__u16 error; /* errno that the call failed with; 0: it has not, as far as is known */
+	/* The interface whose egress hook (nftables' netdev family) dropped the packet; empty:
+	 * none. Then the owner's pid is 0 if it was not the sender that ran. */
+	char dropped_at[NSW_IFNAME_LEN];
 };
-_Static_assert(sizeof(struct nsw_attempt) == 64, "attempt");
+_Static_assert(sizeof(struct nsw_attempt) == 80, "attempt");
 
 enum nsw_call {
 	NSW_CALL_CONNECT = 1,

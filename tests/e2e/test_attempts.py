@@ -2,7 +2,8 @@
 """Calls to a name server of which no packet comes. The program that makes them
 says which error it got (tests/lab/askers.py): that is the oracle. With --errno
 that error is seen; without, a firewall's is, and all others are what the route
-lookup answers."""
+lookup answers. What nftables' egress hook drops is seen both ways; that it fails, if
+it does, with --errno."""
 
 import glob
 import os
@@ -20,8 +21,12 @@ ASKERS = ["/usr/bin/python3", os.path.join(LAB_DIR, "askers.py")]
 FIREWALL = "table inet f {{ chain o {{ type filter hook output priority 0; udp dport 53 {}; }}; }}"
 
 
-def firewall(ns, verdict):
-    ns.run(["nft", "-f", "-"], input="flush ruleset\n" + FIREWALL.format(verdict))
+EGRESS = ("table netdev f {{ chain e {{ type filter hook egress devices = {{ lo, eth0 }} priority 0; "
+          "{}; }}; }}")
+
+
+def firewall(ns, verdict, table=FIREWALL):
+    ns.run(["nft", "-f", "-"], input="flush ruleset\n" + table.format(verdict))
 
 
 def errors(said):
@@ -34,6 +39,13 @@ def reported(result):
     return {t["process"]["pid"]: t["failure"]["errno"]
             for t in result.of_type("transaction")
             if t["state"] == "not-sent" and t["failure"]}
+
+
+def dropped(result):
+    """{pid: error or "none"} of what the egress hook dropped."""
+    return {t["process"] and t["process"]["pid"]: t["failure"].get("errno", "none")
+            for t in result.of_type("transaction")
+            if t["failure"] and t["failure"]["kind"] == "egress-hook"}
 
 
 def looked_up(result):
@@ -122,10 +134,51 @@ def test_findings_have_the_error(lab, php, bare, island, watch, way):
     assert "udp dport 53 drop" in lab.run(["sh", "-c", fix]).stdout
 
 
+@BOTH_WAYS
+def test_what_the_egress_hook_drops(lab, php, watch, way):
+    """A sender is told nothing, or ENOBUFS if it wants to know and the packet need not wait
+    for a neighbour's address. What askers say they got is what is shown."""
+    lab.write("/etc/netns/php/resolv.conf", f"nameserver {UPSTREAM4}\noptions timeout:1 attempts:1\n")
+    for server in (UPSTREAM4, UPSTREAM6):  # the neighbours are known
+        php.run(["dig", "+tries=1", f"@{server}", "www.example.test"])
+    w = watch("netns:php", "--dns", "--json", "-l", *way)
+    firewall(php, "meta l4proto { udp, tcp } th dport 53 drop", EGRESS)
+    wait_for("a look at drops", lambda: looks_at_drops(w))
+    said = {}
+    for server, *more in ((UPSTREAM4,), (UPSTREAM6,), ("127.0.0.1",), (UPSTREAM4, "recverr"),
+                          (UPSTREAM6, "recverr"), ("127.0.0.1", "recverr")):
+        got = errors(php.run([*ASKERS, server, "fails", *more]).stdout)
+        assert set(got.values()) == {"ENOBUFS" if more else "none"}
+        said |= got
+    php.run(["ip", "neigh", "flush", "dev", "eth0"])
+    waited = errors(php.run([*ASKERS, UPSTREAM4, "fails", "recverr"]).stdout)
+    said |= waited
+    dig = php.popen(["dig", "+tcp", "+tries=1", "+time=2", f"@{UPSTREAM4}", "www.example.test"])
+    glibc = lab.popen(["ip", "netns", "exec", "php", *LOOKUP])
+    assert (dig.wait(), glibc.wait()) == (9, 2)
+    said |= {dig.pid: "none", glibc.pid: "ENOBUFS"}
+    w.wait_out(f'"pid":{dig.pid}\\b')
+    result = w.stop()
+    assert len(said) > 35
+    shown = dropped(result)
+    if None in shown:  # it was sent, and dropped, when the sender did not run
+        missing, = said.keys() - shown.keys()
+        shown[missing] = shown.pop(None)
+        assert missing in waited
+    assert shown == (said if way else dict.fromkeys(said, "none"))
+    assert {(t["state"], t["interface"]) for t in result.of_type("transaction")} == {
+        ("not-sent", "eth0"), ("not-sent", "lo")}
+    assert set(result.codes) == {"LOCAL-FIREWALL"}
+    finding = result.of_type("finding")[0]
+    assert "egress hook of eth0" in finding["what"], finding
+    fix = finding["fix"][0]["command"]
+    assert "hook egress" in lab.run(["sh", "-c", fix]).stdout
+
+
 def test_what_is_no_refused_send(lab, php, watch):
-    """Dropped, but not what a process sends to a name server: answers that come in, what is
-    sent elsewhere, and what the interface's own hook drops, of which the sender is told
-    nothing."""
+    """Dropped, but not what a process sends to a name server: answers that come in, and what
+    is sent elsewhere. Nor does the egress hook drop what lacks a neighbour, or what a queue
+    drops."""
     lab.write("/etc/netns/php/resolv.conf", f"nameserver {UPSTREAM4}\noptions timeout:1 attempts:1\n")
     php.run(["nft", "-f", "-"], input="""table inet f {
         chain i { type filter hook input priority 0; udp sport 53 drop; }
@@ -134,13 +187,16 @@ def test_what_is_no_refused_send(lab, php, watch):
     said = errors(php.run([*ASKERS, UPSTREAM4, "fails-elsewhere"]).stdout)
     assert set(said.values()) == {"EPERM"}
     lab.run(["ip", "netns", "exec", "php", *LOOKUP], check=False)
-    php.run(["nft", "-f", "-"], input="""flush ruleset
-        table netdev f { chain e { type filter hook egress device eth0 priority 0;
-        udp dport 53 drop; }; }\n""")
-    lab.run(["ip", "netns", "exec", "php", *LOOKUP], check=False)
+    firewall(php, "udp dport 54 drop; arp operation request drop", EGRESS)
+    lab.run(["ip", "netns", "exec", "php", *LOOKUP])
+    said = errors(php.run([*ASKERS, UPSTREAM4, "fails-elsewhere"]).stdout)
+    assert set(said.values()) == {"none"}
+    php.run(["dig", "+tries=1", "+time=1", "@10.77.0.99", "www.example.test"], check=False)
+    php.run(["tc", "qdisc", "add", "dev", "eth0", "root", "blackhole"])
+    php.run(["dig", "+tries=1", "+time=1", f"@{UPSTREAM4}", "www.example.test"], check=False)
     w.wait_out('"answered"')
     result = w.stop()
-    assert not reported(result)
+    assert not reported(result) and not dropped(result)
     assert "LOCAL-FIREWALL" not in result.codes
 
 
@@ -161,6 +217,21 @@ def test_drops_are_looked_at_where_a_filter_is(lab, php, watch):
     wait_for("a look at drops", lambda: looks_at_drops(w))
     w.stop()
     w = watch("netns:php", "--dns")
+    wait_for("a look at drops", lambda: looks_at_drops(w))
+
+
+@BOTH_WAYS
+def test_drops_are_looked_at_where_an_egress_filter_is(lab, php, watch, way):
+    """With --errno other filters are of no interest: calls fail by them."""
+    php.run(["nft", "-f", "-"], input="""table netdev f {
+        chain i { type filter hook ingress device eth0 priority 0; udp sport 54 drop; };
+        chain e { type filter hook egress device eth0 priority 0; }; }\n""")
+    if way:
+        php.run(["nft", "-f", "-"], input=FIREWALL.format("drop"))
+    w = watch("netns:php", "--dns", *way)
+    php.run(["dig", "+tries=1", "+time=1", f"@{UPSTREAM4}", "www.example.test"], check=False)
+    assert not looks_at_drops(w)
+    php.run(["nft", "add", "rule", "netdev", "f", "e", "udp", "dport", "54", "drop"])
     wait_for("a look at drops", lambda: looks_at_drops(w))
 
 

@@ -201,6 +201,53 @@ def own_firewall_dig(s):
     s.dig(f"@{UPSTREAM4}", "+tries=1", "+time=1", "www.example.test")
 
 
+def egress_hook(s, rule):
+    s.run("nft", "-f", "-", input="table netdev f { chain e { type filter hook egress "
+          f"device eth0 priority 0; {rule}; }}; }}\n", check=True)
+
+
+@fault("LOCAL-FIREWALL")
+def egress_hook_glibc(s):
+    egress_hook(s, "udp dport 53 drop")
+    s.resolv(UPSTREAM4)
+    s.getent()
+
+
+@fault("LOCAL-FIREWALL")
+def egress_hook_musl(s):
+    egress_hook(s, "policy drop; arp operation 1-2 accept; icmpv6 type 133-137 accept")
+    s.resolv(UPSTREAM4, options="timeout:1 attempts:1")
+    s.musl("www.example.test")
+
+
+@fault("LOCAL-FIREWALL")
+def egress_hook_go(s):
+    egress_hook(s, "ip daddr 10.77.53.53 drop")
+    s.resolv(UPSTREAM4, options="timeout:1 attempts:1")
+    s.go()
+
+
+@fault("LOCAL-FIREWALL")
+def egress_hook_tcp(s):
+    egress_hook(s, "tcp dport 53 drop")
+    s.dig(f"@{UPSTREAM4}", "+tcp", "+tries=1", "+time=1", "www.example.test")
+
+
+@healthy
+def egress_hook_for_others(s):
+    egress_hook(s, "udp dport 54 drop; tcp dport 53 accept")
+    s.resolv(UPSTREAM4)
+    assert WEB4 in s.getent().stdout
+
+
+@healthy
+def egress_hook_drops_what_is_not_dns(s):
+    egress_hook(s, "udp dport != 53 meta l4proto udp drop; tcp dport != 53 drop")
+    s.resolv(UPSTREAM4)
+    assert WEB4 in s.getent().stdout
+    s.dig(f"@{UPSTREAM4}", "+tcp", "www.example.test")
+
+
 @healthy
 def own_firewall_for_others(s):
     own_firewall(s, "udp dport 54 drop")

@@ -6,8 +6,10 @@ tells who asks: COMM-PID.example.test, or COMM-PID-N for a further one.
                                   sockets that are older than the watch
     askers.py SERVER each         one of each kind
     askers.py SERVER many COUNT   short-lived real programs, COUNT in all
-    askers.py SERVER fails        with a server that cannot be reached; prints for
-                                  each way its pid and the error that it got
+    askers.py SERVER fails [tcp] [recverr]
+                                  with a server that cannot be reached; prints for
+                                  each way its pid and the error that it got; tcp:
+                                  that way, too; recverr: who wants to know (IP_RECVERR)
     askers.py SERVER fails-elsewhere  the same of one send, to port 54
     askers.py SERVER fails-later  the same with a connected socket, once stdin ends
 """
@@ -231,6 +233,15 @@ def tell(fails):
         print(os.getpid(), errno.errorcode[e.errno], flush=True)
 
 
+def failing_udp(family):
+    s = udp(family)
+    if "recverr" in sys.argv[3:]:
+        s.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+        if family == socket.AF_INET6:
+            s.setsockopt(socket.IPPROTO_IPV6, 25, 1)  # IPV6_RECVERR
+    return s
+
+
 def fails(server):
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     ways = [(udp_send, family, server), (udp_write, family, server),
@@ -239,8 +250,8 @@ def fails(server):
         ways += [(udp_send, socket.AF_INET6, f"::ffff:{server}"),
                  (udp_sendto, socket.AF_INET6, f"::ffff:{server}")]
     for way, of, to in ways:
-        child(lambda: tell(lambda: way(udp(of), (to, 53))))
-    if sys.argv[3:] == ["tcp"]:
+        child(lambda: tell(lambda: way(failing_udp(of), (to, 53))))
+    if "tcp" in sys.argv[3:]:
         child(lambda: tell(lambda: socket.create_connection((server, 53), 5)))
 
 

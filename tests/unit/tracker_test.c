@@ -361,6 +361,62 @@ static void unseen_failures_have_the_routes_error(void **state)
 	bench_free(b);
 }
 
+/* Another's packet to the server does not settle it, no route is no reason, and the error that
+ * the call gets belongs to it. */
+static void what_an_egress_hook_drops_is_shown(void **state)
+{
+	struct bench *b = bench_new_with(NULL, false);
+	struct dns_attempt a = { .time = START,
+				 .netns = NETNS,
+				 .dst = v4(SERVER),
+				 .port = 53,
+				 .proto = 17,
+				 .call = NSW_CALL_CONNECT,
+				 .owner = { .pid = 99, .comm = "curl" } };
+	struct dns_facts f = { .netns = NETNS,
+			       .asker = { .pid = 99 },
+			       .lo_up = true,
+			       .nr_servers = 1,
+			       .servers = { { .addr = v4(SERVER), .route_errno = EHOSTUNREACH } } };
+
+	(void)state;
+	dns_engine_facts(b->e, &f, START);
+	dns_engine_attempt(b->e, &a);
+	strcpy(a.dropped_at, "eth0");
+	dns_engine_attempt(b->e, &a);
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 7, "example.com", 1);
+	assert_int_equal(b->nt, 0);
+	dns_engine_tick(b->e, START + SEC / 2);
+	assert_int_equal(b->nt, 1);
+	assert_int_equal(b->t[0].state, DNS_NOT_SENT);
+	assert_int_equal(b->t[0].failure, DNS_FAIL_EGRESS);
+	assert_int_equal(b->t[0].error, 0);
+	assert_string_equal(b->t[0].ifname, "eth0");
+	assert_int_equal(b->t[0].owner.pid, 99);
+	assert_string_equal(b->f[0].code, "LOCAL-FIREWALL");
+
+	/* Dropped when the sender did not run: nobody's. */
+	a.time = START + SEC / 2;
+	a.owner.pid = 0;
+	dns_engine_attempt(b->e, &a);
+	a.owner.pid = 98;
+	dns_engine_attempt(b->e, &a);
+	a.dropped_at[0] = '\0';
+	a.call = NSW_CALL_SENDTO;
+	a.error = ENOBUFS;
+	dns_engine_attempt(b->e, &a);
+	assert_int_equal(b->nt, 2);
+	assert_int_equal(b->t[1].failure, DNS_FAIL_EGRESS);
+	assert_int_equal(b->t[1].owner.pid, 98);
+	assert_int_equal(b->t[1].call, NSW_CALL_SENDTO);
+	assert_int_equal(b->t[1].error, ENOBUFS);
+	dns_engine_tick(b->e, START + SEC - 1);
+	assert_int_equal(b->nt, 3);
+	assert_int_equal(b->t[2].failure, DNS_FAIL_EGRESS);
+	assert_int_equal(b->t[2].owner.pid, 0);
+	bench_free(b);
+}
+
 static void failures_are_shown_at_once(void **state)
 {
 	struct bench *b = bench_new();
@@ -760,6 +816,7 @@ int main(void)
 		cmocka_unit_test(owner_is_not_guessed),
 		cmocka_unit_test(failed_calls_are_shown_at_once),
 		cmocka_unit_test(unseen_failures_have_the_routes_error),
+		cmocka_unit_test(what_an_egress_hook_drops_is_shown),
 		cmocka_unit_test(failures_are_shown_at_once),
 		cmocka_unit_test(memory_is_bounded),
 		cmocka_unit_test(tcp_messages_are_reassembled),

@@ -45,7 +45,7 @@ struct programs {
 	enum nsw_clock clock;
 	bool has_all; /* the optional programs are loaded */
 	int socket_links[NR_SOCKET_HOOKS];
-	int exec_link, outcome_link;
+	int exec_link, outcome_link, drops_link;
 	int meet_links[NR_MEET_HOOKS];
 	bool one_for_all;
 };
@@ -148,7 +148,7 @@ static void choose_tracepoints(struct programs *p)
 {
 	bpf_program__set_autoload(p->skel->progs.process_exec, p->dns);
 	bpf_program__set_autoload(p->skel->progs.syscall_exit, p->dns && p->every_errno);
-	bpf_program__set_autoload(p->skel->progs.packet_dropped, p->dns && !p->every_errno);
+	bpf_program__set_autoload(p->skel->progs.packet_dropped, p->dns);
 }
 
 static int configure(struct programs *p, const struct programs_options *o)
@@ -344,7 +344,7 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 		return err_sys(e, -ENOMEM, "cannot load the BPF programs");
 	for (i = 0; i < NR_SOCKET_HOOKS; i++)
 		p->socket_links[i] = -1;
-	p->exec_link = p->outcome_link = p->tried = -1;
+	p->exec_link = p->outcome_link = p->drops_link = p->tried = -1;
 	for (i = 0; i < NR_MEET_HOOKS; i++)
 		p->meet_links[i] = -1;
 	p->one_for_all = o->one_for_all;
@@ -382,7 +382,8 @@ void programs_detach_processes(struct programs *p)
 	}
 	closep(&p->exec_link);
 	closep(&p->outcome_link);
-	p->exec_link = p->outcome_link = -1;
+	closep(&p->drops_link);
+	p->exec_link = p->outcome_link = p->drops_link = -1;
 }
 
 void programs_free(struct programs *p)
@@ -572,9 +573,9 @@ void programs_watch_drops(struct programs *p)
 {
 	struct err why = { 0 };
 
-	if (attach_tracepoint(&p->outcome_link, "kfree_skb", p->skel->progs.packet_dropped, &why))
+	if (attach_tracepoint(&p->drops_link, "kfree_skb", p->skel->progs.packet_dropped, &why))
 		log_debug("that a firewall drops what is sent to a name server is not seen "
-			  "(--errno shows it): %s",
+			  "(but with --errno, by the error of the call): %s",
 			  why.msg);
 }
 

@@ -78,8 +78,8 @@ int programs_attach_namespaces(struct programs *p, struct err *e);
  * dns, the tracepoint of exec and, with every_errno, of system calls. They vanish with the caller.
  */
 int programs_attach_processes(struct programs *p, struct err *e);
-/* With dns and without every_errno, once: there may be a firewall that refuses what processes
- * send, and from now on that is seen, at a cost to every packet that the machine drops. */
+/* With dns, once: there may be a firewall that drops what processes send, and from now on that
+ * is seen, at a cost to every packet that the machine drops. */
 void programs_watch_drops(struct programs *p);
 /* Finds the owners of sockets that are open already; to be called once hooks are
  * attached and namespaces watched, and again when there are more of these. */

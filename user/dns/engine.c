@@ -451,7 +451,7 @@ static void settle_attempts(struct dns_engine *e, const struct trans_key *k)
 		struct attempt *a = &e->attempts[i];
 
 		if (a->used && a->timer.pos && a->a.netns == k->netns &&
-		    ipaddr_equal(&a->a.dst, &k->server))
+		    ipaddr_equal(&a->a.dst, &k->server) && !a->a.dropped_at[0])
 			attempt_settled(e, a);
 	}
 }
@@ -1208,9 +1208,12 @@ static void attempt_report(const struct attempt *a, struct dns_transaction *t)
 	t->server = a->a.dst;
 	t->server_port = a->a.port;
 	t->proto = a->a.proto;
-	t->failure = a->a.error ? DNS_FAIL_CALL : DNS_FAIL_NONE;
+	t->failure = a->a.dropped_at[0] ? DNS_FAIL_EGRESS
+		     : a->a.error	? DNS_FAIL_CALL
+					: DNS_FAIL_NONE;
 	t->call = a->a.call;
 	t->error = a->a.error;
+	memcpy(t->ifname, a->a.dropped_at, sizeof(t->ifname));
 }
 
 static const struct question no_question;
@@ -1281,6 +1284,21 @@ static void attempt_failed(struct dns_engine *e, struct attempt *slot, const str
 	attempt_timeout(e, slot);
 }
 
+static void attempt_waits(struct dns_engine *e, struct attempt *slot)
+{
+	timers_set(&e->timers, &slot->timer, slot->a.time + e->o.attempt_wait);
+	e->pending_attempts += slot->timer.pos > 0;
+}
+
+/* No packet will come of that slot's call; whether the call fails is known in a moment, if at
+ * all. */
+static void attempt_dropped(struct dns_engine *e, struct attempt *slot, const struct dns_attempt *a)
+{
+	memcpy(slot->a.dropped_at, a->dropped_at, sizeof(slot->a.dropped_at));
+	if (!slot->timer.pos)
+		attempt_waits(e, slot);
+}
+
 static void attempt_begin(struct attempt *slot, const struct dns_attempt *a)
 {
 	slot->a = *a;
@@ -1305,6 +1323,10 @@ void dns_engine_attempt(struct dns_engine *e, const struct dns_attempt *a)
 		attempt_failed(e, slot, a);
 		return;
 	}
+	if (a->dropped_at[0]) {
+		attempt_dropped(e, slot, a);
+		return;
+	}
 	if (joined) {
 		slot->count++;
 		return;
@@ -1313,8 +1335,7 @@ void dns_engine_attempt(struct dns_engine *e, const struct dns_attempt *a)
 	s = engine_server(e, a->netns, &slot->a.dst);
 	if (s && s->last_query >= a->time - RING_SKEW)
 		return;
-	timers_set(&e->timers, &slot->timer, a->time + e->o.attempt_wait);
-	e->pending_attempts += slot->timer.pos > 0;
+	attempt_waits(e, slot);
 	if (judge_trouble_ahead(e, a->netns, a->owner.pid, &slot->a.dst)) {
 		attempt_report(slot, &t);
 		judge_ask(e, &t, a->ppid);

@@ -54,7 +54,9 @@ struct dns_attempt {
 	uint16_t port;
 	uint8_t proto;
 	uint8_t call;	/* enum nsw_call */
-	uint16_t error; /* errno that the call failed with; 0: it begins */
+	uint16_t error; /* errno that the call failed with; 0: it has not, as far as is known */
+	/* Raw. The interface whose egress hook dropped what was sent; empty: none did. */
+	char dropped_at[IFNAMSIZ];
 };
 
 /* Any may be NULL. What they get is valid during the call only. */

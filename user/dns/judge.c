@@ -187,7 +187,7 @@ static void add_route_error(struct dns_transaction *t, const struct rule_input *
 {
 	const struct server_facts *s;
 
-	if (t->state != DNS_NOT_SENT || t->error || !in->facts || !in->facts_fresh)
+	if (t->state != DNS_NOT_SENT || t->failure || !in->facts || !in->facts_fresh)
 		return;
 	s = server_facts(in->facts, &t->server);
 	if (!s || !s->route_errno)

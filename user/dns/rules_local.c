@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Servers that cannot be there: on this namespace's own loopback, or beyond its routes. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
+#include "dns/call.h"
 #include "dns/rules_text.h"
 #include "util/strbuf.h"
 
@@ -176,6 +178,45 @@ static bool local_firewall_fires(const struct rule_input *in)
 	return in->t && in->t->failure == DNS_FAIL_CALL && in->t->error == EPERM;
 }
 
+static bool egress_hook_fires(const struct rule_input *in)
+{
+	return in->t && in->t->failure == DNS_FAIL_EGRESS;
+}
+
+/* udp_send_skb() passes the error on with IP_RECVERR only, and a connection is tried again. */
+static void put_what_sender_gets(struct strbuf *b, const struct dns_transaction *t)
+{
+	if (t->error)
+		strbuf_printf(b, " The call fails with \"%s\".", call_errno_text(t->error));
+	else if (t->proto == IPPROTO_TCP)
+		strbuf_puts(b, " The program is not told; its connection is tried until it gives "
+			       "up.");
+	else
+		strbuf_puts(b, " The program is not told, and waits in vain; one that asks for "
+			       "errors, as glibc does, may get \"No buffer space available\".");
+}
+
+static void egress_hook_text(struct dns_finding *f, const struct rule_input *in)
+{
+	struct strbuf b = what_begin(f);
+
+	strbuf_puts(&b, "The firewall in this network namespace drops what is sent to the name "
+			"server ");
+	ipaddr_put(&b, &in->server);
+	strbuf_puts(&b, ", at nftables' egress hook of ");
+	put_raw(&b, in->t->ifname);
+	strbuf_puts(&b, ", before any capture sees it.");
+	put_what_sender_gets(&b, in->t);
+	seen_transaction(f, in);
+	seen_file(f, in);
+	if (!in->facts)
+		return;
+	b = fix_begin(f, "Find the rule in a chain with \"hook egress\", and permit UDP and TCP "
+			 "port 53:");
+	put_enter(&b, in);
+	strbuf_puts(&b, "nft list ruleset netdev");
+}
+
 static void local_firewall_text(struct dns_finding *f, const struct rule_input *in)
 {
 	struct strbuf b = what_begin(f);
@@ -208,6 +249,8 @@ const struct dns_rule rules_local[] = {
 	  loopback_dead_text },
 	{ "LOCAL-FIREWALL", DNS_ERROR, RULE_NOT_SENT, PER_SERVER, false, local_firewall_fires,
 	  local_firewall_text },
+	{ "LOCAL-FIREWALL", DNS_ERROR, RULE_NOT_SENT, PER_SERVER, false, egress_hook_fires,
+	  egress_hook_text },
 	{ "UNREACHABLE", DNS_ERROR, RULE_CHECK | RULE_NOT_SENT, PER_SERVER, false,
 	  unreachable_fires, unreachable_text },
 	{ 0 },

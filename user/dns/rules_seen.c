@@ -147,10 +147,19 @@ static void put_outcome(struct strbuf *b, const struct dns_transaction *t)
 		strbuf_printf(b, ": nobody accepted it for %.1f s", (double)t->waited / 1e9);
 		break;
 	case DNS_FAIL_CALL:
+	case DNS_FAIL_EGRESS:
 	case DNS_FAIL_ROUTE: break; /* see put_call() */
 	case DNS_FAIL_NONE: strbuf_printf(b, ": no answer for %.1f s", (double)t->waited / 1e9);
 	}
 	strbuf_putc(b, '.');
+}
+
+static void put_egress(struct strbuf *b, const struct dns_transaction *t)
+{
+	strbuf_puts(b, ": the kernel dropped what was sent at the egress hook of ");
+	put_raw(b, t->ifname);
+	if (t->error)
+		strbuf_printf(b, ", and %s() failed with", call_name(t->call));
 }
 
 /* What never became a packet. */
@@ -164,9 +173,13 @@ static void put_call(struct strbuf *b, const struct dns_transaction *t)
 		strbuf_printf(b, ": %s() failed with", call_name(t->call));
 	else if (t->failure == DNS_FAIL_ROUTE)
 		strbuf_puts(b, ": the route lookup for it answers");
+	else if (t->failure == DNS_FAIL_EGRESS)
+		put_egress(b, t);
 	if (t->error)
 		strbuf_printf(b, " %s (%s)", call_errno_name(t->error), call_errno_text(t->error));
-	strbuf_puts(b, "; no packet to it appeared on any interface.");
+	strbuf_puts(b, t->failure == DNS_FAIL_EGRESS
+			       ? "."
+			       : "; no packet to it appeared on any interface.");
 }
 
 void seen_transaction(struct dns_finding *f, const struct rule_input *in)

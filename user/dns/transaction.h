@@ -46,6 +46,9 @@ enum dns_failure {
 	DNS_FAIL_NO_SYN, /* TCP: the connection was never accepted */
 	DNS_FAIL_CALL,	 /* DNS_NOT_SENT: call, error */
 	DNS_FAIL_ROUTE,	 /* DNS_NOT_SENT: error, which is what the route lookup answers */
+	/* DNS_NOT_SENT: nftables' egress hook of ifname; call and error if the call failed and
+	 * that was seen, else error is 0 */
+	DNS_FAIL_EGRESS,
 };
 
 struct dns_transaction {
@@ -116,7 +119,7 @@ struct dns_transaction {
 
 	/* Strings last: all before them is cleared for each transaction. */
 	char target[TARGET_NAME_LEN];	 /* raw; empty for a file */
-	char ifname[IFNAMSIZ];		 /* raw; empty if DNS_NOT_SENT */
+	char ifname[IFNAMSIZ];		 /* raw; empty if DNS_NOT_SENT, but for DNS_FAIL_EGRESS */
 	char name[DNS_NAME_TEXT];	 /* prepared */
 	char ede_text[DNS_MAX_EDE][160]; /* prepared; of edns.errors */
 	char nsid[128], subnet[64];	 /* prepared; empty without */

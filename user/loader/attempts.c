@@ -59,10 +59,17 @@ static bool may_collect_facts(struct loader *l)
 	return l->facts_used++ < FACTS_PER_SECOND;
 }
 
-static int filters_output(void *arg)
+static int filters_of_sent(void *arg)
 {
 	(void)arg;
-	return nat_filters_output_here();
+	return (int)nat_filters_of_sent_here();
+}
+
+/* Filters by whose drops something is to be learnt: with every errno of calls, of those that
+ * make no call fail. */
+static int telling_filters(const struct loader *l)
+{
+	return NAT_FILTER_EGRESS | (l->o->every_errno ? 0 : NAT_FILTER_OUTPUT);
 }
 
 /* A container may change its rules without end. */
@@ -70,13 +77,15 @@ void attempts_new_rules(struct loader *l, struct watched *w)
 {
 	int64_t now = loader_now_ns();
 	_cleanup_fd_ int fd = -1;
+	int filters;
 
-	if (!l->o->dns || l->o->every_errno || l->sees_drops || now - w->rules_read < RULES_NS)
+	if (!l->o->dns || l->sees_drops || now - w->rules_read < RULES_NS)
 		return; /* until somebody sends, or more come */
 	w->rules_read = now;
 	w->new_rules = false;
 	fd = target_open(&w->target, NULL);
-	if (fd < 0 || netns_call(fd, filters_output, NULL, NULL) <= 0)
+	filters = fd < 0 ? 0 : netns_call(fd, filters_of_sent, NULL, NULL);
+	if (filters <= 0 || !(filters & telling_filters(l)))
 		return;
 	programs_watch_drops(l->programs);
 	netns_watch_rules_end(l->links);

@@ -385,7 +385,7 @@ static int start_attaching(struct loader *l, struct err *e)
 	if (!l->taps)
 		return err_sys(e, -ENOMEM, "taps");
 	err = netns_watch_open(&l->links, e);
-	if (!err && o->dns && !o->every_errno && netns_watch_rules(l->links, &why) && why.code)
+	if (!err && o->dns && netns_watch_rules(l->links, &why) && why.code)
 		log_debug("%s", why.msg);
 	return err;
 }

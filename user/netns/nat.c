@@ -62,18 +62,19 @@ struct nat_rules *nat_read_here(void)
 	return r;
 }
 
-bool nat_filters_output_here(void)
+unsigned int nat_filters_of_sent_here(void)
 {
 	static const char *const tables[] = { "filter", "mangle", "raw", "security" };
+	int found = nat_has_nftables() ? nft_filters_of_sent_here() : 0;
 	size_t i;
 
-	if (nat_has_nftables() && nft_filters_output_here())
-		return true;
+	if (found < 0)
+		return NAT_FILTER_OUTPUT | NAT_FILTER_EGRESS;
 	for (i = 0; i < ARRAY_SIZE(tables); i++)
 		if (file_names("/proc/thread-self/net/ip_tables_names", tables[i]) ||
 		    file_names("/proc/thread-self/net/ip6_tables_names", tables[i]))
-			return true;
-	return false;
+			found |= NAT_FILTER_OUTPUT;
+	return (unsigned int)found;
 }
 
 void nat_free(struct nat_rules *r)

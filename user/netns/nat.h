@@ -37,9 +37,14 @@ void nat_free(struct nat_rules *r);
 /* Whether nftables are in the kernel, or asking for rules does not load them. */
 bool nat_has_nftables(void);
 
-/* Whether a filter of the namespace that the caller is in may refuse what is sent from
- * there: one that has a rule, or drops by its policy. True where it cannot be read. */
-bool nat_filters_output_here(void);
+/* Filters that may drop what is sent: they have a rule, or drop by their policy. */
+enum nat_filter {
+	NAT_FILTER_OUTPUT = 1 << 0, /* in the IP layer: who sends is refused */
+	NAT_FILTER_EGRESS = 1 << 1, /* at an interface (nftables' netdev family), Linux 5.16 */
+};
+
+/* Which of them are in the namespace that the caller is in; all where it cannot be read. */
+unsigned int nat_filters_of_sent_here(void);
 
 /* Whether a packet that is forwarded gets another source on its way out. */
 enum nat_answer nat_source(const struct nat_rules *r, const struct nat_packet *p);

@@ -257,24 +257,32 @@ static int read_chains(struct mnl_socket **nl, struct nft_rules *r)
 				    on_chain, r);
 }
 
-/* NF_INET_LOCAL_OUT and _POST_ROUTING are what these are in each of the families. */
-static bool filters_output(const struct nft_chain *c)
+/* NF_INET_LOCAL_OUT and _POST_ROUTING are what these are in each of the families of IP. */
+static int filters_sent(const struct nft_chain *c)
 {
-	return (c->hook == NF_INET_LOCAL_OUT || c->hook == NF_INET_POST_ROUTING) && c->has_type &&
-	       !c->is_nat && (c->drops || c->has_rule) &&
-	       (c->family == NFPROTO_IPV4 || c->family == NFPROTO_IPV6 ||
-		c->family == NFPROTO_INET);
+	if (!c->has_type || c->is_nat || !(c->drops || c->has_rule))
+		return 0;
+	switch (c->family) {
+	case NFPROTO_IPV4:
+	case NFPROTO_IPV6:
+	case NFPROTO_INET:
+		return c->hook == NF_INET_LOCAL_OUT || c->hook == NF_INET_POST_ROUTING
+			       ? NAT_FILTER_OUTPUT
+			       : 0;
+	case NFPROTO_NETDEV: return c->hook == NF_NETDEV_EGRESS ? NAT_FILTER_EGRESS : 0;
+	default: return 0;
+	}
 }
 
-int nft_filters_output_here(void)
+int nft_filters_of_sent_here(void)
 {
 	_cleanup_rtnl_ struct mnl_socket *nl = NULL;
 	struct nft_rules r = { 0 };
 	int found = read_chains(&nl, &r);
 	size_t i;
 
-	for (i = 0; i < r.nr_chains && !found; i++)
-		found = filters_output(&r.chains[i]);
+	for (i = 0; i < r.nr_chains && found >= 0; i++)
+		found |= filters_sent(&r.chains[i]);
 	nft_fini(&r);
 	return found;
 }

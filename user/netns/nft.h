@@ -27,8 +27,9 @@ struct nft_rules {
 
 /* Keeps copies of the messages. 0 or -errno; nft_fini() in either case. */
 int nft_read_here(struct nft_rules *r);
-/* A filter for what is sent has a rule, or drops by its policy: 1, else 0, or -errno. */
-int nft_filters_output_here(void);
+/* Which filters for what is sent have a rule, or drop by their policy: enum nat_filter, or
+ * -errno. */
+int nft_filters_of_sent_here(void);
 void nft_fini(struct nft_rules *r);
 
 /* The chains of type nat at a hook (NF_INET_POST_ROUTING, ...) in turn: MAY_NAT, MAY_END. */

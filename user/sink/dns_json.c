@@ -262,7 +262,7 @@ static void put_failure(struct strbuf *b, const struct dns_transaction *t)
 	static const char *const kinds[] = {
 		[DNS_FAIL_ICMP] = "icmp",	    [DNS_FAIL_RESET] = "reset",
 		[DNS_FAIL_NO_SYN] = "not-accepted", [DNS_FAIL_CALL] = "call",
-		[DNS_FAIL_ROUTE] = "route",
+		[DNS_FAIL_ROUTE] = "route",	    [DNS_FAIL_EGRESS] = "egress-hook",
 	};
 
 	if (t->failure == DNS_FAIL_NONE) {
@@ -278,9 +278,9 @@ static void put_failure(struct strbuf *b, const struct dns_transaction *t)
 		put_u64(b, "icmp_code", t->icmp_code);
 		put_addr(b, "from", &t->reporter);
 	}
-	if (t->failure == DNS_FAIL_CALL)
+	if (t->error && t->failure != DNS_FAIL_ROUTE)
 		put_string(b, "call", call_name(t->call));
-	if (t->failure == DNS_FAIL_CALL || t->failure == DNS_FAIL_ROUTE) {
+	if (t->error) {
 		put_string(b, "errno", call_errno_name(t->error));
 		put_string(b, "message", call_errno_text(t->error));
 	}

@@ -133,6 +133,12 @@ static void put_failure(struct strbuf *b, const struct dns_transaction *t, bool 
 		if (t->failure == DNS_FAIL_ROUTE)
 			strbuf_puts(b, " (route lookup)");
 		return;
+	case DNS_FAIL_EGRESS:
+		strbuf_puts(b, "not sent: ");
+		if (t->error)
+			strbuf_printf(b, "%s, ", call_errno_name(t->error));
+		strbuf_puts(b, brief ? "egress hook" : "dropped at the egress hook");
+		return;
 	case DNS_FAIL_NONE: break;
 	}
 	strbuf_puts(b, t->state == DNS_NOT_SENT ? "not sent: no packet left" : "no answer yet");
