@@ -85,6 +85,30 @@ def test_vlan_tags(lab, php, watch, out, direction, snaplen):
     assert mine == dump.stop(len(mine))
 
 
+LENGTHS = """
+import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind((sys.argv[1], 0))
+head = bytes.fromhex(sys.argv[2])
+for n in range(len(head), 301):
+    s.send(head + bytes(i * 7 + n & 255 for i in range(n - len(head))))
+"""
+
+
+@pytest.mark.parametrize("snaplen", [262144, 100])
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_every_length(lab, php, watch, out, direction, snaplen):
+    """Short frames are copied in another way than long ones, and by size classes."""
+    ns, ifname = (php.path, "eth0") if direction == "out" else (None, php.veth)
+    dump = Tcpdump(php, f"{out}/x.pcap", "eth0", OURS, snaplen=snaplen)
+    w = watch("netns:php", "-i", "eth0", "-s", snaplen, "-w", f"{out}/x.pcapng", OURS)
+    lab.run(["/usr/bin/python3", "-c", LENGTHS, ifname, (MACS + b"\x88\xb5").hex()], ns=ns)
+    theirs = dump.stop(301 - 14)
+    assert w.stop().status == 0
+    assert [wirelen for wirelen, _ in theirs] == list(range(14, 301))
+    assert ours(f"{out}/x.pcapng", "eth0") == theirs
+
+
 def test_large_segments(lab, php, watch, out):
     """TCP segments as the stack hands them to the interface, up to 64 KiB."""
     dump = Tcpdump(php, f"{out}/x.pcap", "eth0", "tcp")
