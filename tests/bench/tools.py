@@ -20,8 +20,8 @@ SETTLE = 0.2  # seconds between "ready" and the first packet
 
 class Settings:
     """What is asked of every tool alike. output: a path, or None: text on
-    stdout, which goes to text, a path, or to /dev/null. dns: by --dns where there is such a thing, by
-    the expression elsewhere."""
+    stdout, which goes to text, a path, or to /dev/null. dns: by --dns where
+    there is such a thing, by the expression elsewhere."""
 
     def __init__(self, snap, buffer_mib, output="/dev/null", expr="", dns=False, text=None):
         self.snap = snap
@@ -57,6 +57,10 @@ class Tool:
     def reader(self, pid):
         """The process that takes packets out of the kernel."""
         return pid
+
+    def lost_here(self, log, lost):
+        """Of what it lost, what was lost on the interface under test."""
+        return lost
 
 
 class Tcpdump(Tool):
@@ -133,6 +137,12 @@ class Nswatch(Tool):
             raise BenchError(f"nswatch has {len(below)} child processes, not one")
         return below[0]
 
+    def lost_here(self, log, lost):
+        """Evidence from the veth's other end is in the sum; the table, which is there if
+        anything was lost, has a row for each: seen, matched, captured."""
+        row = re.search(rf"^nswatch:   \S+/{DEVICE} +\d+ +(\d+) +(\d+)", log, re.M)
+        return int(row.group(1)) - int(row.group(2)) if row else lost
+
 
 def family(pid):
     """pid and all its descendants."""
@@ -185,7 +195,7 @@ class Session:
         self.arena = where
         self.tool = tool
         self.settings = settings
-        self.captured = self.lost = None
+        self.captured = self.lost = self.lost_here = None
         self.proc = None
 
     def __enter__(self):
@@ -257,3 +267,8 @@ class Session:
             self._fail(f"ended with status {self.proc.returncode}")
         self.captured = int(captured.group(1))
         self.lost = sum(int(n) for n in lost.groups() if n) if lost else 0
+        self.lost_here = self.tool.lost_here(log, self.lost)
+
+    def worked_on(self, sent):
+        """How many of the packets sent it had to deal with, each counted once."""
+        return max(0, sent - self.lost_here)
