@@ -369,6 +369,22 @@ static void no_answer_after_five_seconds(void **state)
 	bench_free(b);
 }
 
+/* A name is the choice of whoever asks for it; a command to copy must not do its bidding. */
+static void a_name_is_no_option_of_the_command(void **state)
+{
+	struct bench *b = bench_getent();
+	struct dns_facts f = facts(b, SERVER);
+
+	(void)state;
+	query(b, &b->eth0, CLIENT, 40000, SERVER, 1, "-f/etc/passwd", 1);
+	bench_tick(b, SEC);
+	give(b, &f);
+	bench_tick(b, 5 * SEC);
+	assert_int_equal(b->nf, 1);
+	assert_true(has_fix(&b->f[0], "@1.1.1.1 '\\045f/etc/passwd'"));
+	bench_free(b);
+}
+
 static void no_answer_although_it_came_to_the_veth(void **state)
 {
 	struct bench *b = bench_new_with(NULL, false);
@@ -629,6 +645,7 @@ int main(void)
 		cmocka_unit_test(loopback_dead),
 		cmocka_unit_test(local_resolver_is_well),
 		cmocka_unit_test(no_answer_after_five_seconds),
+		cmocka_unit_test(a_name_is_no_option_of_the_command),
 		cmocka_unit_test(no_answer_although_it_came_to_the_veth),
 		cmocka_unit_test(no_answer_when_the_run_ends_early),
 		cmocka_unit_test(no_answer_refused_port),

@@ -153,7 +153,7 @@ static void fix_one_network(struct dns_finding *f, const struct rule_input *in)
 		      sudo(in), sudo(in));
 	put_shell(&b, bare_target(in->facts));
 	strbuf_printf(&b, " && %sdocker network connect shared ", sudo(in));
-	put_shell(&b, in->t->name);
+	put_shell_name(&b, in->t);
 }
 
 static void short_name_text(struct dns_finding *f, const struct rule_input *in)
@@ -307,7 +307,7 @@ static void search_amplify_text(struct dns_finding *f, const struct rule_input *
 	seen_search(f, in);
 	b = fix_begin(f, "Write the name with a dot at its end, which takes it as it is:");
 	strbuf_puts(&b, "getent hosts ");
-	put_shell(&b, in->t->name);
+	put_shell_name(&b, in->t);
 	strbuf_putc(&b, '.');
 	fix_option(f, in, "Or try names with a dot as they are first:", "ndots:1");
 }

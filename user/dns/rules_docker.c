@@ -106,7 +106,7 @@ static void upstream_dead_text(struct dns_finding *f, const struct rule_input *i
 	strbuf_puts(&b, "dig +time=2 +tries=1 @");
 	ipaddr_put(&b, &in->upstream.server);
 	strbuf_putc(&b, ' ');
-	put_shell(&b, in->t->has_question ? in->t->name : ".");
+	put_shell_name(&b, in->t);
 	fix_docker_dns(f, in, "Or name one that answers when the container is started:");
 }
 
@@ -184,7 +184,7 @@ static void host_upstream_text(struct dns_finding *f, const struct rule_input *i
 	}
 	b = fix_begin(f, "See what the host's resolver asks, and whether it answers on the host:");
 	strbuf_puts(&b, "resolvectl status; resolvectl query ");
-	put_shell(&b, in->t->has_question ? in->t->name : ".");
+	put_shell_name(&b, in->t);
 	if (in->facts->kind != TARGET_DOCKER)
 		return;
 	b = fix_begin(f, "Whether one of the container's networks is internal:");

@@ -160,7 +160,7 @@ void put_dig(struct strbuf *b, const struct rule_input *in, const char *options)
 	if (*options)
 		strbuf_printf(b, " %s", options);
 	strbuf_putc(b, ' ');
-	put_shell(b, t->has_question ? t->name : ".");
+	put_shell_name(b, t);
 	if (!t->has_question || t->qtype == DNS_T_A)
 		return;
 	strbuf_putc(b, ' ');

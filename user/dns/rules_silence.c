@@ -108,7 +108,7 @@ static void no_answer_text(struct dns_finding *f, const struct rule_input *in)
 	strbuf_puts(&b, "dig +time=2 +tries=1 @");
 	ipaddr_put(&b, &in->server);
 	strbuf_putc(&b, ' ');
-	put_shell(&b, in->t->has_question ? in->t->name : ".");
+	put_shell_name(&b, in->t);
 	if (!ipaddr_is_loopback(&in->server))
 		fix_here(f, in);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "dns/rules_text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "util/cleanup.h"
@@ -107,6 +108,18 @@ void put_shell(struct strbuf *b, const char *s)
 			strbuf_putc(b, (char)c);
 	}
 	strbuf_putc(b, '\'');
+}
+
+void put_shell_name(struct strbuf *b, const struct dns_transaction *t)
+{
+	const char *name = t->has_question ? t->name : ".";
+	char mem[sizeof(t->name) + 4];
+
+	if (*name == '-' || *name == '+') {
+		snprintf(mem, sizeof(mem), "\\%03u%s", (unsigned char)*name, name + 1);
+		name = mem;
+	}
+	put_shell(b, name);
 }
 
 /* A path under a directory of ours and the target's name, quoted as one word. */

@@ -47,6 +47,10 @@ bool refused(const struct dns_transaction *t);
 /* s as one word of a shell. */
 void put_shell(struct strbuf *b, const char *s);
 /* A path under a directory of ours and the target's name, quoted as one word. */
+/* The name asked for, as an argument of a command. A name may have any bytes, and some program
+ * chose it: as "-f/etc/passwd" dig would ask the server for every line of that file. The first
+ * byte is escaped then (RFC 1035 section 5.1), which dig and resolvectl understand. */
+void put_shell_name(struct strbuf *b, const struct dns_transaction *t);
 void put_shell_in(struct strbuf *b, const char *dir, const char *name, const char *rest);
 /* Untrusted bytes, escaped. */
 void put_raw(struct strbuf *b, const char *s);

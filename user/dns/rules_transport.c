@@ -221,7 +221,7 @@ static void aaaa_silent_text(struct dns_finding *f, const struct rule_input *in)
 	put_dig(&b, in, "");
 	b = fix_begin(f, "Meanwhile, have programs ask for IPv4 only:");
 	strbuf_puts(&b, "getent ahostsv4 ");
-	put_shell(&b, in->t->name);
+	put_shell_name(&b, in->t);
 	fix_option(f, in, "glibc 2.36 and later has an option for that:", "no-aaaa");
 }
 
