@@ -136,6 +136,57 @@ static void test_links(void **state)
 	reap(&c);
 }
 
+#define STEADY 80
+
+/* Adds interfaces PREFIX1, PREFIX2, ..., for a second at most. */
+static int add_bridges(const struct child *c, const char *prefix, unsigned int n)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof(cmd),
+		 "seq 1 %u | sed 's/.*/link add %s& type bridge/' | "
+		 "timeout 1 nsenter --net=%s ip -batch -",
+		 n, prefix, c->path);
+	return system(cmd);
+}
+
+static void check_steady(const struct link *links, size_t n)
+{
+	size_t i, steady = 0;
+
+	for (i = 0; i < n; i++) {
+		steady += links[i].name[0] == 'd';
+		assert_true(!i || links[i - 1].ifindex < links[i].ifindex);
+	}
+	assert_int_equal(steady, STEADY);
+}
+
+/* The kernel says of nearly each list that it changed under it. What was there all the
+ * time is in all of them. */
+static void test_links_while_they_change(void **state)
+{
+	struct link *links;
+	struct child c;
+	pid_t adding;
+	size_t n;
+
+	(void)state;
+	SPAWN_OR_SKIP(&c, CLONE_NEWNET, NULL, NULL);
+	assert_int_equal(add_bridges(&c, "d", STEADY), 0);
+	adding = fork();
+	assert_true(adding >= 0);
+	if (!adding) {
+		add_bridges(&c, "x", STEADY);
+		_exit(0);
+	}
+	do {
+		links_of(&c, &links, &n);
+		check_steady(links, n);
+		free(links);
+	} while (!waitpid(adding, NULL, WNOHANG));
+	reap(&c);
+}
+
 static void check_peer(const struct child *c, const char *name, const struct child *other,
 		       const char *other_name)
 {
@@ -395,6 +446,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_links),
+		cmocka_unit_test(test_links_while_they_change),
 		cmocka_unit_test(test_peers_with_equal_ifindexes),
 		cmocka_unit_test(test_peer_on_a_bridge),
 		cmocka_unit_test(test_routes),

@@ -12,7 +12,7 @@
 #include "util/cleanup.h"
 
 /* A dump is repeated when links changed under it; a namespace in which they
- * change all the time gets the last answer. */
+ * change all the time gets the last answer, in which all that stay are. */
 #define MAX_TRIES 5
 
 struct links {
@@ -161,12 +161,26 @@ static int by_ifindex(const void *a, const void *b)
 	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
 }
 
+/* By ifindex. One may be told twice when others came meanwhile. */
+static void sort_links(struct links *all)
+{
+	size_t i, n = 0;
+
+	if (all->n)
+		qsort(all->v, all->n, sizeof(*all->v), by_ifindex);
+	for (i = 0; i < all->n; i++)
+		if (!n || all->v[n - 1].ifindex != all->v[i].ifindex)
+			all->v[n++] = all->v[i];
+	all->n = n;
+}
+
+/* -EINTR: they changed meanwhile; *all is as good as it gets all the same. */
 static int dump_links(struct links *all)
 {
 	char buf[RTNL_REQ_LEN] __attribute__((aligned(NLMSG_ALIGNTO)));
 	_cleanup_rtnl_ struct mnl_socket *nl = NULL;
 	struct nlmsghdr *req;
-	int r;
+	int r, changed;
 
 	all->n = 0;
 	r = rtnl_open(&nl, NETLINK_ROUTE, NULL);
@@ -174,14 +188,14 @@ static int dump_links(struct links *all)
 		return r;
 	req = rtnl_request(buf, RTM_GETLINK, NLM_F_DUMP);
 	mnl_nlmsg_put_extra_header(req, sizeof(struct ifinfomsg));
-	r = rtnl_talk(nl, req, on_link, all);
-	if (r)
-		return r;
-	if (all->n)
-		qsort(all->v, all->n, sizeof(*all->v), by_ifindex);
+	changed = rtnl_talk(nl, req, on_link, all);
+	if (changed && changed != -EINTR)
+		return changed;
+	sort_links(all);
 	req = rtnl_request(buf, RTM_GETADDR, NLM_F_DUMP);
 	mnl_nlmsg_put_extra_header(req, sizeof(struct ifaddrmsg));
-	return rtnl_talk(nl, req, on_addr, all);
+	r = rtnl_talk(nl, req, on_addr, all);
+	return r ?: changed;
 }
 
 int inventory_links_here(struct link **links, size_t *n, struct err *e)

@@ -2,6 +2,7 @@
 #include "netns/rtnl.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "util/cleanup.h"
@@ -65,18 +66,33 @@ static int on_done(const struct nlmsghdr *nlh, void *ctx)
 	return code < 0 ? MNL_CB_ERROR : MNL_CB_STOP;
 }
 
+/* libmnl leaves the rest unread at the first message with that flag: it is taken off. */
+static bool take_interruption(char *buf, ssize_t size)
+{
+	struct nlmsghdr *nlh = (struct nlmsghdr *)buf;
+	bool interrupted = false;
+	int left = (int)size;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		interrupted |= nlh->nlmsg_flags & NLM_F_DUMP_INTR;
+		nlh->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+	}
+	return interrupted;
+}
+
 int rtnl_talk(struct mnl_socket *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ctx)
 {
 	mnl_cb_t control[] = { [NLMSG_ERROR] = on_error, [NLMSG_DONE] = on_done };
 	char buf[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
 	unsigned int portid = mnl_socket_get_portid(nl);
+	bool is_dump = (req->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP, interrupted = false;
 	static __thread unsigned int last_seq;
 	ssize_t len;
 	int r;
 
 	req->nlmsg_seq = ++last_seq;
 	/* What is no dump ends with its acknowledgement. */
-	if ((req->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
+	if (!is_dump)
 		req->nlmsg_flags |= NLM_F_ACK;
 	if (mnl_socket_sendto(nl, req, req->nlmsg_len) < 0)
 		return -errno;
@@ -84,8 +100,11 @@ int rtnl_talk(struct mnl_socket *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ct
 		len = mnl_socket_recvfrom(nl, buf, sizeof(buf));
 		if (len < 0)
 			return -errno;
+		interrupted |= is_dump && take_interruption(buf, len);
 		r = mnl_cb_run2(buf, len, req->nlmsg_seq, portid, cb, ctx, control,
 				ARRAY_SIZE(control));
 	} while (r > MNL_CB_STOP);
-	return r < 0 ? -errno : 0;
+	if (r < 0)
+		return -errno;
+	return interrupted ? -EINTR : 0;
 }

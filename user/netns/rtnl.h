@@ -22,7 +22,8 @@ struct nlmsghdr *rtnl_request(char *buf, uint16_t type, uint16_t flags);
 /*
  * Sends req and runs cb on each message of the answer until its end. 0, or
  * -errno: what the kernel answered, or what cb set in errno with MNL_CB_ERROR.
- * -EINTR: the dump was inconsistent because things changed; ask again.
+ * -EINTR: things changed under the dump, cb has seen the whole of it; what came or went
+ * meanwhile may be in it or not, or twice.
  * A cb that stops early (MNL_CB_STOP) leaves the rest unread: close the socket.
  */
 int rtnl_talk(struct mnl_socket *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ctx);
