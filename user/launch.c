@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "netns/facts.h"
 #include "util/cleanup.h"
@@ -68,13 +69,15 @@ static int open_netns(struct target *target, struct err *e)
 	return command_new_netns(&fd, e) ?: fd;
 }
 
-/* A namespace made for the command is found through the command. */
-static int adopt_new(struct target *target, const struct command *c, struct err *e)
+/* A namespace made for the command is nobody else's. It is kept: a command that looks a name up
+ * and is gone in a millisecond would take with it what is to be found out about the lookup. */
+static int adopt_new(struct target *target, struct command *c, int *netns, struct err *e)
 {
 	if (target->kind != TARGET_NEW)
 		return 0;
 	target->pid = command_pid(c);
-	snprintf(target->path, sizeof(target->path), "/proc/%d/ns/net", (int)target->pid);
+	c->netns = steal_fd(netns);
+	snprintf(target->path, sizeof(target->path), "/proc/%d/fd/%d", (int)getpid(), c->netns);
 	return netns_ident_path(target->path, &target->ns, e);
 }
 
@@ -105,5 +108,5 @@ int launch(struct command *c, const struct options *o, struct target *target, st
 	co.resolv_conf = resolv_conf;
 	co.stdout_to_stderr = o->write_file && !strcmp(o->write_file, "-");
 	err = command_start(c, &co, e);
-	return err ?: adopt_new(target, c, e);
+	return err ?: adopt_new(target, c, &netns, e);
 }

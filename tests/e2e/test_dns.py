@@ -130,6 +130,14 @@ def test_new_namespace(watch):
     assert result.books["seen"] == 0
 
 
+def test_new_namespace_outlives_its_command(watch):
+    """What a lookup met is asked for when its process is gone: nswatch is stopped meanwhile."""
+    script = f"kill -STOP $PPID; (sleep 0.5; kill -CONT $PPID) & exec {' '.join(LOOKUP)}"
+    result = watch("new", "--dns", "--verbose", "--", "sh", "-c", script, attach=False).wait()
+    assert result.status == 2
+    assert "debug: new: " not in result.err
+
+
 # c. three solutions
 
 @pytest.fixture

@@ -207,6 +207,7 @@ void command_fini(struct command *c)
 	if (waiting && c->pid)
 		reap(c, 0);
 	closep(&c->pidfd);
+	closep(&c->netns);
 	*c = (struct command)COMMAND_INIT;
 }
 

@@ -55,11 +55,12 @@ struct command {
 	int sock;	/* to the child until it has executed COMMAND */
 	int status;	/* once ended: exit status as a shell counts it */
 	bool has_ended; /* and has been reaped */
+	int netns;	/* that was made for it, to be closed with it; else -1 */
 };
 
-#define COMMAND_INIT                     \
-	{                                \
-		.pidfd = -1, .sock = -1, \
+#define COMMAND_INIT                                  \
+	{                                             \
+		.pidfd = -1, .sock = -1, .netns = -1, \
 	}
 
 /* Returns when the child stands ready in its namespaces, or -errno when it
