@@ -51,13 +51,4 @@ int veth_describe(const struct netns_seen *in, const struct link *links, size_t 
 struct mnl_socket;
 int32_t veth_nsid_here(struct mnl_socket *nl, int fd);
 
-/* What veth_peer() tells, from the n links of the namespace that has the peer. 0 or -ENOENT. */
-int veth_describe(const struct netns_seen *in, const struct link *links, size_t n,
-		  const struct link *l, struct veth_peer *out, struct err *e);
-
-/* What the namespace behind fd is called where nl, a NETLINK_ROUTE socket, was opened; -1 if
- * nothing. */
-struct mnl_socket;
-int32_t veth_nsid_here(struct mnl_socket *nl, int fd);
-
 #endif
