@@ -25,10 +25,12 @@
 #include "netns/rtnl.h"
 #include "util/cleanup.h"
 
-#define MAX_RULES 20000 /* that are read; more are not followed at all */
-#define MAX_STEPS 50000 /* rules looked at for one packet */
-#define CT_NEW	  NF_CT_STATE_BIT(IP_CT_NEW)
-#define MAX_DEPTH 16 /* of jumps: the kernel's NFT_JUMP_STACK_SIZE */
+/* That are read; more are not followed at all. Chains are looked for one by one. */
+#define MAX_CHAINS 1000
+#define MAX_RULES  20000
+#define MAX_STEPS  50000 /* rules looked at for one packet */
+#define CT_NEW	   NF_CT_STATE_BIT(IP_CT_NEW)
+#define MAX_DEPTH  16 /* of jumps: the kernel's NFT_JUMP_STACK_SIZE */
 
 struct nft_chain {
 	struct nlmsghdr *msg; /* which the strings point into */
@@ -123,7 +125,7 @@ static int on_chain(const struct nlmsghdr *nlh, void *ctx)
 {
 	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
 	struct nft_rules *r = ctx;
-	struct nft_chain c = { .family = nfg->nfgen_family, .msg = copy_of(nlh) }, *kept;
+	struct nft_chain c = { .family = nfg->nfgen_family, .msg = copy_of(nlh) }, *kept = NULL;
 	const struct nlattr *attr;
 
 	if (!c.msg)
@@ -131,13 +133,14 @@ static int on_chain(const struct nlmsghdr *nlh, void *ctx)
 	mnl_attr_for_each(attr, c.msg, sizeof(*nfg)) {
 		get_chain_attr(&c, attr);
 	}
-	kept = c.table && c.name ? append(&r->chains, &r->nr_chains, &r->room_chains, sizeof(c))
-				 : NULL;
+	errno = EFBIG;
+	if (c.table && c.name && r->nr_chains < MAX_CHAINS)
+		kept = append(&r->chains, &r->nr_chains, &r->room_chains, sizeof(c));
 	if (kept)
 		*kept = c;
 	else
 		free(c.msg);
-	return MNL_CB_OK;
+	return kept ? MNL_CB_OK : MNL_CB_ERROR;
 }
 
 static int on_rule(const struct nlmsghdr *nlh, void *ctx)
@@ -281,6 +284,8 @@ int nft_filters_of_sent_here(void)
 	int found = read_chains(&nl, &r);
 	size_t i;
 
+	if (found == -EFBIG)
+		found = NAT_FILTER_OUTPUT | NAT_FILTER_EGRESS; /* maybe */
 	for (i = 0; i < r.nr_chains && found >= 0; i++)
 		found |= filters_sent(&r.chains[i]);
 	nft_fini(&r);
