@@ -359,6 +359,16 @@ static void unseen_failures_have_the_routes_error(void **state)
 	assert_int_equal(b->t[0].error, EHOSTUNREACH);
 	assert_string_equal(b->f[0].code, "UNREACHABLE");
 	bench_free(b);
+
+	/* Read as the call was made, whatever packets tell of the time. */
+	b = bench_new_with(NULL, false);
+	f.time = START;
+	dns_engine_facts(b->e, &f, START - SEC);
+	dns_engine_attempt(b->e, &a);
+	dns_engine_tick(b->e, START + SEC);
+	assert_int_equal(b->nt, 1);
+	assert_int_equal(b->t[0].error, EHOSTUNREACH);
+	bench_free(b);
 }
 
 /* Another's packet to the server does not settle it, no route is no reason, and the error that

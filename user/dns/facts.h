@@ -115,6 +115,7 @@ enum target_kind {
 
 /* All that the rules need to know about one namespace and one asking process. */
 struct dns_facts {
+	int64_t time;	/* when they were read, ns since the epoch; 0: as the engine gets them */
 	uint64_t netns; /* inode */
 	enum target_kind kind;
 	char target[TARGET_NAME_LEN]; /* name to use in a fix */

@@ -317,7 +317,7 @@ void judge_facts(struct dns_engine *e, const struct dns_facts *facts)
 
 	s = facts_slot_for(e, facts);
 	s->facts = *facts;
-	s->time = e->now;
+	s->time = facts->time ?: e->now;
 	s->used = true;
 	for (i = 0; i < MAX_HELD; i++) {
 		struct held *h = &e->held[i];

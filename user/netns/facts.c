@@ -17,6 +17,7 @@
 #include "netns/resolv_file.h"
 #include "netns/veth.h"
 #include "util/cleanup.h"
+#include "util/now.h"
 
 #define RESOLV_CONF	 "/etc/resolv.conf"
 #define DNS_PORT	 53
@@ -422,6 +423,7 @@ int facts_collect(const struct target *t, const struct owner *asker, uint32_t pp
 	int r;
 
 	memset(out, 0, sizeof(*out));
+	out->time = now_ns(CLOCK_REALTIME);
 	facts_read_resolv(t, asker, ppid, memory, &out->resolv);
 	out->netns = t->ns.ino;
 	out->kind = t->kind;
