@@ -332,22 +332,34 @@ static void failed_calls_are_shown_at_once(void **state)
 	bench_free(b);
 }
 
+static struct dns_attempt attempt_of_curl(void)
+{
+	return (struct dns_attempt){ .time = START,
+				     .netns = NETNS,
+				     .dst = v4(SERVER),
+				     .port = 53,
+				     .proto = 17,
+				     .call = NSW_CALL_CONNECT,
+				     .owner = { .pid = 99, .comm = "curl" } };
+}
+
+static struct dns_facts facts_without_route(void)
+{
+	return (struct dns_facts){
+		.netns = NETNS,
+		.asker = { .pid = 99 },
+		.lo_up = true,
+		.nr_servers = 1,
+		.servers = { { .addr = v4(SERVER), .route_errno = EHOSTUNREACH } },
+	};
+}
+
 /* Nobody saw the call fail: the route lookup's answer stands for it, and says so. */
 static void unseen_failures_have_the_routes_error(void **state)
 {
 	struct bench *b = bench_new_with(NULL, false);
-	struct dns_attempt a = { .time = START,
-				 .netns = NETNS,
-				 .dst = v4(SERVER),
-				 .port = 53,
-				 .proto = 17,
-				 .call = NSW_CALL_CONNECT,
-				 .owner = { .pid = 99, .comm = "curl" } };
-	struct dns_facts f = { .netns = NETNS,
-			       .asker = { .pid = 99 },
-			       .lo_up = true,
-			       .nr_servers = 1,
-			       .servers = { { .addr = v4(SERVER), .route_errno = EHOSTUNREACH } } };
+	struct dns_attempt a = attempt_of_curl();
+	struct dns_facts f = facts_without_route();
 
 	(void)state;
 	dns_engine_facts(b->e, &f, START);
@@ -376,18 +388,8 @@ static void unseen_failures_have_the_routes_error(void **state)
 static void what_an_egress_hook_drops_is_shown(void **state)
 {
 	struct bench *b = bench_new_with(NULL, false);
-	struct dns_attempt a = { .time = START,
-				 .netns = NETNS,
-				 .dst = v4(SERVER),
-				 .port = 53,
-				 .proto = 17,
-				 .call = NSW_CALL_CONNECT,
-				 .owner = { .pid = 99, .comm = "curl" } };
-	struct dns_facts f = { .netns = NETNS,
-			       .asker = { .pid = 99 },
-			       .lo_up = true,
-			       .nr_servers = 1,
-			       .servers = { { .addr = v4(SERVER), .route_errno = EHOSTUNREACH } } };
+	struct dns_attempt a = attempt_of_curl();
+	struct dns_facts f = facts_without_route();
 
 	(void)state;
 	dns_engine_facts(b->e, &f, START);

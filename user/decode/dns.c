@@ -2,7 +2,8 @@
 /*
  * Theory of operation
  *
- * A message is walked with cursors that never leave it. Names are the hard
+ * A message is walked with cursors that never leave it; a name, which is most of
+ * the work, with an offset that is held against the same two ends. Names are the hard
  * part: a compression pointer can lead anywhere. The walk keeps the offset at
  * which the current run of labels began and takes only pointers to before it,
  * so every jump goes strictly backwards. That alone would allow for thousands of

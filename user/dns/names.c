@@ -118,15 +118,20 @@ static unsigned int make_room(struct names *n, const struct question *q)
 	return way;
 }
 
+/* The way that the name has, from now on if not before. */
+static unsigned int get_way(struct names *n, const struct question *q)
+{
+	unsigned int way = way_of(n, q);
+
+	return way == WAYS ? make_room(n, q) : way;
+}
+
 /* One more transaction of the name came to that. */
 static struct entry *count(struct names *n, const struct question *q, unsigned int outcome)
 {
-	unsigned int way = way_of(n, q);
-	struct entry *e;
+	unsigned int way = get_way(n, q);
+	struct entry *e = &n->entries[set_of(q)][way];
 
-	if (way == WAYS)
-		way = make_room(n, q);
-	e = &n->entries[set_of(q)][way];
 	n->sets[set_of(q)].total[way]++;
 	e->count[outcome]++;
 	return e;
@@ -172,14 +177,8 @@ void names_take_back(struct names *n, const struct question *q, unsigned int out
 
 void names_retry(struct names *n, const struct question *q)
 {
-	unsigned int way;
-
-	if (!q->name.len)
-		return;
-	way = way_of(n, q);
-	if (way == WAYS)
-		way = make_room(n, q);
-	n->entries[set_of(q)][way].retries++;
+	if (q->name.len)
+		n->entries[set_of(q)][get_way(n, q)].retries++;
 }
 
 static uint64_t total(const struct entry *e)

@@ -73,7 +73,7 @@ struct trans {
 	const struct tap *tap;
 	struct owner owner;
 	uint8_t opcode;
-	enum dns_failure failed;
+	enum dns_failure failed;      /* DNS_FAIL_NONE: it has not */
 	uint16_t rcode;		      /* of the answer */
 	bool found;		      /* the answer has records */
 	bool truncated;		      /* the answer is, TC */

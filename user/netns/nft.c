@@ -284,8 +284,6 @@ int nft_filters_of_sent_here(void)
 	int found = read_chains(&nl, &r);
 	size_t i;
 
-	if (found == -EFBIG)
-		found = NAT_FILTER_OUTPUT | NAT_FILTER_EGRESS; /* maybe */
 	for (i = 0; i < r.nr_chains && found >= 0; i++)
 		found |= filters_sent(&r.chains[i]);
 	nft_fini(&r);
