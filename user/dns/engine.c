@@ -21,7 +21,6 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "decode/dns.h"
 #include "dns/engine_state.h"
@@ -1544,7 +1543,7 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	set_defaults(&e->o);
 	e->ops = *ops;
 	e->ctx = ctx;
-	e->seed = (uint32_t)((uintptr_t)e >> 4) ^ (uint32_t)time(NULL);
+	e->seed = hash_seed(e);
 	e->now = INT64_MIN;
 	e->table = table_new(e->o.max_transactions);
 	e->tcp = tcp_table_new(e->o.max_streams, e->o.max_stream_bytes);

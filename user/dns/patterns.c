@@ -18,14 +18,13 @@
 struct nx {
 	uint64_t netns;
 	bool used;
-	uint8_t older, newer; /* neighbours by latest */
-	uint32_t label;	      /* hash of the first label */
-	uint32_t fresh;	      /* answers since a success */
-	int64_t first_asked;  /* of the fresh ones */
-	int64_t latest;	      /* 0 none */
-	int64_t amplified;    /* the name without its suffix was found then; 0 never */
-	int64_t suffixed;     /* the name with a suffix was found then; 0 never */
-	uint32_t next;	      /* in times, the oldest */
+	uint32_t label;	     /* hash of the first label */
+	uint32_t fresh;	     /* answers since a success */
+	int64_t first_asked; /* of the fresh ones */
+	int64_t latest;	     /* 0 none */
+	int64_t amplified;   /* the name without its suffix was found then; 0 never */
+	int64_t suffixed;    /* the name with a suffix was found then; 0 never */
+	uint32_t next;	     /* in times, the oldest */
 	int64_t times[PATTERN_STORM];
 	struct question q;
 };
@@ -41,7 +40,8 @@ struct port {
 struct patterns {
 	int64_t latest_nx; /* time of the latest in any namespace */
 	uint32_t nr_ports;
-	uint8_t newest, oldest; /* of nx */
+	uint8_t newest, oldest; /* of nx, by latest */
+	uint8_t older[NX_MAX], newer[NX_MAX];
 	uint8_t labels[LABELS]; /* how many of nx have a first label with that hash */
 	struct nx nx[NX_MAX];
 	struct port ports[PORT_MAX];
@@ -57,8 +57,8 @@ struct patterns *patterns_new(void)
 	p->latest_nx = INT64_MIN;
 	p->oldest = NX_MAX - 1;
 	for (i = 0; i < NX_MAX; i++) {
-		p->nx[i].newer = (uint8_t)(i - 1);
-		p->nx[i].older = (uint8_t)(i + 1);
+		p->newer[i] = (uint8_t)(i - 1);
+		p->older[i] = (uint8_t)(i + 1);
 	}
 	return p;
 }
@@ -95,47 +95,40 @@ static const struct nx *nx_find(const struct patterns *p, uint64_t netns, const 
 }
 
 /* Takes the entry out of its place in the order of age. */
-static void age_unlink(struct patterns *p, const struct nx *n)
+static void age_unlink(struct patterns *p, uint8_t i)
 {
-	uint8_t i = (uint8_t)(n - p->nx);
-
 	if (i == p->newest)
-		p->newest = n->older;
+		p->newest = p->older[i];
 	else
-		p->nx[n->newer].older = n->older;
+		p->older[p->newer[i]] = p->older[i];
 	if (i == p->oldest)
-		p->oldest = n->newer;
+		p->oldest = p->newer[i];
 	else
-		p->nx[n->older].newer = n->newer;
+		p->newer[p->older[i]] = p->newer[i];
 }
 
-static void age_renew(struct patterns *p, struct nx *n)
+static void age_renew(struct patterns *p, const struct nx *n)
 {
 	uint8_t i = (uint8_t)(n - p->nx);
 
 	if (i == p->newest)
 		return;
-	age_unlink(p, n);
-	n->older = p->newest;
-	p->nx[p->newest].newer = i;
+	age_unlink(p, i);
+	p->older[i] = p->newest;
+	p->newer[p->newest] = i;
 	p->newest = i;
 }
 
 static struct nx *nx_get(struct patterns *p, uint64_t netns, const struct question *q)
 {
 	struct nx *n = (struct nx *)nx_find(p, netns, q);
-	uint8_t older, newer;
 
 	if (n)
 		return n;
 	n = &p->nx[p->oldest];
 	if (n->used)
 		--*with_label(p, n->label);
-	older = n->older;
-	newer = n->newer;
 	memset(n, 0, offsetof(struct nx, q));
-	n->older = older;
-	n->newer = newer;
 	n->used = true;
 	n->netns = netns;
 	n->label = label_hash(q);

@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "util/hash.h"
 
@@ -59,7 +58,7 @@ struct table *table_new(uint32_t max)
 	t->mask = buckets - 1;
 	t->max = max;
 	/* Hostile names must not be able to aim at one bucket. */
-	t->seed = (uint32_t)((uintptr_t)t >> 4) ^ (uint32_t)time(NULL);
+	t->seed = hash_seed(t);
 	t->by_key = calloc(buckets, sizeof(struct trans *));
 	t->by_question = calloc(buckets, sizeof(struct trans *));
 	if (!t->by_key || !t->by_question) {

@@ -5,6 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
+
+/* Differs from run to run; of a table that was just allocated. */
+static inline uint32_t hash_seed(const void *table)
+{
+	return (uint32_t)((uintptr_t)table >> 4) ^ (uint32_t)time(NULL);
+}
 
 static inline uint64_t hash_word(uint64_t h, const uint8_t *p)
 {
