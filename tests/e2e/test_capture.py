@@ -21,7 +21,7 @@ class Tcpdump:
         self.path = path
         with open(path + ".err", "wb") as err:
             self.proc = ns.popen(["tcpdump", "-n", "-i", ifname, "-s", str(snaplen),
-                                  "-B", "16384", "-U", "--immediate-mode", "-w", path,
+                                  "-B", "32768", "-U", "--immediate-mode", "-w", path,
                                   "-Z", "root", *filter_],
                                  stderr=err)
         wait_for("tcpdump", lambda: b"listening on" in read_bytes(path + ".err"))
