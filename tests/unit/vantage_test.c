@@ -50,7 +50,7 @@ static void vantage_freep(struct vantage **v)
 }
 #define _cleanup_vantage_ _cleanup_(vantage_freep)
 
-static struct vantage *begin(bool filtered)
+static struct vantage *begin_one(bool filtered, const struct tap *first, int64_t now)
 {
 	struct vantage_options o = { .filtered = filtered, .lost = on_lost };
 	struct vantage *v = vantage_new(&o);
@@ -59,7 +59,14 @@ static struct vantage *begin(bool filtered)
 	number = 0;
 	vantage_tap(v, &inside);
 	vantage_tap(v, &host);
-	vantage_begin(v, &inside, T0 - S);
+	vantage_begin(v, first, now);
+	return v;
+}
+
+static struct vantage *begin(bool filtered)
+{
+	struct vantage *v = begin_one(filtered, &inside, T0 - S);
+
 	vantage_begin(v, &host, T0 - S);
 	return v;
 }
@@ -207,6 +214,42 @@ static void test_again(void **state)
 	assert_int_equal(loss(v, VANTAGE_LEFT_PROCESS)->unsure, 0);
 }
 
+/* Sent while only the inside was watched; a later one like it comes through. */
+static void test_alike_before_both_ends(void **state)
+{
+	_cleanup_vantage_ struct vantage *v = begin_one(false, &inside, T0);
+
+	(void)state;
+	out_at(v, &inside, 4 * MS, 1);
+	vantage_begin(v, &host, T0 + 28 * MS);
+	out_at(v, &inside, 27 * MS, 1); /* told of late */
+	out_at(v, &inside, 428 * MS, 1);
+	out_at(v, &host, 428 * MS + 5000, 1);
+	vantage_tick(v, T0 + 10 * S);
+	assert_int_equal(loss(v, VANTAGE_LEFT_PROCESS)->count, 0);
+	/* Nor does it seem to have been slow: this is not in flight at the end. */
+	out_at(v, &inside, 10 * S, 2);
+	vantage_finish(v, T0 + 10 * S + 600 * MS);
+	assert_int_equal(loss(v, VANTAGE_LEFT_PROCESS)->count, 1);
+	assert_int_equal(loss(v, VANTAGE_LEFT_PROCESS)->first, 5);
+}
+
+/* Arrived while only the inside was watched: a later one like it is no change on the way. */
+static void test_alike_arrived_before_both_ends(void **state)
+{
+	_cleanup_vantage_ struct vantage *v = begin_one(false, &inside, T0);
+
+	(void)state;
+	see(v, &inside, DIR_IN, 11 * MS, 1, 60);
+	vantage_begin(v, &host, T0 + 30 * MS);
+	see(v, &host, DIR_IN, 87 * MS, 1, 60);
+	see(v, &inside, DIR_IN, 87 * MS + 5000, 1, 60);
+	see(v, &host, DIR_IN, 100 * MS, 2, 60);
+	vantage_finish(v, T0 + 10 * S);
+	assert_int_equal(loss(v, VANTAGE_CAME_BACK)->unsure, 0);
+	assert_int_equal(loss(v, VANTAGE_CAME_BACK)->count, 1);
+}
+
 static void test_records_missing(void **state)
 {
 	_cleanup_vantage_ struct vantage *v = begin(false);
@@ -308,6 +351,21 @@ static void test_requests(void **state)
 	assert_int_equal(l->first, 6);
 	assert_int_equal(l->talk.client_port, 1000);
 	assert_int_equal(loss(v, VANTAGE_LEFT_PROCESS)->count, 0);
+}
+
+/* Seen before both ends were: the retry is the first that counts. */
+static void test_request_before_both_ends(void **state)
+{
+	_cleanup_vantage_ struct vantage *v = begin_one(false, &host, T0);
+
+	(void)state;
+	see_tcp(v, &host, DIR_OUT, 1, 2);
+	vantage_begin(v, &inside, T0 + 30 * MS);
+	see_tcp(v, &inside, DIR_OUT, S, 2);
+	see_tcp(v, &host, DIR_OUT, S + 1000, 2);
+	vantage_finish(v, T0 + 4 * S);
+	assert_int_equal(loss(v, VANTAGE_LEFT_NETNS)->count, 1);
+	assert_int_equal(loss(v, VANTAGE_LEFT_NETNS)->first, 3);
 }
 
 /* A bridge floods: what comes in may be for somebody else, until it is known who is here. */
@@ -418,11 +476,14 @@ int main(void)
 		cmocka_unit_test(test_late_is_taken_back),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_alike_before_both_ends),
+		cmocka_unit_test(test_alike_arrived_before_both_ends),
 		cmocka_unit_test(test_records_missing),
 		cmocka_unit_test(test_changed),
 		cmocka_unit_test(test_filtered),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_request_before_both_ends),
 		cmocka_unit_test(test_requests_from_outside),
 		cmocka_unit_test(test_answers_not_selected),
 		cmocka_unit_test(test_no_host_end),

@@ -457,9 +457,11 @@ void vantage_missed(struct vantage *v, const struct tap *tap, int64_t now)
 
 /* --- packets --------------------------------------------------------------- */
 
-static bool is_pair(const struct pair *p)
+/* Whether both ends were watched then. What one alone has seen never meets its like at
+ * the other, and would take the place of a later one. */
+static bool is_open(const struct pair *p, int64_t time)
 {
-	return p->shown.inside[0] && p->shown.host[0];
+	return p->since && time >= p->since - BEGUN;
 }
 
 /* Whether it enters the pair here, or leaves it. */
@@ -545,7 +547,8 @@ static void talk(struct vantage *v, const struct packet *p, const struct glance 
 	}
 	e.kind = REQUEST;
 	/* It has crossed the pair: what becomes of it is not the pair's doing. */
-	if (is_pair(&v->pairs[e.pair]) && !is_sent(p) && !find(v, &e) && answer_would_show(v, p))
+	if (is_open(&v->pairs[e.pair], e.time) && !is_sent(p) && !find(v, &e) &&
+	    answer_would_show(v, p))
 		add(v, &e);
 }
 
@@ -567,7 +570,7 @@ void vantage_packet(struct vantage *v, const struct packet *p)
 	e.talk = g.talk;
 	if (g.role != GLANCE_OTHER)
 		talk(v, p, &g, e);
-	if (!is_pair(&v->pairs[pair]) || (v->o.filtered && p->wirelen > ETHERNET_FRAME))
+	if (!is_open(&v->pairs[pair], e.time) || (v->o.filtered && p->wirelen > ETHERNET_FRAME))
 		return;
 	if (is_sent(p))
 		sent(v, &e);
