@@ -468,6 +468,30 @@ static void test_output(void **state)
 	json_decref(o);
 }
 
+/* A listener report: IPv6 with a hop-by-hop header. */
+static void test_output_hop_by_hop(void **state)
+{
+	_cleanup_vantage_ struct vantage *v = begin(false);
+	uint8_t data[90] = { [12] = 0x86, 0xdd,	    0x60, [19] = 36, 0,		  1, 0xfe,
+			     0x80,	  [37] = 1, 0xff, 2,	     [53] = 0x16, 58 };
+	struct packet p = { .number = 1,
+			    .time = T0,
+			    .data = data,
+			    .caplen = sizeof(data),
+			    .wirelen = sizeof(data),
+			    .tap = &inside,
+			    .dir = DIR_OUT };
+	char mem[256];
+	struct strbuf out;
+
+	(void)state;
+	vantage_packet(v, &p);
+	vantage_finish(v, T0 + 10 * S);
+	strbuf_init(&out, mem, sizeof(mem));
+	assert_true(last_seen_text(&out, vantage_pair(v, 0), VANTAGE_LEFT_PROCESS, 1));
+	assert_string_equal(mem, "  packet 1: IP fe80::1 > ff02::16");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_answers_not_selected),
 		cmocka_unit_test(test_no_host_end),
 		cmocka_unit_test(test_output),
+		cmocka_unit_test(test_output_hop_by_hop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

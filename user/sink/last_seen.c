@@ -52,8 +52,11 @@ static void put_what(struct strbuf *out, const struct vantage_pair *p, const str
 
 static const char *protocol(const struct glance_talk *t)
 {
+	if (!t->client.family)
+		return NULL;
 	switch (t->proto) {
-	case 0: return t->client.family ? "ARP" : NULL;
+	/* In IPv6 it is the hop-by-hop header: what follows was not looked at. */
+	case 0: return t->client.family == 4 ? "ARP" : "IP";
 	case IPPROTO_TCP: return "TCP";
 	case IPPROTO_UDP: return "UDP";
 	case IPPROTO_ICMP: return "ICMP";
