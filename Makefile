@@ -23,6 +23,8 @@ OUT     ?= .output
 
 CC      ?= cc
 CLANG   ?= clang
+# As libbpf's headers call the machine.
+BPFARCH := -D__TARGET_ARCH_$(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 PKGCONF ?= pkg-config
 
@@ -81,7 +83,7 @@ skeleton: $(OUT)/nswatch.skel.h
 $(OUT)/nswatch.bpf.o: bpf/nswatch.bpf.c $(BPFHDRS)
 	$(say) BPF $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 -Wall -Werror -I. -Iinclude -Ibpf \
+	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 $(BPFARCH) -Wall -Werror -I. -Iinclude -Ibpf \
 		-idirafter /usr/include/$(shell $(CC) -print-multiarch) -c -o $@.tmp $<
 	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm -f $@.tmp
 
@@ -144,7 +146,7 @@ fuzz: $(FUZZNAMES:%=$(OUT)/fuzz/%)
 $(OUT)/bench/xdp.bpf.o: tests/bench/xdp.bpf.c
 	$(say) BPF $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 -Wall -Werror \
+	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 $(BPFARCH) -Wall -Werror \
 		-idirafter /usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
 
 $(OUT)/bench/xdp.skel.h: $(OUT)/bench/xdp.bpf.o

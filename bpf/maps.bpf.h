@@ -6,21 +6,7 @@
 const volatile __u32 cfg_ncpus = 1;
 const volatile __u32 cfg_snaplen = NSW_MAX_SNAP;
 const volatile __u8 cfg_clock = NSW_CLOCK_BOOT;
-const volatile __u64 cfg_wake_bytes = 1; /* in the ring: too much to let it nap on */
-const volatile __u8 cfg_owner;		 /* records carry the socket's owner */
-
-/*
- * The consumer's half of the wake-up protocol (user/stream/stream.c): an enum
- * nsw_consumer. Who wakes it clears this, so that it is woken once. On a cache
- * line of its own: all else in the packet path is read-only.
- */
-volatile __u32 consumer __attribute__((aligned(64)));
-
-/* Packets. The loader sets the size (-B). */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 * 1024 * 1024);
-} packets SEC(".maps");
+const volatile __u8 cfg_owner; /* records carry the socket's owner */
 
 /* Socket calls to name servers: few, and apart, so that a flood of packets
  * cannot push them out. */

@@ -18,6 +18,7 @@
 #include "nswatch/record.h"
 
 #include "maps.bpf.h"
+#include "ring.bpf.h"
 #include "dns.bpf.h"
 #include "owner.bpf.h"
 #include "emit.bpf.h"
@@ -43,7 +44,7 @@ int tc_ingress(struct __sk_buff *skb)
 SEC("tc/egress")
 int tc_egress(struct __sk_buff *skb)
 {
-	observe(skb, NSW_REC_EGRESS);
+	observe(skb, NSW_EGRESS);
 	return TC_ACT_UNSPEC;
 }
 

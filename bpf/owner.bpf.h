@@ -188,8 +188,8 @@ static __always_inline void put_owner(struct __sk_buff *skb, __u8 hook, __u8 dir
 {
 	struct bpf_sock *sk = skb->sk;
 
-	if (hook != NSW_REC_EGRESS) {
-		if (direction != NSW_REC_EGRESS)
+	if (hook != NSW_EGRESS) {
+		if (direction != NSW_EGRESS)
 			receiver(skb, dst);
 		return;
 	}

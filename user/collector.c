@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -54,7 +53,7 @@ struct seat {
 struct collector {
 	const struct collector_setup *s;
 	struct stream *stream;
-	int64_t drained; /* all packets before that have been given to the pipeline; ring's clock */
+	int64_t drained; /* all packets before that have been given to the pipeline */
 	struct pipeline *pipeline;
 	struct seat *seats;	    /* from 1 */
 	uint32_t nr_seats, highest; /* highest: seat taken */
@@ -65,7 +64,7 @@ struct collector {
 	struct tap_stats *spent;
 	struct gone {
 		uint32_t id;
-		int64_t when; /* on the ring's clock */
+		int64_t when; /* as packets' times */
 	} * gone;	      /* a ring of nr_seats: detached, records may still come */
 	uint32_t first_gone, nr_gone;
 	struct tap_stats past; /* of seats that were taken over */
@@ -78,7 +77,6 @@ struct collector {
 	bool abandoned; /* the watch never began */
 	bool orphaned;	/* the loader is gone */
 	int file_event; /* eventfd: the output file has failed */
-	int ring_edge;	/* epoll: readable only once the ring has woken us */
 	long nap;	/* ns */
 	bool unflushed; /* output lies in buffers */
 	int64_t next_flush;
@@ -356,7 +354,7 @@ static void on_gone(struct collector *c, uint32_t kernel_id)
 		pipeline_tap_gone(c->pipeline, &c->seats[c->seat_of[kernel_id]].tap);
 	c->gone[(c->first_gone + c->nr_gone++) % c->nr_seats] = (struct gone){
 		.id = kernel_id,
-		.when = stream_clock(c->stream),
+		.when = stream_now(c->stream),
 	};
 }
 
@@ -401,9 +399,9 @@ static void report_books(const struct collector *c)
 /* Time for whoever follows packets, ns since the epoch: none that comes later is
  * older. The clock itself would run ahead of those that still lie in the ring, and the
  * stream's horizon of those that it is about to give out. */
-static int64_t packet_time(struct collector *c)
+static int64_t packet_time(const struct collector *c)
 {
-	return stream_wall(c->stream, (uint64_t)c->drained);
+	return c->drained;
 }
 
 static void on_message(struct collector *c, const struct wire_msg *m)
@@ -536,17 +534,18 @@ static bool drain_one(struct collector *c)
 	return true;
 }
 
-/* Gives what has arrived to the pipeline; returns how much it was. */
-static size_t drain(struct collector *c, bool final)
+/* Gives what has arrived to the pipeline; returns whether there was anything. */
+static bool drain(struct collector *c, bool final)
 {
-	size_t n = stream_poll(c->stream, final);
+	bool some = stream_poll(c->stream, final);
 
 	/* What was said about a tap before these packets passed it has been sent by now. */
 	read_messages(c);
 	while (drain_run(c) || drain_one(c))
 		;
+	pipeline_let_go(c->pipeline);
 	c->drained = stream_horizon(c->stream);
-	return n;
+	return some;
 }
 
 static int timeout_ms(int64_t until, int64_t now)
@@ -565,25 +564,34 @@ static void sleep_until_needed(struct collector *c)
 {
 	struct pollfd fds[] = {
 		{ .fd = c->s->sock, .events = POLLIN },
-		{ .fd = programs_ring_fd(c->s->programs), .events = POLLIN },
+		{ .fd = programs_ring(c->s->programs)->bell_fd, .events = POLLIN },
 		{ .fd = c->file_event, .events = POLLIN },
 		{ .fd = STDOUT_FILENO, .events = 0 }, /* POLLERR: its reader is gone */
 	};
 	int64_t now = stream_now(c->stream);
+	int timeout;
 
 	pipeline_idle(c->pipeline);
 	if (pipeline_is_done(c->pipeline) || !stream_sleep(c->stream))
 		return;
-	poll(fds, ARRAY_SIZE(fds), timeout_ms(pipeline_next(c->pipeline), now));
+	timeout = timeout_ms(pipeline_next(c->pipeline), now);
+	if (!poll(fds, ARRAY_SIZE(fds), STREAM_SETTLE_MS) && stream_is_drained(c->stream))
+		poll(fds, ARRAY_SIZE(fds), timeout);
 	stream_wake(c->stream);
 	if (fds[3].revents & POLLERR)
 		pipeline_reader_gone(c->pipeline);
 }
 
+static size_t ring_bytes(const struct programs *p)
+{
+	return (size_t)programs_ring(p)->nr_chunks * NSW_CHUNK;
+}
+
 /* Few records: longer naps, larger batches. Many: the ring must not get near its end. */
 static void adjust_nap(struct collector *c)
 {
-	size_t taken = stream_taken(c->stream), ring = programs_ring_size(c->s->programs);
+	size_t taken = stream_taken(c->stream);
+	size_t ring = ring_bytes(c->s->programs);
 
 	if (taken > ring / 6 && c->nap > NAP_MIN_NS)
 		c->nap /= 2;
@@ -595,16 +603,13 @@ static void nap(struct collector *c)
 {
 	struct pollfd fds[] = {
 		{ .fd = c->s->sock, .events = POLLIN },
-		{ .fd = c->ring_edge, .events = POLLIN },
+		{ .fd = programs_ring(c->s->programs)->bell_fd, .events = POLLIN },
 	};
 	struct timespec ts = { .tv_nsec = c->nap };
-	struct epoll_event seen;
 
 	stream_nap(c->stream);
 	ppoll(fds, ARRAY_SIZE(fds), &ts, NULL);
 	stream_wake(c->stream);
-	if (fds[1].revents)
-		epoll_wait(c->ring_edge, &seen, 1, 0);
 }
 
 /* What ends a silence goes out at once, what follows it at most FLUSH_NS late. */
@@ -623,7 +628,7 @@ static void watch(struct collector *c)
 
 	pipeline_idle(c->pipeline); /* the head of a file */
 	for (;;) {
-		size_t n = drain(c, false);
+		bool some = drain(c, false);
 		int64_t now = packet_time(c);
 
 		give_back_ids(c);
@@ -639,10 +644,10 @@ static void watch(struct collector *c)
 		}
 		if (c->stopping)
 			return;
-		c->unflushed |= n > 0;
+		c->unflushed |= some;
 		flush_if_due(c);
 		adjust_nap(c);
-		in_vain = n ? 0 : in_vain + 1;
+		in_vain = some ? 0 : in_vain + 1;
 		if (in_vain <= POLLS_UNTIL_IDLE) {
 			nap(c);
 		} else {
@@ -725,29 +730,17 @@ static int finish(struct collector *c)
 	return failed;
 }
 
-/* Ready when the ring wakes us, not when something lies in it. */
-static int watch_edge(int ring_fd)
-{
-	struct epoll_event what = { .events = EPOLLIN | EPOLLET };
-	int fd = epoll_create1(EPOLL_CLOEXEC);
-
-	if (fd >= 0)
-		epoll_ctl(fd, EPOLL_CTL_ADD, ring_fd, &what);
-	return fd;
-}
-
 static int start(struct collector *c, struct err *e)
 {
 	const struct collector_setup *s = c->s;
 	const struct programs *p = s->programs;
-	const int keep[] = { s->sock, s->files_sock, programs_ring_fd(p), s->file_fd };
+	const int keep[] = { s->sock, s->files_sock, programs_ring(p)->bell_fd, s->file_fd };
 	int err;
 	struct stream_options so = {
-		.ring_fd = programs_ring_fd(p),
-		.ring_size = programs_ring_size(p),
+		.ring = programs_ring(p),
 		.snaplen = s->o->snaplen,
+		.owners = programs_have_owners(p),
 		.clock = programs_clock(p),
-		.consumer = programs_consumer(p),
 		.tap = tap_by_id,
 		.ctx = c,
 	};
@@ -756,6 +749,7 @@ static int start(struct collector *c, struct err *e)
 		.file_fd = s->file_fd,
 		.dlt = DLT_EN10MB,
 		.live = true,
+		.ring_bytes = ring_bytes(s->programs),
 		.utf8 = s->utf8,
 		.filter = s->filter,
 		.any_filter = s->any_filter,
@@ -772,12 +766,11 @@ static int start(struct collector *c, struct err *e)
 
 	err = stream_new(&c->stream, &so, e);
 	if (!err)
-		c->drained = stream_clock(c->stream);
+		c->drained = stream_now(c->stream);
 	tzset(); /* reads /etc/localtime while that can be opened */
 	if (!err)
 		err = sandbox_drop(&s->identity, keep, ARRAY_SIZE(keep), e);
 	c->file_event = eventfd(0, EFD_CLOEXEC);
-	c->ring_edge = watch_edge(so.ring_fd);
 	if (!err)
 		err = pipeline_new(&c->pipeline, &ps, e);
 	return err ?: sandbox_seal(e);

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct nsw_rec; /* include/nswatch/record.h */
+struct hold;
 
 #define TARGET_NAME_LEN 128
 
@@ -61,16 +61,23 @@ struct packet {
 };
 
 /*
- * Packets of one tap as they lie in the kernel's ring, in order of time: for a sink
- * that writes them as they are. None has an owner, and none lacks its link-layer
- * header. Valid until the next call for packets.
+ * Packets of one tap, in order of time, as they lie in the kernel's ring: blocks
+ * (include/nswatch/record.h), one behind the other, for a sink that writes them as they are.
+ * None has an owner. Valid until the next call for packets; who needs them longer uses the
+ * hold (stream/hold.h).
  */
 struct packet_run {
 	const struct tap *tap;
-	const struct nsw_rec *const *recs;
+	uint8_t *blocks;
+	size_t len;
 	size_t n;
-	int64_t offset;	  /* ns, to be added to a record's time: since the Unix epoch */
-	uint32_t snaplen; /* caplen of a record is this, or its wirelen if that is less */
+	struct hold *hold;
+};
+
+/* How far a sink has come with a run. */
+struct run_part {
+	size_t end;	/* bytes */
+	size_t packets; /* since it was called */
 };
 
 /* The books of one tap, summed over CPUs. See struct nsw_count. */

@@ -160,6 +160,7 @@ static int start_file(struct pipeline *p, struct err *e)
 		.snaplen = o->snaplen,
 		.dlt = p->s.dlt,
 		.filter = p->s.filter_text,
+		.borrow_bytes = p->s.ring_bytes / 4,
 		.gzip = output_is_gzip(o->write_file),
 		.lossless = !p->s.live,
 		.stop = p->s.stop,
@@ -475,12 +476,12 @@ bool pipeline_takes_runs(const struct pipeline *p)
 
 static void compare_run(struct pipeline *p, const struct packet_run *run)
 {
-	size_t i;
+	struct packet pkt = { .number = p->taken, .tap = run->tap };
+	size_t at;
 
-	for (i = 0; i < run->n; i++) {
-		struct packet pkt = record_of_run(run, i);
-
-		pkt.number = p->taken + i + 1;
+	for (at = 0; at < run->len; at += block_len(run->blocks + at)) {
+		block_packet(run->blocks + at, &pkt);
+		pkt.number++;
 		vantage_packet(p->vantage, &pkt);
 	}
 }
@@ -500,6 +501,12 @@ void pipeline_run(struct pipeline *p, const struct packet_run *run)
 		capfile_run(p->file, run);
 	}
 	check_outputs(p);
+}
+
+void pipeline_let_go(struct pipeline *p)
+{
+	if (p->file)
+		capfile_let_go(p->file);
 }
 
 void pipeline_attempt(struct pipeline *p, const struct dns_attempt *a)

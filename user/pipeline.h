@@ -19,8 +19,9 @@ struct pipeline;
 
 struct pipeline_setup {
 	const struct options *o;
-	int file_fd; /* first output file, owned from here on; -1: none */
-	int dlt;     /* link type of the packets */
+	int file_fd;	   /* first output file, owned from here on; -1: none */
+	int dlt;	   /* link type of the packets */
+	size_t ring_bytes; /* of live packets */
 	bool live;
 	bool utf8;			   /* stdout takes UTF-8 */
 	const struct filter *filter;	   /* to be applied here, or NULL; borrowed */
@@ -53,6 +54,8 @@ void pipeline_packet(struct pipeline *p, struct packet *pkt);
 /* Whether packets may come as a run: nothing is done with them but writing them. */
 bool pipeline_takes_runs(const struct pipeline *p);
 void pipeline_run(struct pipeline *p, const struct packet_run *run);
+/* After the last packet for now: nothing of the ring's memory is kept longer than needed. */
+void pipeline_let_go(struct pipeline *p);
 void pipeline_attempt(struct pipeline *p, const struct dns_attempt *a);
 /* A tap sees all from now on (told with --side both or --json), or nothing any more; all taps
  * are about to go (with --side both). now: ns since the epoch. */

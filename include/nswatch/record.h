@@ -18,27 +18,87 @@
 #define NSW_IFNAME_LEN 16     /* IFNAMSIZ */
 #define NSW_MAX_SNAP   262144 /* tcpdump's MAXIMUM_SNAPLEN */
 
-/* Bits of nsw_rec.flags. */
-enum nsw_rec_flag {
-	NSW_REC_EGRESS = 1 << 0,       /* leaving the observed namespace; else entering it */
-	NSW_REC_OWNER = 1 << 1,	       /* struct nsw_owner stands between header and bytes */
-	NSW_REC_L3 = 1 << 2,	       /* no link-layer header: bytes start with the IP header */
-	NSW_REC_CSUM_PARTIAL = 1 << 3, /* the transport checksum is not filled in yet */
+/*
+ * The packet ring. Memory in chunks, which lie in segments: elements of an array, each
+ * with room behind it that nothing is kept in (a store has to be within the element
+ * for all that the verifier knows). A CPU takes one chunk after the other and fills it
+ * with blocks: its lane. The chunks of a lane, each up to its fill, are one row of blocks.
+ * What the consumer is done with it gives back.
+ *
+ * A block is a pcapng Enhanced Packet Block (draft-ietf-opsawg-pcapng, section 4.3) in host
+ * byte order: this head, the first bytes of the frame, as many as the snapshot length allows,
+ * zeros up to the next multiple of 4, the tail. A VLAN tag that the kernel had stripped is
+ * back in its place; a layer-3 packet has got an Ethernet header. Only a block longer than
+ * NSW_WHOLE_BLOCK may go on in the next chunk, and its head and its tail never do.
+ */
+#define NSW_CHUNK	   32768
+#define NSW_SEGMENT	   524288 /* a power of two; Linux 5.10 has elements of 4 MiB at most */
+#define NSW_SEGMENT_STRIDE (NSW_SEGMENT + NSW_CHUNK + 4096)
+#define NSW_MAX_CHUNKS	   65536
+#define NSW_WHOLE_BLOCK	   2048
+
+#define NSW_BLOCK_TYPE 6
+struct nsw_block {
+	__u32 type;
+	__u32 len;	 /* of the whole block, a multiple of 4 */
+	__u32 interface; /* tap id - 1 */
+	__u32 time_high; /* ns since the Unix epoch */
+	__u32 time_low;
+	__u32 caplen;
+	__u32 wirelen; /* of the frame, with its VLAN tags, and with the link header if any */
+};
+_Static_assert(sizeof(struct nsw_block) == 28, "block head");
+
+/* The tail of a block: flags, and the owner if the run wants that. */
+#define NSW_OPT_FLAGS 2
+#define NSW_OPT_OWNER 0x8001 /* for local use; the consumer makes a comment of it */
+struct nsw_block_tail {
+	__u16 flags_code, flags_len;
+	__u32 flags; /* enum nsw_block_flag */
+	__u16 end_code, end_len;
+	__u32 len; /* as in the head */
+};
+_Static_assert(sizeof(struct nsw_block_tail) == 16, "block tail");
+#define NSW_OWNER_OPTION (4 + sizeof(struct nsw_owner)) /* between flags and end */
+
+enum nsw_block_flag {
+	NSW_BLOCK_IN = 1,	      /* entering the observed namespace */
+	NSW_BLOCK_OUT = 2,	      /* leaving it */
+	NSW_BLOCK_CSUM_PARTIAL = 512, /* the transport checksum is not filled in yet */
 };
 
-/*
- * One captured packet: this header, then nsw_owner if flagged, then the first
- * bytes of the frame, as many as the snapshot length allows. A VLAN tag that the
- * kernel had stripped is back in its place.
- */
-struct nsw_rec {
-	__u64 time;    /* ns, CLOCK_TAI or CLOCK_BOOTTIME: enum nsw_clock */
-	__u32 wirelen; /* of the frame, with its VLAN tags, and with the link header if any */
-	__u16 tap;
-	__u8 flags; /* enum nsw_rec_flag */
-	__u8 pad;
+/* The ring as one CPU writes it. A position is the number of chunks begun before the one it
+ * is in << 32, and the offset in that. */
+struct nsw_lane {
+	__u64 end;  /* position up to which blocks are whole; at first, of a full chunk that is none
+		     */
+	__u32 busy; /* not 0: a block is in the making */
+	__u32 chunk; /* that end is in; at first the number of chunks and that of the CPU */
+	__u32 ahead; /* chunks linked behind that one already */
+	/* A block in the making that needs another chunk. */
+	struct {
+		__u32 chunk, off, ahead; /* where it goes on, as above */
+		__u32 begun;		 /* chunks up to that one */
+		__u32 from, rest;	 /* bytes of the skb that are in it, and are to come */
+	} next;
+	__u32 pad[5];
 };
-_Static_assert(sizeof(struct nsw_rec) == 16, "packet record header");
+_Static_assert(sizeof(struct nsw_lane) == 64, "one cache line");
+
+/* What is known of a chunk: valid once its lane has begun the next. Behind those of the
+ * chunks stand those of what is before the first of each lane. */
+struct nsw_link {
+	__u32 next;
+	__u32 fill; /* bytes used */
+};
+
+/* Chunks that are given back: number plus 1; 0 where none is. The consumer writes one slot
+ * after the other, and counts them; who takes a chunk clears its slot. */
+struct nsw_returned {
+	__u32 count;
+	__u32 pad[15];
+	__u32 slots[]; /* a power of two, at least one for each chunk */
+};
 
 /* The process behind a packet or an attempt. */
 struct nsw_owner {
@@ -76,7 +136,7 @@ _Static_assert(sizeof(struct nsw_addr) == 20, "address");
  * unknown namespace (netns alone is set). And that NSW_MANY_PACKETS more have passed a tap on
  * a CPU (netns is its id). */
 struct nsw_attempt {
-	__u64 time;  /* as nsw_rec.time */
+	__u64 time;  /* ns, CLOCK_TAI or CLOCK_BOOTTIME: enum nsw_clock */
 	__u32 netns; /* inode of the socket's network namespace */
 	__u32 ppid;  /* tgid of the parent, initial pid namespace */
 	struct nsw_owner owner;
@@ -124,7 +184,8 @@ struct nsw_tap {
 	__u8 pad;
 };
 
-/* Together with NSW_REC_EGRESS these are the filter's flags: no bit twice. */
+/* Together with NSW_EGRESS these are the filter's flags: no bit twice. */
+#define NSW_EGRESS 1 /* leaving the observed namespace */
 enum nsw_tap_flag {
 	NSW_TAP_INVERT = 1 << 2, /* host end of a veth: its ingress is the container's egress */
 	NSW_TAP_L3 = 1 << 1,	 /* interface without a link-layer header */
@@ -139,7 +200,7 @@ struct nsw_count {
 	__u64 seen;
 	__u64 matched;
 	__u64 captured;
-	__u64 ring_full;   /* lost: no room in the ring */
+	__u64 ring_full;   /* lost: no chunk of the ring was free, or the lane was busy */
 	__u64 load_failed; /* lost: bpf_skb_load_bytes refused */
 	__u64 truncated;   /* captured, with caplen < wirelen */
 	__u64 pad[2];

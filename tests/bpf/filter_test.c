@@ -222,7 +222,7 @@ static int run(int fd, const struct trial *t)
 		ctx.cb[3] = t->len;
 	}
 
-	ctx.cb[0] = (t->view == V_L3 ? NSW_TAP_L3 : 0) | (t->dir == DIR_OUT ? NSW_REC_EGRESS : 0);
+	ctx.cb[0] = (t->view == V_L3 ? NSW_TAP_L3 : 0) | (t->dir == DIR_OUT ? NSW_EGRESS : 0);
 	ctx.cb[1] = t->view == V_VLAN ? htons(t->tpid) : 0;
 	ctx.cb[2] = t->tci;
 	err = bpf_prog_test_run_opts(fd, &opts);
@@ -354,7 +354,7 @@ static bool send_live(bool tap, const struct trial *t, uint16_t linear)
 {
 	live->runs = 0;
 	live->result = 2;
-	live->flags = (t->view == V_L3 ? NSW_TAP_L3 : 0) | (t->dir == DIR_OUT ? NSW_REC_EGRESS : 0);
+	live->flags = (t->view == V_L3 ? NSW_TAP_L3 : 0) | (t->dir == DIR_OUT ? NSW_EGRESS : 0);
 	return !inject(tap ? tap_fd : tun_fd, t->data, t->len, t->protocol, linear) &&
 	       live->runs == 1;
 }

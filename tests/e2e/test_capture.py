@@ -98,7 +98,7 @@ for n in range(len(head), 301):
 @pytest.mark.parametrize("snaplen", [262144, 100])
 @pytest.mark.parametrize("direction", ["in", "out"])
 def test_every_length(lab, php, watch, out, direction, snaplen):
-    """Short frames are copied in another way than long ones, and by size classes."""
+    """Short frames are copied in another way than long ones, in steps."""
     ns, ifname = (php.path, "eth0") if direction == "out" else (None, php.veth)
     dump = Tcpdump(php, f"{out}/x.pcap", "eth0", OURS, snaplen=snaplen)
     w = watch("netns:php", "-i", "eth0", "-s", snaplen, "-w", f"{out}/x.pcapng", OURS)

@@ -5,8 +5,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "nswatch/record.h"
 #include "oracle.h"
 #include "sink/capfile.h"
+#include "sink/pcapng.h"
+#include "sink/writer.h"
+#include "stream/hold.h"
 #include "util/cleanup.h"
 
 #include <errno.h>
@@ -34,6 +38,7 @@ static uint32_t stride; /* the next packet has the bytes from so much further on
 static struct tap taps[] = {
 	{ .id = 5, .generation = 1, .dlt = DLT_EN10MB, .target = "php", .ifname = "lo" },
 	{ .id = 9, .generation = 1, .dlt = DLT_EN10MB, .target = "php", .ifname = "eth0" },
+	{ .id = 3, .generation = 1, .dlt = DLT_EN10MB, .target = "php", .ifname = "eth1" },
 };
 
 static int make_dir(void **state)
@@ -103,16 +108,22 @@ static void put_many(struct capfile *c, uint64_t from, uint64_t to, uint32_t cap
 }
 
 struct books {
-	uint64_t written[2], lost[2];
+	uint64_t written[ARRAY_SIZE(taps)], lost[ARRAY_SIZE(taps)];
 };
 
 static struct books books_of(const struct capfile *c)
 {
 	struct books b;
+	size_t i;
 
-	capfile_stats(c, &taps[0], &b.written[0], &b.lost[0]);
-	capfile_stats(c, &taps[1], &b.written[1], &b.lost[1]);
+	for (i = 0; i < ARRAY_SIZE(taps); i++)
+		capfile_stats(c, &taps[i], &b.written[i], &b.lost[i]);
 	return b;
+}
+
+static uint64_t sum_of(const uint64_t *by_tap)
+{
+	return by_tap[0] + by_tap[1] + by_tap[2];
 }
 
 /* Reads a file to its end with libpcap: how many packets of which the first
@@ -745,6 +756,720 @@ static void test_drop_count_is_in_the_next_block(void **state)
 	assert_string_equal(got, "1\t\n2\t7\n3\t\n4\t\n");
 }
 
+/* --- runs: from where they lie in the ring --- */
+
+#define RING_CHUNKS 256 /* a power of two */
+
+/*
+ * A ring as the producers see it: a chunk that is given back is written over at once, so
+ * that whoever still reads it writes something else to the file.
+ */
+static struct {
+	_Alignas(64) uint8_t chunks[RING_CHUNKS][NSW_CHUNK];
+	_Alignas(64) uint32_t returned[sizeof(struct nsw_returned) / 4 + RING_CHUNKS];
+	struct hold holds[RING_CHUNKS];
+	uint32_t free[RING_CHUNKS], nr_free;
+	uint32_t nr_given, nr_back;	    /* chunks, in all */
+	uint64_t packets[ARRAY_SIZE(taps)]; /* laid there, in all */
+} ring;
+
+static struct nsw_returned *returned(void)
+{
+	return (struct nsw_returned *)ring.returned;
+}
+
+static void new_ring(void)
+{
+	uint32_t i;
+
+	memset(&ring, 0, sizeof(ring));
+	for (i = 0; i < RING_CHUNKS; i++) {
+		ring.holds[i] = (struct hold){ .chunk = i,
+					       .returned = returned(),
+					       .slot_mask = RING_CHUNKS - 1 };
+		ring.free[ring.nr_free++] = i;
+	}
+}
+
+static void take_back_chunks(void)
+{
+	uint32_t *slot, nr;
+
+	for (;; ring.nr_back++) {
+		slot = &returned()->slots[ring.nr_back % RING_CHUNKS];
+		nr = __atomic_exchange_n(slot, 0, __ATOMIC_ACQUIRE);
+		if (!nr)
+			return;
+		memset(ring.chunks[nr - 1], 0xee, NSW_CHUNK);
+		ring.free[ring.nr_free++] = nr - 1;
+	}
+}
+
+static uint32_t take_chunk(void)
+{
+	take_back_chunks();
+	assert_true(ring.nr_free > 0);
+	ring.nr_given++;
+	return ring.free[--ring.nr_free];
+}
+
+static uint32_t chunks_held(void)
+{
+	take_back_chunks();
+	return ring.nr_given - ring.nr_back;
+}
+
+/* Whether no more than that many are held, in the end. */
+static bool comes_down_to(uint32_t held)
+{
+	int i;
+
+	for (i = 0; i < 10000 && chunks_held() > held; i++)
+		usleep(1000);
+	return chunks_held() == held;
+}
+
+/* Packets of one tap in a row. */
+struct bunch {
+	unsigned int tap;
+	uint32_t n;
+	uint32_t caplen; /* or up to 3 more */
+};
+
+static struct packet bunch_packet(const struct bunch *b, uint64_t n)
+{
+	struct packet p = make_packet(n, b->caplen + (uint32_t)(n % 4));
+
+	p.tap = &taps[b->tap];
+	p.wirelen += n % 5 * 100;
+	p.dir = n % 3 ? DIR_IN : DIR_OUT;
+	p.csum_partial = n % 7 == 0;
+	return p;
+}
+
+static size_t put_block(uint8_t *out, const struct packet *p)
+{
+	uint32_t padded = (p->caplen + 3) & ~3u;
+	struct nsw_block head = {
+		.type = NSW_BLOCK_TYPE,
+		.len = (uint32_t)(sizeof(head) + padded + sizeof(struct nsw_block_tail)),
+		.interface = p->tap->id - 1,
+		.time_high = (uint32_t)((uint64_t)p->time >> 32),
+		.time_low = (uint32_t)p->time,
+		.caplen = p->caplen,
+		.wirelen = p->wirelen,
+	};
+	struct nsw_block_tail tail = {
+		.flags_code = NSW_OPT_FLAGS,
+		.flags_len = 4,
+		.flags = (p->dir == DIR_OUT ? NSW_BLOCK_OUT : NSW_BLOCK_IN) |
+			 (p->csum_partial ? NSW_BLOCK_CSUM_PARTIAL : 0),
+		.len = head.len,
+	};
+
+	memcpy(out, &head, sizeof(head));
+	memset(out + sizeof(head), 0, padded);
+	memcpy(out + sizeof(head), p->data, p->caplen);
+	memcpy(out + sizeof(head) + padded, &tail, sizeof(tail));
+	return head.len;
+}
+
+/* Not at the start of its chunk: one chunk can have many runs. */
+static struct packet_run lay_run(const struct bunch *b, uint64_t from)
+{
+	uint32_t chunk = take_chunk(), i;
+	struct packet_run run = {
+		.tap = &taps[b->tap],
+		.blocks = ring.chunks[chunk] + 64,
+		.n = b->n,
+		.hold = &ring.holds[chunk],
+	};
+
+	for (i = 0; i < b->n; i++) {
+		struct packet p = bunch_packet(b, from + i);
+
+		assert_true(run.len + p.caplen + 100 < NSW_CHUNK);
+		run.len += put_block(run.blocks + run.len, &p);
+	}
+	ring.packets[b->tap] += b->n;
+	return run;
+}
+
+/* The stream's part: it holds the chunk until the run is given. Whether somebody held it
+ * longer, at that moment. */
+static bool give_run(struct capfile *c, const struct bunch *b, uint64_t from)
+{
+	struct packet_run run = lay_run(b, from);
+	bool is_held;
+
+	hold_add(run.hold);
+	capfile_run(c, &run);
+	is_held = run.hold->users > 1;
+	hold_drop(run.hold);
+	return is_held;
+}
+
+static bool give_packets(struct capfile *c, const struct bunch *b, uint64_t from)
+{
+	uint32_t i;
+
+	for (i = 0; i < b->n; i++) {
+		struct packet p = bunch_packet(b, from + i);
+
+		capfile_packet(c, &p, NULL);
+	}
+	return false;
+}
+
+typedef bool (*give_fn)(struct capfile *c, const struct bunch *b, uint64_t from);
+
+struct content {
+	uint8_t *bytes;
+	size_t len;
+};
+
+static struct content content_of_stream(FILE *f)
+{
+	struct content all = { 0 };
+	size_t n;
+
+	assert_non_null(f);
+	do {
+		all.bytes = realloc(all.bytes, all.len + 65536);
+		n = fread(all.bytes + all.len, 1, 65536, f);
+		all.len += n;
+	} while (n);
+	fclose(f);
+	return all;
+}
+
+static struct content content_of(const char *name)
+{
+	return content_of_stream(fopen(path_of(name), "r"));
+}
+
+/* Both are used up. */
+static void assert_same(struct content a, struct content b)
+{
+	assert_int_equal(a.len, b.len);
+	assert_memory_equal(a.bytes, b.bytes, b.len);
+	free(a.bytes);
+	free(b.bytes);
+}
+
+static const struct capfile_options options_pcapng = { .queue_bytes = QUEUE };
+
+static const struct bunch mix[] = {
+	{ 0, 3, 60 },  { 0, 200, 90 }, { 1, 20, 1400 }, { 1, 1, 0 },   { 2, 1, 30000 },
+	{ 2, 30, 77 }, { 0, 300, 0 },  { 1, 40, 500 },	{ 1, 50, 61 }, { 2, 2, 3900 },
+};
+
+/* Large and small runs, with single packets between them, and a tap that gets another
+ * interface in the middle. All of it is less than what may wait, however slow the disk. */
+static void give_mix(struct capfile *c, give_fn give)
+{
+	uint64_t n = 0;
+	size_t round, i;
+
+	for (round = 0; round < 8; round++) {
+		for (i = 0; i < ARRAY_SIZE(mix); n += mix[i++].n) {
+			give(c, &mix[i], n);
+			if (i % 3 == 0)
+				give_packets(c, &(struct bunch){ 1, 1, 99 }, n);
+		}
+		if (round == 4)
+			capfile_tap(c, &taps[0]);
+		if (round % 2)
+			capfile_let_go(c);
+	}
+}
+
+static struct content write_mix(const struct capfile_options *o, const char *name, give_fn give)
+{
+	struct capfile *c = new_file(create(name), o);
+	struct books b;
+
+	give_mix(c, give);
+	assert_int_equal(capfile_close(c, NULL), 0);
+	b = books_of(c);
+	capfile_free(c);
+	assert_int_equal(b.written[0], 8 * 503);
+	assert_int_equal(b.written[1], 8 * (111 + 4));
+	assert_int_equal(b.written[2], 8 * 33);
+	assert_int_equal(sum_of(b.lost), 0);
+	return content_of_stream(o->gzip ? open_packed(path_of(name)) : fopen(path_of(name), "r"));
+}
+
+static void test_runs_are_written_as_packets(void **state)
+{
+	static const struct capfile_options options[] = {
+		{ .format = FORMAT_PCAPNG },
+		{ .format = FORMAT_PCAPNG, .gzip = true },
+		{ .format = FORMAT_PCAPNG, .lossless = true },
+		{ .format = FORMAT_PCAP, .dlt = DLT_EN10MB },
+		{ .format = FORMAT_PCAP, .dlt = DLT_EN10MB, .gzip = true },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		new_ring();
+		assert_same(write_mix(&options[i], "runs", give_run),
+			    write_mix(&options[i], "packets", give_packets));
+		assert_int_equal(chunks_held(), 0);
+		if (!options[i].gzip)
+			assert_clean("runs");
+	}
+}
+
+static void test_what_is_copied(void **state)
+{
+	static const struct {
+		struct capfile_options o;
+		struct bunch b;
+		bool is_held;
+	} cases[] = {
+		{ { 0 }, { 0, 1, 4052 }, true }, /* a block of 4,096 bytes */
+		{ { 0 }, { 0, 1, 4048 }, false },
+		{ { 0 }, { 0, 90, 0 }, true },
+		{ { 0 }, { 0, 80, 0 }, false },
+		{ { .gzip = true }, { 0, 200, 90 }, false },
+		{ { .lossless = true }, { 0, 200, 90 }, false },
+		{ { .format = FORMAT_PCAP, .dlt = DLT_EN10MB }, { 0, 200, 90 }, false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct capfile *c = new_file(create("copied"), &cases[i].o);
+		FILE *f;
+
+		new_ring();
+		assert_int_equal(give_run(c, &cases[i].b, 0), cases[i].is_held);
+		assert_int_equal(chunks_held(), cases[i].is_held);
+		assert_int_equal(capfile_close(c, NULL), 0);
+		capfile_free(c);
+		assert_int_equal(chunks_held(), 0);
+		f = cases[i].o.gzip ? open_packed(path_of("copied"))
+				    : fopen(path_of("copied"), "r");
+		assert_int_equal(count_stream(f), cases[i].b.n);
+	}
+}
+
+/* Files that are handed on at a stroke hold nothing longer than it takes to write them. */
+static void test_let_go_is_live(void **state)
+{
+	struct capfile *c = new_file(create("live"), &options_pcapng);
+
+	(void)state;
+	new_ring();
+	assert_true(give_run(c, &(struct bunch){ 0, 200, 90 }, 0));
+	usleep(20000);
+	assert_int_equal(chunks_held(), 1);
+	capfile_let_go(c);
+	assert_true(comes_down_to(0));
+	assert_int_equal(capfile_close(c, NULL), 0);
+	capfile_free(c);
+}
+
+/* No more than so many spans in a batch: what they hold comes back though the batch is far from
+ * full. The writer wakes when it has four. */
+static void test_batch_full_of_spans(void **state)
+{
+	static const struct bunch small = { 0, 1, 4100 };
+	struct capfile *c = new_file(create("spans"), &options_pcapng);
+	uint32_t i;
+
+	(void)state;
+	new_ring();
+	for (i = 0; i < 4 * BATCH_SPANS; i++)
+		assert_true(give_run(c, &small, i));
+	assert_true(give_run(c, &small, i));
+	assert_true(comes_down_to(1));
+	assert_int_equal(capfile_close(c, NULL), 0);
+	capfile_free(c);
+	assert_int_equal(chunks_held(), 0);
+	c = new_file(create("packets"), &options_pcapng);
+	for (i = 0; i <= 4 * BATCH_SPANS; i++)
+		give_packets(c, &small, i);
+	assert_int_equal(capfile_close(c, NULL), 0);
+	capfile_free(c);
+	assert_same(content_of("spans"), content_of("packets"));
+}
+
+static void test_missed_before_a_run(void **state)
+{
+	static const struct bunch bunch = { 1, 100, 90 };
+	struct books b;
+	char got[256];
+	int i;
+
+	(void)state;
+	new_ring();
+	for (i = 0; i < 2; i++) {
+		give_fn give = i ? give_run : give_packets;
+		struct capfile *c = new_file(create(i ? "runs" : "packets"), &options_pcapng);
+
+		capfile_missed(c, &taps[0], 5);
+		give(c, &bunch, 0);
+		capfile_missed(c, &taps[1], 3);
+		capfile_missed(c, &taps[1], 4);
+		assert_int_equal(give(c, &bunch, 100), i); /* all but the first one */
+		assert_int_equal(capfile_close(c, NULL), 0);
+		b = books_of(c);
+		assert_int_equal(b.written[1], 200);
+		capfile_free(c);
+	}
+	assert_int_equal(chunks_held(), 0);
+	assert_same(content_of("runs"), content_of("packets"));
+	if (!have_tool("tshark"))
+		skip();
+	assert_int_equal(oracle(got, sizeof(got),
+				"tshark -n -r %s -Y frame.drop_count -T fields -e frame.number -e "
+				"frame.drop_count",
+				path_of("runs")),
+			 0);
+	assert_string_equal(got, "101\t7\n");
+}
+
+/* --- runs and an output that is in trouble --- */
+
+static const struct bunch full_chunks[] = { { 0, 22, 1400 }, { 1, 300, 60 }, { 2, 1, 32000 } };
+
+/* As the collector does it: no interface is declared between two runs. */
+static struct capfile *new_file_of_taps(int fd)
+{
+	struct capfile *c = new_file(fd, &options_pcapng);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(taps); i++)
+		capfile_tap(c, &taps[i]);
+	return c;
+}
+
+/* Chunk after chunk, of one tap after the other. */
+static void give_chunks(struct capfile *c, uint32_t nr, give_fn give)
+{
+	uint64_t n = 0;
+	uint32_t i;
+
+	for (i = 0; i < nr; i++) {
+		const struct bunch *b = &full_chunks[i % 3];
+
+		give(c, b, n);
+		n += b->n;
+	}
+}
+
+static struct content write_chunks(uint32_t nr)
+{
+	struct capfile *c = new_file_of_taps(create("reference"));
+
+	give_chunks(c, nr, give_packets);
+	assert_int_equal(capfile_close(c, NULL), 0);
+	capfile_free(c);
+	return content_of("reference");
+}
+
+/* Of every tap: all that was in the ring is in the file, or lost. */
+static bool books_add_up(const struct books *b)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(taps); i++)
+		if (b->written[i] + b->lost[i] != ring.packets[i])
+			return false;
+	return true;
+}
+
+static void *read_all(void *arg)
+{
+	struct content *got = arg;
+
+	*got = content_of_stream(fdopen((int)got->len, "r"));
+	return NULL;
+}
+
+/* A reader who has stopped reads on, from now. Until then `len` is its descriptor. */
+static pthread_t start_reading(struct content *got, int fd)
+{
+	pthread_t thread;
+
+	*got = (struct content){ .len = (size_t)fd };
+	assert_int_equal(pthread_create(&thread, NULL, read_all, got), 0);
+	return thread;
+}
+
+/* What lies in the ring stays there until it is written, and not longer. */
+static void test_held_until_written(void **state)
+{
+	struct capfile *c;
+	struct content got;
+	pthread_t thread;
+	int fds[2];
+
+	(void)state;
+	new_ring();
+	assert_int_equal(pipe(fds), 0);
+	c = new_file_of_taps(fds[1]);
+	give_chunks(c, 36, give_run);
+	capfile_let_go(c);
+	usleep(100000); /* the pipe is full, in the middle of the first batch */
+	assert_int_equal(chunks_held(), 36);
+	thread = start_reading(&got, fds[0]);
+	assert_true(comes_down_to(0));
+	assert_int_equal(capfile_close(c, NULL), 0);
+	capfile_free(c);
+	pthread_join(thread, NULL);
+	assert_same(got, write_chunks(36));
+}
+
+/* Spans that are handed on one by one do not use up the queue. */
+static void test_let_go_batches_share_the_queue(void **state)
+{
+	static const struct bunch small = { 0, 1, 4100 };
+	struct capfile *c;
+	struct content got;
+	struct books b;
+	pthread_t thread;
+	uint32_t i;
+	int fds[2];
+
+	(void)state;
+	new_ring();
+	assert_int_equal(pipe(fds), 0);
+	c = new_file_of_taps(fds[1]);
+	give_chunks(c, 9, give_run);
+	capfile_let_go(c);
+	usleep(100000); /* stuck in that batch */
+	for (i = 0; i < 80; i++) {
+		assert_true(give_run(c, &small, i));
+		capfile_let_go(c);
+	}
+	assert_int_equal(chunks_held(), 89);
+	thread = start_reading(&got, fds[0]);
+	assert_int_equal(capfile_close(c, NULL), 0);
+	pthread_join(thread, NULL);
+	free(got.bytes);
+	b = books_of(c);
+	assert_int_equal(b.lost[0], 0);
+	assert_int_equal(b.written[0], 3 * full_chunks[0].n + 80);
+	capfile_free(c);
+	assert_int_equal(chunks_held(), 0);
+}
+
+/* How many of so many chunks are kept. */
+static uint32_t give_and_count_held(struct capfile *c, uint32_t nr)
+{
+	uint32_t held = 0, i;
+
+	for (i = 0; i < nr; i++)
+		held += give_run(c, &full_chunks[i % 3], i);
+	return held;
+}
+
+/* While the output lags behind, its queue has room, and then it has not; the ring has. */
+static void test_lag_leaves_the_ring_free(void **state)
+{
+	uint32_t held, i;
+	struct capfile *c;
+	struct content got;
+	struct books b;
+	pthread_t thread;
+	char text[256];
+	FILE *f;
+	int fds[2];
+
+	(void)state;
+	new_ring();
+	assert_int_equal(pipe(fds), 0);
+	c = new_file_of_taps(fds[1]);
+	held = give_and_count_held(c, 3 * RING_CHUNKS);
+	assert_in_range(held * NSW_CHUNK, QUEUE / 3, QUEUE * 2 / 3);
+	assert_int_equal(chunks_held(), held);
+	thread = start_reading(&got, fds[0]);
+	assert_true(comes_down_to(0));
+	/* What was lost is told with what comes then. */
+	for (i = 0; i < 3; i++)
+		give_run(c, &(struct bunch){ i, 50, 90 }, i);
+	assert_int_equal(capfile_close(c, NULL), 0);
+	pthread_join(thread, NULL);
+	b = books_of(c);
+	capfile_free(c);
+	assert_true(b.lost[0] && b.lost[1] && b.lost[2]);
+	assert_int_equal(chunks_held(), 0);
+	f = fopen(path_of("lag"), "w");
+	fwrite(got.bytes, 1, got.len, f);
+	fclose(f);
+	free(got.bytes);
+	assert_true(books_add_up(&b));
+	assert_int_equal(count_file("lag"), sum_of(b.written));
+	if (!have_tool("tshark"))
+		skip();
+	assert_int_equal(oracle(text, sizeof(text),
+				"tshark -n -r %s -Y frame.drop_count -T fields -e frame.drop_count "
+				"| awk '{ n += $1 } END { print n }'",
+				path_of("lag")),
+			 0);
+	assert_int_equal(strtoull(text, NULL, 10), sum_of(b.lost));
+}
+
+/* Packets of each tap in a file that is read block by block; its interfaces are in the order of
+ * the taps. */
+static struct books books_in(const struct content *file)
+{
+	struct books b = { 0 };
+	size_t at = 0, len;
+	uint32_t interface;
+	int is_packet;
+
+	while ((len = pcapng_block_len(file->bytes + at, file->len - at, &is_packet)) > 0) {
+		memcpy(&interface, file->bytes + at + 8, sizeof(interface));
+		if (is_packet)
+			b.written[interface]++;
+		at += len;
+	}
+	return b;
+}
+
+/* Where the last block that is whole ends. */
+static size_t end_of_blocks(const struct content *file, size_t limit)
+{
+	size_t at = 0, len;
+	int is_packet;
+
+	while (at < limit && (len = pcapng_block_len(file->bytes + at, limit - at, &is_packet)) > 0)
+		at += len;
+	return at;
+}
+
+/* A file that may have so many bytes: which of the things that should be true is not. */
+static int write_limited(const struct content *whole, rlim_t size, bool copied)
+{
+	struct rlimit limit = { size, RLIM_INFINITY };
+	struct capfile *c;
+	struct content got;
+	struct books b, in;
+	int error, r = 0;
+
+	new_ring();
+	setrlimit(RLIMIT_FSIZE, &limit);
+	c = new_file_of_taps(create("limited"));
+	if (copied)
+		capfile_missed(c, &taps[2], 1); /* so that it is a run, a packet, a run */
+	give_chunks(c, 24, give_run);
+	error = capfile_close(c, NULL);
+	b = books_of(c);
+	capfile_free(c);
+	got = content_of("limited");
+	in = books_in(&got);
+	if (error != -EFBIG || !books_add_up(&b))
+		r = 1;
+	else if (memcmp(in.written, b.written, sizeof(b.written)) != 0)
+		r = 2;
+	else if (!copied && (got.len != end_of_blocks(whole, size) ||
+			     memcmp(got.bytes, whole->bytes, got.len) != 0))
+		r = 3;
+	else if (end_of_blocks(&got, got.len) != got.len)
+		r = 4;
+	else if (chunks_held())
+		r = 5;
+	free(got.bytes);
+	return r;
+}
+
+/* Ends everywhere in the first and at the start of the second batch, which have large blocks
+ * and small ones. */
+static int runs_over_size_limit(void)
+{
+	struct content whole = write_chunks(24);
+	rlim_t size;
+	int r = 0;
+
+	for (size = 1000; !r && size < 330000; size += 2999)
+		r = write_limited(&whole, size, false) + 10 * write_limited(&whole, size, true);
+	free(whole.bytes);
+	return r;
+}
+
+static void test_runs_over_size_limit(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(runs_over_size_limit), 0);
+	assert_clean("limited");
+}
+
+static void test_runs_to_full_device(void **state)
+{
+	struct capfile *c = new_file_of_taps(open("/dev/full", O_WRONLY));
+	struct books b;
+
+	(void)state;
+	new_ring();
+	give_chunks(c, 100, give_run);
+	assert_int_equal(capfile_close(c, NULL), -ENOSPC);
+	b = books_of(c);
+	capfile_free(c);
+	assert_int_equal(sum_of(b.written), 0);
+	assert_true(books_add_up(&b));
+	assert_int_equal(chunks_held(), 0);
+}
+
+/* Its reader goes in the middle of a batch. */
+static void test_runs_to_broken_pipe(void **state)
+{
+	struct capfile *c;
+	struct books b;
+	static uint8_t some[100000];
+	size_t len = 0;
+	int fds[2];
+
+	(void)state;
+	new_ring();
+	assert_int_equal(pipe(fds), 0);
+	c = new_file_of_taps(fds[1]);
+	give_chunks(c, 36, give_run);
+	capfile_let_go(c);
+	while (len < sizeof(some))
+		len += (size_t)read(fds[0], some + len, sizeof(some) - len);
+	close(fds[0]);
+	give_chunks(c, 36, give_run);
+	assert_int_equal(capfile_close(c, NULL), -EPIPE);
+	b = books_of(c);
+	capfile_free(c);
+	assert_true(books_add_up(&b));
+	assert_true(sum_of(b.written) > 300);
+	assert_true(sum_of(b.lost) > 36 / 3 * 323);
+	assert_int_equal(chunks_held(), 0);
+}
+
+/* Nobody reads any more: close gives up, and gives back what was held. */
+static void test_runs_to_stuck_pipe(void **state)
+{
+	struct content got = { 0 };
+	struct capfile *c;
+	struct books b, in;
+	pthread_t thread;
+	int fds[2];
+
+	(void)state;
+	new_ring();
+	assert_int_equal(pipe(fds), 0);
+	c = new_file_of_taps(fds[1]);
+	give_chunks(c, 36, give_run);
+	assert_int_equal(capfile_close(c, NULL), -ETIMEDOUT);
+	b = books_of(c);
+	capfile_free(c);
+	assert_true(books_add_up(&b));
+	assert_int_equal(chunks_held(), 0);
+	thread = start_reading(&got, fds[0]);
+	pthread_join(thread, NULL);
+	in = books_in(&got);
+	assert_memory_equal(in.written, b.written, sizeof(b.written));
+	assert_true(sum_of(b.written) > 300);
+	free(got.bytes);
+}
+
 /* --- sandbox --- */
 
 /* The loader's part: files that were opened where that is allowed. */
@@ -837,6 +1562,18 @@ int main(void)
 		cmocka_unit_test(test_flush_is_live),
 		cmocka_unit_test(test_lossless_waits),
 		cmocka_unit_test(test_drop_count_is_in_the_next_block),
+		cmocka_unit_test(test_runs_are_written_as_packets),
+		cmocka_unit_test(test_what_is_copied),
+		cmocka_unit_test(test_let_go_is_live),
+		cmocka_unit_test(test_batch_full_of_spans),
+		cmocka_unit_test(test_missed_before_a_run),
+		cmocka_unit_test(test_held_until_written),
+		cmocka_unit_test(test_let_go_batches_share_the_queue),
+		cmocka_unit_test(test_lag_leaves_the_ring_free),
+		cmocka_unit_test(test_runs_over_size_limit),
+		cmocka_unit_test(test_runs_to_full_device),
+		cmocka_unit_test(test_runs_to_broken_pipe),
+		cmocka_unit_test(test_runs_to_stuck_pipe),
 		cmocka_unit_test(test_needs_few_system_calls),
 	};
 

@@ -14,6 +14,7 @@
 #include "nswatch/record.h"
 #include "sink/pcap.h"
 #include "sink/pcapng.h"
+#include "stream/record.h"
 
 static char path[] = "/tmp/nswatch-pcapng-XXXXXX";
 
@@ -113,62 +114,157 @@ static void fill(struct out *o)
 	o->len += pcapng_put_stats(at(o), room(o), 0, 1000000000, 2000000000, &stats);
 }
 
-/* A record as it lies in the ring, and the same packet for the other function. */
-struct both {
-	struct nsw_rec rec;
-	uint8_t bytes[64];
-	struct packet packet;
-};
-
-static void make_both(struct both *b, uint32_t wirelen, uint32_t snaplen)
+/* A block as it lies in the ring, by the contract: not by what the writers make. */
+static size_t put_block(uint8_t *out, const struct packet *p)
 {
-	static const uint8_t flags[] = { 0, NSW_REC_EGRESS, NSW_REC_CSUM_PARTIAL,
-					 NSW_REC_EGRESS | NSW_REC_CSUM_PARTIAL };
-	uint8_t f = flags[wirelen % 4];
+	uint32_t padded = (p->caplen + 3) & ~3u;
+	struct nsw_block head = {
+		.type = NSW_BLOCK_TYPE,
+		.len = (uint32_t)(sizeof(head) + padded + sizeof(struct nsw_block_tail)),
+		.interface = 16,
+		.time_high = (uint32_t)((uint64_t)p->time >> 32),
+		.time_low = (uint32_t)p->time,
+		.caplen = p->caplen,
+		.wirelen = p->wirelen,
+	};
+	struct nsw_block_tail tail = {
+		.flags_code = NSW_OPT_FLAGS,
+		.flags_len = 4,
+		.flags = (p->dir == DIR_OUT ? NSW_BLOCK_OUT : NSW_BLOCK_IN) |
+			 (p->csum_partial ? NSW_BLOCK_CSUM_PARTIAL : 0),
+		.len = head.len,
+	};
 
-	memset(b->bytes, (int)wirelen + 1, sizeof(b->bytes));
-	b->rec = (struct nsw_rec){ .time = 12345 + wirelen, .wirelen = wirelen, .flags = f };
-	b->packet = (struct packet){
-		.time = (int64_t)b->rec.time + 1000000007,
-		.data = b->bytes,
-		.caplen = wirelen < snaplen ? wirelen : snaplen,
-		.wirelen = wirelen,
-		.dir = f & NSW_REC_EGRESS ? DIR_OUT : DIR_IN,
-		.csum_partial = f & NSW_REC_CSUM_PARTIAL,
+	memcpy(out, &head, sizeof(head));
+	memset(out + sizeof(head), 0, padded);
+	memcpy(out + sizeof(head), p->data, p->caplen);
+	memcpy(out + sizeof(head) + padded, &tail, sizeof(tail));
+	return head.len;
+}
+
+#define RUN_PACKETS 70
+#define RUN_SNAPLEN 50 /* some packets are shorter, some are cut */
+
+static struct packet run_packet(uint32_t i)
+{
+	static uint8_t frame[RUN_SNAPLEN];
+
+	memset(frame, (int)i + 1, sizeof(frame));
+	return (struct packet){
+		/* Both words of it differ from packet to packet. */
+		.time = 1700000000000000007 + (int64_t)i * 3000000001,
+		.data = frame,
+		.caplen = i < RUN_SNAPLEN ? i : RUN_SNAPLEN,
+		.wirelen = i,
+		.dir = i & 1 ? DIR_OUT : DIR_IN,
+		.csum_partial = i & 2,
 	};
 }
 
-/* A run becomes what its packets become one by one, in both formats, also if it
- * is taken in parts. */
+/* What the formats' function for one packet makes of all of them. */
+static void put_singles(struct out *pcapng, struct out *pcap, uint32_t interface)
+{
+	uint32_t i;
+
+	pcapng->len = pcap->len = 0;
+	for (i = 0; i < RUN_PACKETS; i++) {
+		struct packet p = run_packet(i);
+
+		put_packet(pcapng, interface, &p, NULL, 0);
+		pcap->len += pcap_put_record(at(pcap), room(pcap), RUN_SNAPLEN, &p);
+	}
+}
+
+static struct packet_run lay_run(void)
+{
+	static _Alignas(4) uint8_t blocks[RUN_PACKETS * 100];
+	struct packet_run run = { .tap = &taps[0], .blocks = blocks, .n = RUN_PACKETS };
+	uint32_t i;
+
+	for (i = 0; i < RUN_PACKETS; i++) {
+		struct packet p = run_packet(i);
+
+		run.len += put_block(blocks + run.len, &p);
+	}
+	return run;
+}
+
+static size_t put_run(bool is_pcap, uint8_t *out, size_t room, uint32_t interface,
+		      const struct packet_run *run, size_t first, struct run_part *part)
+{
+	return is_pcap ? pcap_put_run(out, room, run, first, part)
+		       : pcapng_put_run(out, room, interface, run, first, part);
+}
+
+/* The run in parts of that room each: of any size, the bytes are the same. */
+static void assert_run_is(const struct out *expected, bool is_pcap, uint32_t interface, size_t room)
+{
+	struct packet_run run = lay_run();
+	static struct out got;
+	size_t first, packets = 0;
+	struct run_part part = { 0 };
+
+	got.len = 0;
+	for (first = 0; first < run.len; first = part.end) {
+		size_t n = put_run(is_pcap, at(&got), room, interface, &run, first, &part);
+
+		assert_true(part.end > first && part.packets > 0);
+		/* The last packet began within the room, and the next would not. */
+		assert_true(n < room + 100 && (n >= room || part.end == run.len));
+		got.len += n;
+		packets += part.packets;
+	}
+	assert_int_equal(packets, RUN_PACKETS);
+	assert_int_equal(got.len, expected->len);
+	assert_memory_equal(got.bytes, expected->bytes, expected->len);
+}
+
+/* A run becomes what its packets become one by one, in both formats. */
 static void test_run_equals_packets(void **state)
 {
-	enum { N = 70, SNAP = 50, ROOM = 500 };
-	static struct both all[N];
-	static struct out runs[2], singles[2];
-	const struct nsw_rec *recs[N];
-	struct packet_run run = { .recs = recs, .n = N, .offset = 1000000007, .snaplen = SNAP };
-	size_t i, next;
+	static const size_t rooms[] = { 1, 44, 45, 500, 1 << 16 };
+	static struct out pcapng, pcap;
+	size_t i;
 
 	(void)state;
-	memset(runs, 0, sizeof(runs));
-	memset(singles, 0, sizeof(singles));
-	for (i = 0; i < N; i++) {
-		make_both(&all[i], (uint32_t)i, SNAP);
-		recs[i] = &all[i].rec;
-		put_packet(&singles[0], 3, &all[i].packet, NULL, 0);
-		singles[1].len +=
-			pcap_put_record(at(&singles[1]), room(&singles[1]), SNAP, &all[i].packet);
+	put_singles(&pcapng, &pcap, 3);
+	for (i = 0; i < sizeof(rooms) / sizeof(*rooms); i++) {
+		assert_run_is(&pcapng, false, 3, rooms[i]);
+		assert_run_is(&pcap, true, 3, rooms[i]);
 	}
-	for (i = 0; i < N; i = next) {
-		runs[0].len += pcapng_put_run(at(&runs[0]), ROOM, 3, &run, i, &next);
-		assert_true(next > i && (next == N || next - i < ROOM / 28));
-	}
-	for (i = 0; i < N; i = next)
-		runs[1].len += pcap_put_run(at(&runs[1]), ROOM, &run, i, &next);
+}
+
+static void test_no_room_takes_nothing(void **state)
+{
+	struct packet_run run = lay_run();
+	uint8_t none[1];
+	int i;
+
+	(void)state;
 	for (i = 0; i < 2; i++) {
-		assert_int_equal(runs[i].len, singles[i].len);
-		assert_memory_equal(runs[i].bytes, singles[i].bytes, singles[i].len);
+		struct run_part part;
+
+		assert_int_equal(put_run(i, none, 0, 0, &run, 44, &part), 0);
+		assert_int_equal(part.end, 44);
+		assert_int_equal(part.packets, 0);
 	}
+}
+
+/* Where they lie, blocks are what is to be in the file but for the interface's number. */
+static void test_blocks_are_the_file(void **state)
+{
+	struct packet_run run = lay_run();
+	size_t first = block_len(run.blocks);
+	static struct out before, after, pcap;
+
+	(void)state;
+	put_singles(&before, &pcap, 16);
+	put_singles(&after, &pcap, 0x12345678);
+	assert_int_equal(run.len, before.len);
+	assert_memory_equal(run.blocks, before.bytes, run.len);
+	pcapng_set_interface(&run, first, 0x12345678);
+	assert_memory_equal(run.blocks, before.bytes, first);
+	assert_memory_equal(run.blocks + first, after.bytes + first, run.len - first);
 }
 
 static int write_file(void **state)
@@ -402,6 +498,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_run_equals_packets),
+		cmocka_unit_test(test_no_room_takes_nothing),
+		cmocka_unit_test(test_blocks_are_the_file),
 		cmocka_unit_test(test_tshark_reads_packets),
 		cmocka_unit_test(test_tshark_resolves_names),
 		cmocka_unit_test(test_tshark_dissects_blocks),

@@ -32,7 +32,7 @@ void filter_free(struct filter *f);
 /*
  * Makes the body of `int f(struct __sk_buff *skb, __u32 flags)` for a TC program,
  * arguments in R1 and R2, result in R0: 1 for a match, else 0. flags takes
- * NSW_TAP_L3 (the skb starts with the IP header) and NSW_REC_EGRESS (for `inbound`
+ * NSW_TAP_L3 (the skb starts with the IP header) and NSW_EGRESS (for `inbound`
  * and `outbound`); other bits are ignored. The body calls no other subprogram,
  * uses no map and only registers 0 to 5, and never modifies the skb.
  *

@@ -795,7 +795,7 @@ static void load_other(struct xlate *x, const struct sock_filter *s)
 		break;
 	default: /* packet type */
 		put_load(x, BPF_DW, dst, R_FP, S_FLAGS);
-		put_alu64(x, BPF_AND, dst, NSW_REC_EGRESS);
+		put_alu64(x, BPF_AND, dst, NSW_EGRESS);
 		put_alu64(x, BPF_MUL, dst, PACKET_OUTGOING);
 		break;
 	}
@@ -803,7 +803,7 @@ static void load_other(struct xlate *x, const struct sock_filter *s)
 		forget_x(x, xmax);
 	flow(x, x->i + 1);
 }
-_Static_assert(NSW_REC_EGRESS == 1, "multiplied");
+_Static_assert(NSW_EGRESS == 1, "multiplied");
 
 static bool reads_packet(const struct sock_filter *s)
 {

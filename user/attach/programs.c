@@ -15,6 +15,8 @@
 #include "attach/holders.h"
 #include "attach/insns.h"
 #include "nswatch.skel.h"
+#include "stream/clock.h"
+#include "stream/stream.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -24,6 +26,7 @@
 #define VERIFIER_LOG	(1024 * 1024)
 #define MAX_INSTANCES	64 /* taps with programs of their own */
 #define FIRST_TAP	1
+#define CHUNKS_STEP	8 /* the ring is so many chunks, or a multiple */
 
 /* A TC program as it is loaded, but for the tap it serves. */
 struct template
@@ -39,7 +42,8 @@ struct programs {
 	int tried; /* that of the first tap's egress, for whoever is it; else -1 */
 	struct nsw_count *counts;
 	size_t counts_size; /* bytes mapped */
-	size_t ring_size;
+	struct nsw_lane *lanes;
+	struct ring ring;
 	uint32_t ncpus;
 	bool dns, every_errno;
 	enum nsw_clock clock;
@@ -105,13 +109,46 @@ static int stitch(struct bpf_program *prog, struct bpf_prog_load_opts *opts, lon
 	return err ?: bpf_program__set_insns(prog, nothing, ARRAY_SIZE(nothing));
 }
 
-static size_t ring_size_for(uint64_t bytes)
+/* Each CPU may have a chunk in which there is nothing to read any more. */
+static void size_ring(struct programs *p, uint64_t bytes)
 {
-	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	uint64_t chunks = (bytes + NSW_CHUNK - 1) / NSW_CHUNK + p->ncpus;
 
-	while (size < bytes)
-		size *= 2;
-	return size;
+	chunks = (chunks + CHUNKS_STEP - 1) / CHUNKS_STEP * CHUNKS_STEP;
+	p->ring.nr_chunks = chunks < NSW_MAX_CHUNKS ? (uint32_t)chunks : NSW_MAX_CHUNKS;
+	p->ring.nr_lanes = p->ncpus;
+	p->ring.nr_slots = 1;
+	while (p->ring.nr_slots < p->ring.nr_chunks)
+		p->ring.nr_slots *= 2;
+}
+
+static uint32_t nr_segments(const struct ring *r)
+{
+	return (r->nr_chunks + NSW_SEGMENT / NSW_CHUNK - 1) / (NSW_SEGMENT / NSW_CHUNK);
+}
+
+static uint32_t nr_links(const struct ring *r)
+{
+	return r->nr_chunks + r->nr_lanes;
+}
+
+static size_t size_of_returned(const struct ring *r)
+{
+	return sizeof(struct nsw_returned) + r->nr_slots * sizeof(uint32_t);
+}
+
+static int size_maps(const struct programs *p)
+{
+	const struct ring *r = &p->ring;
+	int err = bpf_map__set_max_entries(p->skel->maps.segments, nr_segments(r));
+
+	if (!err)
+		err = bpf_map__set_max_entries(p->skel->maps.links, nr_links(r));
+	if (!err)
+		err = bpf_map__set_max_entries(p->skel->maps.lanes, r->nr_lanes);
+	return err
+		       ?: bpf_map__set_value_size(p->skel->maps.returned,
+						  (uint32_t)size_of_returned(r));
 }
 
 static enum nsw_clock choose_clock(void)
@@ -159,7 +196,9 @@ static int configure(struct programs *p, const struct programs_options *o)
 	skel->rodata->cfg_ncpus = p->ncpus;
 	skel->rodata->cfg_snaplen = o->snaplen;
 	skel->rodata->cfg_clock = p->clock;
-	skel->rodata->cfg_wake_bytes = p->ring_size / 4;
+	skel->rodata->cfg_chunks = p->ring.nr_chunks;
+	skel->rodata->cfg_wake_chunks = p->ring.nr_chunks / 2;
+	skel->rodata->cfg_slot_mask = p->ring.nr_slots - 1;
 	skel->rodata->cfg_owner = o->owners;
 	number_calls(skel);
 	choose_tracepoints(p);
@@ -173,25 +212,89 @@ static int configure(struct programs *p, const struct programs_options *o)
 		bpf_program__set_autoload(skel->progs.netns_socket, false);
 		bpf_map__set_max_entries(skel->maps.known, 1);
 	}
-	err = bpf_map__set_max_entries(skel->maps.packets, p->ring_size);
+	err = size_maps(p);
 	if (!err && !p->dns)
 		err = shrink_dns_maps(skel);
 	return err ?: bpf_map__set_max_entries(skel->maps.counts, o->max_taps * p->ncpus);
 }
 
-static int map_counts(struct programs *p, const struct programs_options *o, struct err *e)
+static size_t whole_pages(size_t size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t size = (size_t)o->max_taps * p->ncpus * sizeof(struct nsw_count);
-	void *mem;
 
-	p->counts_size = (size + page - 1) / page * page;
-	mem = mmap(NULL, p->counts_size, PROT_READ, MAP_SHARED, bpf_map__fd(p->skel->maps.counts),
-		   0);
-	if (mem == MAP_FAILED)
-		return err_sys(e, -errno, "cannot map the packet counters");
-	p->counts = mem;
+	return (size + page - 1) / page * page;
+}
+
+static void *map_memory(const struct bpf_map *map, size_t offset, size_t size, int prot)
+{
+	void *mem =
+		mmap(NULL, whole_pages(size), prot, MAP_SHARED, bpf_map__fd(map), (off_t)offset);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+static void unmap(const volatile void *mem, size_t size)
+{
+	if (mem)
+		munmap((void *)mem, whole_pages(size));
+}
+
+static int map_counts(struct programs *p, const struct programs_options *o, struct err *e)
+{
+	p->counts_size = (size_t)o->max_taps * p->ncpus * sizeof(struct nsw_count);
+	p->counts = map_memory(p->skel->maps.counts, 0, p->counts_size, PROT_READ);
+	return p->counts ? 0 : err_sys(e, -errno, "cannot map the packet counters");
+}
+
+/* A lane begins where a chunk would be full. */
+static void start_lanes(struct programs *p)
+{
+	struct clock clock;
+	uint32_t i;
+
+	clock_init(&clock, p->clock);
+	*p->ring.wall_offset = (uint64_t)clock.offset;
+	for (i = 0; i < p->ring.nr_lanes; i++) {
+		p->lanes[i].end = NSW_CHUNK;
+		p->lanes[i].chunk = p->ring.nr_chunks + i;
+	}
+}
+
+static int map_ring(struct programs *p, struct err *e)
+{
+	const int rw = PROT_READ | PROT_WRITE;
+	struct ring *r = &p->ring;
+	size_t page = whole_pages(1);
+
+	r->segments = map_memory(p->skel->maps.segments, 0,
+				 (size_t)nr_segments(r) * NSW_SEGMENT_STRIDE, rw);
+	r->links = map_memory(p->skel->maps.links, 0, nr_links(r) * sizeof(*r->links), PROT_READ);
+	r->lanes = p->lanes =
+		map_memory(p->skel->maps.lanes, 0, r->nr_lanes * sizeof(*r->lanes), rw);
+	r->returned = map_memory(p->skel->maps.returned, 0, size_of_returned(r), rw);
+	r->bell_read = map_memory(p->skel->maps.bell, 0, page, rw);
+	r->bell_rung = map_memory(p->skel->maps.bell, page, page, PROT_READ);
+	r->bell_fd = bpf_map__fd(p->skel->maps.bell);
+	r->consumer = &p->skel->bss->consumer;
+	r->wall_offset = &p->skel->bss->wall_offset;
+	if (!r->segments || !r->links || !r->lanes || !r->returned || !r->bell_read ||
+	    !r->bell_rung)
+		return err_sys(e, -errno, "cannot map the packet ring");
+	start_lanes(p);
 	return 0;
+}
+
+static void unmap_all(struct programs *p)
+{
+	const struct ring *r = &p->ring;
+
+	unmap(p->counts, p->counts_size);
+	unmap(r->segments, (size_t)nr_segments(r) * NSW_SEGMENT_STRIDE);
+	unmap(r->links, nr_links(r) * sizeof(*r->links));
+	unmap(r->lanes, r->nr_lanes * sizeof(*r->lanes));
+	unmap(r->returned, size_of_returned(r));
+	unmap(r->bell_read, 1);
+	unmap(r->bell_rung, 1);
 }
 
 static int explain(int code, struct err *e)
@@ -351,13 +454,15 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 	p->shared[HOOK_INGRESS] = p->shared[HOOK_EGRESS] = -1;
 	libbpf_set_print(print_debug);
 	p->ncpus = (uint32_t)libbpf_num_possible_cpus();
-	p->ring_size = ring_size_for(o->ring_bytes);
+	size_ring(p, o->ring_bytes);
 	p->clock = choose_clock();
 	p->dns = o->dns;
 	p->every_errno = o->every_errno;
 	err = load(p, o, e);
 	if (!err)
 		err = map_counts(p, o, e);
+	if (!err)
+		err = map_ring(p, e);
 	if (!err && (o->filter || o->dns))
 		err = try_filter(p, e);
 	if (err) {
@@ -398,8 +503,7 @@ void programs_free(struct programs *p)
 		free(p->templates[i].insns);
 	}
 	closep(&p->tried);
-	if (p->counts)
-		munmap(p->counts, p->counts_size);
+	unmap_all(p);
 	nswatch_bpf__destroy(p->skel);
 	free(p);
 }
@@ -426,19 +530,9 @@ int programs_instance(struct programs *p, enum programs_hook hook, const struct 
 	return fd < 0 ? -errno : fd;
 }
 
-int programs_ring_fd(const struct programs *p)
-{
-	return bpf_map__fd(p->skel->maps.packets);
-}
-
 int programs_attempts_fd(const struct programs *p)
 {
 	return bpf_map__fd(p->skel->maps.attempts);
-}
-
-size_t programs_ring_size(const struct programs *p)
-{
-	return p->ring_size;
 }
 
 enum nsw_clock programs_clock(const struct programs *p)
@@ -446,9 +540,14 @@ enum nsw_clock programs_clock(const struct programs *p)
 	return p->clock;
 }
 
-volatile uint32_t *programs_consumer(const struct programs *p)
+bool programs_have_owners(const struct programs *p)
 {
-	return &p->skel->bss->consumer;
+	return p->skel->rodata->cfg_owner;
+}
+
+const struct ring *programs_ring(const struct programs *p)
+{
+	return &p->ring;
 }
 
 const struct nsw_count *programs_counts(const struct programs *p)

@@ -10,6 +10,7 @@
 #include "util/err.h"
 
 struct bpf_insn;
+struct ring; /* stream/stream.h */
 
 /*
  * The BPF programs and maps of one run: loaded once, attached many times.
@@ -19,7 +20,8 @@ struct programs;
 
 struct programs_options {
 	uint32_t snaplen;    /* bytes of a frame to keep */
-	uint64_t ring_bytes; /* packet ring; rounded up to a power of two */
+	uint64_t ring_bytes; /* packet ring; a chunk for each CPU comes to that, and it is
+			      * rounded up to segments */
 	uint32_t max_taps;   /* ids 1..max_taps-1 can be used */
 	bool owners;	     /* records carry the socket's owner */
 	bool dns;	     /* only what bpf/dns.bpf.h selects, and the filter then narrows */
@@ -44,14 +46,11 @@ void programs_free(struct programs *p);
 
 /* A program for one direction of a tap: an fd, the caller's, or -errno. */
 int programs_instance(struct programs *p, enum programs_hook hook, const struct nsw_tap *tap);
-int programs_ring_fd(const struct programs *p);
 int programs_attempts_fd(const struct programs *p);
-size_t programs_ring_size(const struct programs *p);
 enum nsw_clock programs_clock(const struct programs *p);
-
-/* What the consumer wants to be woken for, an enum nsw_consumer; mapped memory
- * shared with the programs. */
-volatile uint32_t *programs_consumer(const struct programs *p);
+bool programs_have_owners(const struct programs *p);
+/* The packet ring; mapped, valid until programs_free(). */
+const struct ring *programs_ring(const struct programs *p);
 /* The books: counts[tap * ncpus + cpu]; mapped, valid until programs_free(). */
 const struct nsw_count *programs_counts(const struct programs *p);
 uint32_t programs_ncpus(const struct programs *p);

@@ -20,6 +20,7 @@
 #include "sink/pcap.h"
 #include "sink/pcapng.h"
 #include "sink/writer.h"
+#include "stream/hold.h"
 #include "stream/record.h"
 #include "util/cleanup.h"
 #include "util/hash.h"
@@ -28,6 +29,9 @@
 #define QUEUE_BYTES	(8 * 1024 * 1024)
 #define MIN_BATCHES	16
 #define STALL_MS	5000
+#define BORROW_BYTES	(2 * 1024 * 1024)
+#define BORROW_LEAST	4096 /* less of a run is copied */
+#define BORROW_FREE	(MIN_BATCHES / 2)
 #define MAX_NAMES	4096
 #define NAME_BUCKETS	(2 * MAX_NAMES) /* a power of two */
 #define NAMES_BYTES	(256 * 1024)
@@ -67,10 +71,11 @@ struct format {
 	size_t (*packet)(const struct capfile *c, uint8_t *out, size_t room, const struct slot *s,
 			 const struct packet *p, const char *comment);
 	size_t (*run)(uint8_t *out, size_t room, const struct slot *s, const struct packet_run *run,
-		      size_t first, size_t *next);
+		      size_t first, struct run_part *part);
 	record_len_fn record_len;
 	bool has_stats;
 	bool has_names;
+	bool is_of_blocks; /* as they lie in the ring */
 };
 
 struct capfile {
@@ -122,9 +127,9 @@ static size_t pcapng_packet(const struct capfile *c, uint8_t *out, size_t room,
 }
 
 static size_t pcapng_run(uint8_t *out, size_t room, const struct slot *s,
-			 const struct packet_run *run, size_t first, size_t *next)
+			 const struct packet_run *run, size_t first, struct run_part *part)
 {
-	return pcapng_put_run(out, room, s->interface, run, first, next);
+	return pcapng_put_run(out, room, s->interface, run, first, part);
 }
 
 static size_t pcap_start(const struct capfile *c, struct batch *b)
@@ -142,10 +147,10 @@ static size_t pcap_packet(const struct capfile *c, uint8_t *out, size_t room, co
 }
 
 static size_t pcap_run(uint8_t *out, size_t room, const struct slot *s,
-		       const struct packet_run *run, size_t first, size_t *next)
+		       const struct packet_run *run, size_t first, struct run_part *part)
 {
 	(void)s;
-	return pcap_put_run(out, room, run, first, next);
+	return pcap_put_run(out, room, run, first, part);
 }
 
 static size_t pcap_any_record_len(const uint8_t *rec, size_t len, int *is_packet)
@@ -163,6 +168,7 @@ static const struct format formats[] = {
 		.record_len = pcapng_block_len,
 		.has_stats = true,
 		.has_names = true,
+		.is_of_blocks = true,
 	},
 	[FORMAT_PCAP] = {
 		.start = pcap_start,
@@ -184,10 +190,22 @@ static void submit(struct capfile *c)
 /* The batch to put a record into, or NULL if the output lags behind. */
 static struct batch *current(struct capfile *c)
 {
+	if (c->batch && c->batch->nr_spans)
+		submit(c);
 	if (!c->batch)
-		c->batch = writer_get(c->writer);
+		c->batch = writer_get(c->writer, false);
 	if (!c->batch && c->o.lossless && writer_wait_free(c->writer, 1))
-		c->batch = writer_get(c->writer);
+		c->batch = writer_get(c->writer, false);
+	return c->batch;
+}
+
+/* The batch to put a span into, or NULL. */
+static struct batch *current_for_spans(struct capfile *c)
+{
+	if (c->batch && (!c->batch->nr_spans || c->batch->nr_spans == BATCH_SPANS))
+		submit(c);
+	if (!c->batch)
+		c->batch = writer_get(c->writer, true);
 	return c->batch;
 }
 
@@ -356,6 +374,8 @@ struct capfile *capfile_new(int fd, const struct capfile_options *o, struct err 
 	c->format = &formats[o->format];
 	if (!c->o.snaplen || c->o.snaplen > NSW_MAX_SNAP)
 		c->o.snaplen = NSW_MAX_SNAP;
+	if (!c->o.borrow_bytes)
+		c->o.borrow_bytes = BORROW_BYTES;
 	if (!c->o.next_fd)
 		c->o.max_files = 1;
 	c->started = now_ns(CLOCK_REALTIME);
@@ -437,41 +457,94 @@ bool capfile_packet(struct capfile *c, const struct packet *p, const char *comme
 	return true;
 }
 
-/* As many records as make the batch full. Returns the number of the next one. */
-static size_t fill_batch(struct capfile *c, struct slot *s, const struct packet_run *run,
-			 size_t first)
+static void count_run(struct capfile *c, struct slot *s, size_t packets)
 {
 	struct batch *b = c->batch;
-	size_t next, len, i;
+	size_t i;
 
-	len = c->format->run(end_of(b), BATCH_BYTES - b->len, s, run, first, &next);
-	for (i = first; i < next; i++)
-		b->taps[b->nr_packets++] = (uint16_t)run->tap->id;
-	s->accepted += next - first;
-	c->file_packets += next - first;
-	grow(c, len);
-	return next;
+	for (i = 0; i < packets; i++)
+		b->taps[b->nr_packets++] = (uint16_t)s->tap->id;
+	s->accepted += packets;
+	c->file_packets += packets;
 }
 
-static void put_one(struct capfile *c, const struct packet_run *run, size_t i)
+/* As many records as make the batch full. Returns where the next one is. */
+static size_t fill_batch(struct capfile *c, struct slot *s, const struct packet_run *run,
+			 size_t first, size_t *packets)
 {
-	struct packet p = record_of_run(run, i);
+	struct batch *b = c->batch;
+	struct run_part part;
+	size_t len = c->format->run(end_of(b), BATCH_BYTES - b->len, s, run, first, &part);
 
+	count_run(c, s, part.packets);
+	grow(c, len);
+	*packets -= part.packets;
+	return part.end;
+}
+
+/* Whether what is left of a run is to be written from where it is. While the output lags
+ * behind it is not: the ring is to be free for what comes, and batches are to be full. */
+static bool is_to_borrow(struct capfile *c, size_t len)
+{
+	return c->format->is_of_blocks && !c->o.gzip && !c->o.lossless && len >= BORROW_LEAST &&
+	       writer_held(c->writer) + len <= c->o.borrow_bytes &&
+	       writer_nr_free(c->writer) > BORROW_FREE;
+}
+
+static bool borrow(struct capfile *c, struct slot *s, const struct packet_run *run, size_t first,
+		   size_t packets)
+{
+	struct batch *b = current_for_spans(c);
+
+	if (!b)
+		return false;
+	if (block_head(run->blocks + first)->interface != s->interface)
+		pcapng_set_interface(run, first, s->interface);
+	hold_add(run->hold);
+	b->spans[b->nr_spans++] = (struct span){
+		.data = run->blocks + first,
+		.len = run->len - first,
+		.hold = run->hold,
+	};
+	count_run(c, s, packets);
+	grow(c, run->len - first);
+	return true;
+}
+
+static size_t put_one(struct capfile *c, const struct packet_run *run, size_t at, size_t *packets)
+{
+	struct packet p = { .tap = run->tap };
+
+	block_packet(run->blocks + at, &p);
 	capfile_packet(c, &p, NULL);
+	--*packets;
+	return at + block_len(run->blocks + at);
 }
 
 void capfile_run(struct capfile *c, const struct packet_run *run)
 {
 	struct slot *s = slot_of(c, run->tap);
-	size_t i = 0;
+	size_t at = 0, left = run->n;
 
-	while (i < run->n) {
+	while (at < run->len) {
 		/* Loss is counted there, and told with the packet after it. */
-		if (s->missed || writer_failed(c->writer) || !declare(c, s) || !current(c))
-			put_one(c, run, i++);
+		if (s->missed || writer_failed(c->writer) || !declare(c, s))
+			at = put_one(c, run, at, &left);
+		else if (is_to_borrow(c, run->len - at) && borrow(c, s, run, at, left))
+			return;
+		else if (current(c))
+			at = fill_batch(c, s, run, at, &left);
 		else
-			i = fill_batch(c, s, run, i);
+			at = put_one(c, run, at, &left);
 	}
+}
+
+void capfile_let_go(struct capfile *c)
+{
+	if (!c->batch || !c->batch->nr_spans)
+		return;
+	submit(c);
+	writer_kick(c->writer);
 }
 
 bool capfile_is_full(const struct capfile *c)

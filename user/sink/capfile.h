@@ -27,6 +27,8 @@ struct capfile_options {
 	const char *filter; /* recorded in pcapng; copied; or NULL */
 	size_t queue_bytes; /* what may wait for the output; 0 is 8 MiB, the least is 4 MiB */
 
+	size_t borrow_bytes; /* of runs that may be written from where they are; 0 is 2 MiB */
+
 	bool gzip; /* compress the files; max_bytes still counts what goes in */
 
 	/* Wait for a slow output instead of losing packets: for files that are
@@ -82,8 +84,11 @@ void capfile_tap(struct capfile *c, const struct tap *tap);
 bool capfile_packet(struct capfile *c, const struct packet *p, const char *comment);
 bool capfile_is_full(const struct capfile *c);
 
-/* Adds many packets, counting those that are lost. For a file without limits. */
+/* Adds many packets, counting those that are lost. For a file without limits. Some are
+ * written from where they are: see struct packet_run. */
 void capfile_run(struct capfile *c, const struct packet_run *run);
+/* After the last run for now: hands what is not copied to the writer. */
+void capfile_let_go(struct capfile *c);
 
 /* Whether the output has failed. */
 bool capfile_has_failed(const struct capfile *c);

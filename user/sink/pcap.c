@@ -91,24 +91,28 @@ size_t pcap_put_record(uint8_t *out, size_t room, uint32_t snaplen, const struct
 }
 
 size_t pcap_put_run(uint8_t *out, size_t room, const struct packet_run *run, size_t first,
-		    size_t *next)
+		    struct run_part *part)
 {
-	size_t len = 0, i;
+	size_t len = 0;
 
-	for (i = first; i < run->n && len < room; i++) {
-		const struct nsw_rec *rec = run->recs[i];
-		struct record_header h = record_time((int64_t)rec->time + run->offset);
-		uint32_t caplen = record_caplen(rec, run->snaplen);
+	*part = (struct run_part){ .end = first };
+	while (part->end < run->len && len < room) {
+		const uint8_t *block = run->blocks + part->end;
+		const struct nsw_block *b = block_head(block);
+		struct record_header h = record_time(block_time(block));
+		uint32_t most = b->len - (uint32_t)(sizeof(*b) + sizeof(struct nsw_block_tail));
+		uint32_t caplen = b->caplen < most ? b->caplen : most;
 		uint8_t *p = out + len;
 
 		p = store_u32(p, h.seconds);
 		p = store_u32(p, h.nanoseconds);
 		p = store_u32(p, caplen);
-		p = store_u32(p, rec->wirelen);
-		memcpy(p, rec + 1, caplen);
+		p = store_u32(p, b->wirelen);
+		memcpy(p, b + 1, caplen);
 		len += sizeof(h) + caplen;
+		part->end += b->len;
+		part->packets++;
 	}
-	*next = i;
 	return len;
 }
 

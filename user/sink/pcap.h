@@ -28,9 +28,9 @@ size_t pcap_put_header(uint8_t *out, size_t room, int dlt, uint32_t snaplen);
  * outside 1970..2106 wraps, as it does in libpcap. */
 size_t pcap_put_record(uint8_t *out, size_t room, uint32_t snaplen, const struct packet *p);
 
-/* As pcapng_put_run(): records from number `first` on until `room` is used up. */
+/* As pcapng_put_run(): those from byte `first` on until `room` is used up. */
 size_t pcap_put_run(uint8_t *out, size_t room, const struct packet_run *run, size_t first,
-		    size_t *next);
+		    struct run_part *part);
 
 /* Length in bytes of the record at `rec`, of which `len` bytes are there;
  * 0 if it is not whole. */

@@ -43,9 +43,6 @@ enum option {
 #define FILTER_IS_PCAP_TEXT 0
 
 /* epb_flags, draft-ietf-opsawg-pcapng section 4.3.1 */
-#define FLAG_INBOUND		1u
-#define FLAG_OUTBOUND		2u
-#define FLAG_CHECKSUM_NOT_READY (1u << 9)
 
 enum name_record { NAME_END = 0, NAME_IPV4 = 1, NAME_IPV6 = 2 };
 
@@ -262,12 +259,12 @@ size_t pcapng_put_interface(uint8_t *out, size_t room, const struct tap *tap, ui
 
 static uint32_t packet_flags(const struct packet *p)
 {
-	uint32_t flags = p->csum_partial ? FLAG_CHECKSUM_NOT_READY : 0;
+	uint32_t flags = p->csum_partial ? NSW_BLOCK_CSUM_PARTIAL : 0;
 
 	if (p->dir == DIR_IN)
-		flags |= FLAG_INBOUND;
+		flags |= NSW_BLOCK_IN;
 	else if (p->dir == DIR_OUT)
-		flags |= FLAG_OUTBOUND;
+		flags |= NSW_BLOCK_OUT;
 	return flags;
 }
 
@@ -337,67 +334,31 @@ size_t pcapng_put_packet(uint8_t *out, size_t room, uint32_t interface, uint32_t
 	return block_end(&b);
 }
 
-static uint32_t record_flags(const struct nsw_rec *rec)
-{
-	uint32_t flags = rec->flags & NSW_REC_EGRESS ? FLAG_OUTBOUND : FLAG_INBOUND;
-
-	return rec->flags & NSW_REC_CSUM_PARTIAL ? flags | FLAG_CHECKSUM_NOT_READY : flags;
-}
-
-/* What follows the bytes of a packet that has no option but its flags: these, the end of
- * options, the block's length. */
-#define PLAIN_TAIL (2 * sizeof(struct option_head) + 2 * sizeof(uint32_t))
-
-static uint8_t *store_option_head(uint8_t *p, uint16_t code, uint16_t len)
-{
-	const struct option_head head = { code, len };
-
-	memcpy(p, &head, sizeof(head));
-	return p + sizeof(head);
-}
-
-static uint8_t *store_plain_tail(uint8_t *p, uint32_t flags, uint32_t block_len)
-{
-	p = store_option_head(p, EPB_FLAGS, sizeof(flags));
-	p = store_u32(p, flags);
-	p = store_option_head(p, 0, 0);
-	return store_u32(p, block_len);
-}
-
-static size_t put_record(uint8_t *out, uint32_t interface, const struct nsw_rec *rec, int64_t time,
-			 uint32_t caplen)
-{
-	uint32_t padded = pad4(caplen);
-	uint32_t len = (uint32_t)(sizeof(struct packet_head) + PLAIN_TAIL) + padded;
-	uint8_t *p = out;
-
-	p = store_u32(p, BLOCK_PACKET);
-	p = store_u32(p, len);
-	p = store_u32(p, interface);
-	p = store_u32(p, (uint32_t)((uint64_t)time >> 32));
-	p = store_u32(p, (uint32_t)time);
-	p = store_u32(p, caplen);
-	p = store_u32(p, rec->wirelen);
-	if (padded != caplen)
-		store_u32(p + padded - sizeof(uint32_t), 0);
-	memcpy(p, rec + 1, caplen);
-	store_plain_tail(p + padded, record_flags(rec), len);
-	return len;
-}
-
 size_t pcapng_put_run(uint8_t *out, size_t room, uint32_t interface, const struct packet_run *run,
-		      size_t first, size_t *next)
+		      size_t first, struct run_part *part)
 {
-	size_t len = 0, i;
+	size_t len = 0;
 
-	for (i = first; i < run->n && len < room; i++) {
-		const struct nsw_rec *rec = run->recs[i];
+	*part = (struct run_part){ .end = first };
+	while (part->end < run->len && len < room) {
+		const uint8_t *block = run->blocks + part->end;
+		uint32_t n = block_len(block);
 
-		len += put_record(out + len, interface, rec, (int64_t)rec->time + run->offset,
-				  record_caplen(rec, run->snaplen));
+		memcpy(out + len, block, n);
+		store_u32(out + len + offsetof(struct packet_head, interface), interface);
+		len += n;
+		part->end += n;
+		part->packets++;
 	}
-	*next = i;
 	return len;
+}
+
+void pcapng_set_interface(const struct packet_run *run, size_t first, uint32_t interface)
+{
+	size_t at;
+
+	for (at = first; at < run->len; at += block_len(run->blocks + at))
+		store_u32(run->blocks + at + offsetof(struct packet_head, interface), interface);
 }
 
 int pcapng_is_hostname(const char *name)

@@ -43,12 +43,14 @@ size_t pcapng_put_packet(uint8_t *out, size_t room, uint32_t interface, uint32_t
 			 const struct packet *p, const char *comment, uint64_t dropped);
 
 /*
- * Enhanced packet blocks for the records of a run from number `first` on, until the run
+ * Enhanced packet blocks for those of a run from byte `first` on, until the run
  * ends or `room` is used up (the last one may go beyond it, by PCAPNG_BLOCK_MAX at most).
- * *next: the number of the record to go on with. As pcapng_put_packet() makes them.
+ * As pcapng_put_packet() makes them.
  */
 size_t pcapng_put_run(uint8_t *out, size_t room, uint32_t interface, const struct packet_run *run,
-		      size_t first, size_t *next);
+		      size_t first, struct run_part *part);
+/* Has the blocks of a run from byte `first` on name that interface. */
+void pcapng_set_interface(const struct packet_run *run, size_t first, uint32_t interface);
 
 /* Name resolution block with one record. name is a host name (see
  * pcapng_is_hostname()). */

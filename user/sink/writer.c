@@ -13,6 +13,9 @@
  * pipe see the packets now. When the writer lags, such batches would eat up
  * the pool; so writer_get() takes the last queued one back and it fills up.
  *
+ * Instead of bytes a batch may have spans of memory that is somebody else's: what is much
+ * at once is not copied.
+ *
  * Books. A batch carries, beside the bytes, which tap each packet belongs to.
  * When write() fails, the records before the failure are counted by walking
  * the batch, and the rest of it and all that comes later is lost, per tap. A
@@ -47,6 +50,7 @@
 
 #include "nswatch/record.h"
 #include "sink/gzip.h"
+#include "stream/hold.h"
 #include "util/cleanup.h"
 
 #define TICK_MS		    50
@@ -79,6 +83,7 @@ struct writer {
 	atomic_bool failed;
 	atomic_bool give_up;
 	atomic_uint_fast64_t progress; /* bytes written in all */
+	atomic_size_t held;	       /* bytes in spans */
 	atomic_uint_fast64_t lost[NSW_MAX_TAPS];
 
 	/* The thread's own. */
@@ -132,22 +137,40 @@ static size_t write_all(struct writer *w, const uint8_t *data, size_t len, int *
 	return done;
 }
 
+static size_t whole_records_of(const struct writer *w, const uint8_t *data, size_t at, size_t n,
+			       uint32_t *nr_packets)
+{
+	size_t len;
+	int is_packet;
+
+	while (at < n && (len = w->o.record_len(data + at, n - at, &is_packet)) > 0) {
+		at += len;
+		*nr_packets += !!is_packet;
+	}
+	return at;
+}
+
 /* Bytes of the whole records within the first n of the batch; *nr_packets of
  * them hold packets. */
 static size_t whole_records(const struct writer *w, const struct batch *b, size_t n,
 			    uint32_t *nr_packets)
 {
-	size_t at = b->skip, len;
-	int is_packet;
+	size_t whole = 0, i;
 
 	*nr_packets = 0;
-	if (n < at)
+	if (n < b->skip)
 		return 0;
-	while (at < n && (len = w->o.record_len(b->data + at, n - at, &is_packet)) > 0) {
-		at += len;
-		*nr_packets += !!is_packet;
+	if (!b->nr_spans)
+		return whole_records_of(w, b->data, b->skip, n, nr_packets);
+	/* What is written of a record that is not whole is not the next span's. */
+	for (i = 0; i < b->nr_spans; i++) {
+		const struct span *s = &b->spans[i];
+		size_t written = n < s->len ? n : s->len;
+
+		whole += whole_records_of(w, s->data, 0, written, nr_packets);
+		n -= written;
 	}
-	return at;
+	return whole;
 }
 
 static void count_lost(struct writer *w, const struct batch *b, uint32_t from)
@@ -306,10 +329,20 @@ static void switch_file(struct writer *w)
 	set_output(w, fd);
 }
 
+static size_t write_spans(struct writer *w, const struct batch *b, int *error)
+{
+	size_t done = 0, i;
+
+	*error = 0;
+	for (i = 0; !*error && i < b->nr_spans; i++)
+		done += write_all(w, b->spans[i].data, b->spans[i].len, error);
+	return done;
+}
+
 static bool write_plain(struct writer *w, const struct batch *b)
 {
 	int error;
-	size_t n = write_all(w, b->data, b->len, &error);
+	size_t n = b->nr_spans ? write_spans(w, b, &error) : write_all(w, b->data, b->len, &error);
 
 	if (error) {
 		fail(w, b, n, error);
@@ -349,6 +382,13 @@ static struct batch *dequeue(struct writer *w)
 
 static void release(struct writer *w, struct batch *b)
 {
+	uint32_t i;
+
+	if (b->nr_spans)
+		atomic_fetch_sub(&w->held, b->len);
+	for (i = 0; i < b->nr_spans; i++)
+		hold_drop(b->spans[i].hold);
+	b->nr_spans = 0;
 	pthread_mutex_lock(&w->lock);
 	w->free[w->nr_free++] = b;
 	if (w->wants_room)
@@ -548,7 +588,7 @@ bool writer_wait_free(struct writer *w, unsigned int n)
 	return !writer_failed(w);
 }
 
-static struct batch *take_back_last(struct writer *w)
+static struct batch *take_back_last(struct writer *w, bool spans)
 {
 	unsigned int last;
 	struct batch *b;
@@ -557,18 +597,26 @@ static struct batch *take_back_last(struct writer *w)
 		return NULL;
 	last = (w->queue_head + w->queue_len - 1) % w->o.nr_batches;
 	b = w->queue[last];
-	if (b->len >= BATCH_BYTES || b->ends_file)
+	if (b->len >= BATCH_BYTES || b->ends_file || (b->nr_spans > 0) != spans ||
+	    b->nr_spans == BATCH_SPANS)
 		return NULL;
 	w->queue_len--;
+	if (spans)
+		atomic_fetch_sub(&w->held, b->len);
 	return b;
 }
 
-struct batch *writer_get(struct writer *w)
+size_t writer_held(const struct writer *w)
+{
+	return atomic_load_explicit(&w->held, memory_order_relaxed);
+}
+
+struct batch *writer_get(struct writer *w, bool spans)
 {
 	struct batch *b;
 
 	pthread_mutex_lock(&w->lock);
-	b = take_back_last(w);
+	b = take_back_last(w, spans);
 	if (!b && w->nr_free) {
 		b = w->free[--w->nr_free];
 		b->len = 0;
@@ -584,6 +632,8 @@ void writer_submit(struct writer *w, struct batch *b)
 {
 	bool much;
 
+	if (b->nr_spans)
+		atomic_fetch_add(&w->held, b->len);
 	pthread_mutex_lock(&w->lock);
 	w->queue[(w->queue_head + w->queue_len) % w->o.nr_batches] = b;
 	much = ++w->queue_len == QUEUE_MUCH;

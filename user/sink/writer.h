@@ -20,12 +20,25 @@
 #define BATCH_BYTES   (256 * 1024)
 #define BATCH_SLACK   (320 * 1024)
 #define BATCH_PACKETS (BATCH_BYTES / 16 + 1) /* no record is shorter than 16 bytes */
+#define BATCH_SPANS   16
+
+struct hold; /* stream/hold.h */
+
+/* Whole records that lie elsewhere. What holds them is the batch's, and dropped once they are
+ * written, or lost. */
+struct span {
+	const uint8_t *data;
+	size_t len;
+	struct hold *hold;
+};
 
 struct batch {
 	uint8_t *data;	/* BATCH_BYTES + BATCH_SLACK */
 	uint16_t *taps; /* of each packet record in data, in order; BATCH_PACKETS */
 	size_t len;
 	uint32_t nr_packets;
+	uint32_t nr_spans; /* if any, len and taps are of what these name, and data is unused */
+	struct span spans[BATCH_SPANS];
 	size_t skip;	/* bytes at the start that are no record: the pcap file header */
 	bool ends_file; /* the next batch belongs to the next file */
 };
@@ -60,9 +73,13 @@ unsigned int writer_nr_free(struct writer *w);
 /* Waits until n (less than nr_batches) are free. False if the output has failed. */
 bool writer_wait_free(struct writer *w, unsigned int n);
 
+/* Bytes in spans that have been submitted and are held still. */
+size_t writer_held(const struct writer *w);
+
 /* An empty batch, or the last submitted one if that still has room and has not
- * been touched. NULL if there is none. */
-struct batch *writer_get(struct writer *w);
+ * been touched; of the latter one that has spans, or none, as is asked for. NULL if there is
+ * none. */
+struct batch *writer_get(struct writer *w, bool spans);
 /* Queues it. The thread is woken only once a few wait: each time costs a change of
  * context, and somebody else's cache. */
 void writer_submit(struct writer *w, struct batch *b);

@@ -2,6 +2,10 @@
 #ifndef NSWATCH_STREAM_RECORD_H
 #define NSWATCH_STREAM_RECORD_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "nswatch/record.h"
 #include "packet.h"
 #include "util/ipaddr.h"
@@ -11,33 +15,63 @@ struct owner record_owner(const struct nsw_owner *o);
 /* An IPv4-mapped address becomes the IPv4 one. */
 struct ipaddr record_addr(const struct nsw_addr *a);
 
-/* How many bytes of the frame are in a record. */
-static inline uint32_t record_caplen(const struct nsw_rec *rec, uint32_t snaplen)
+/* --- blocks of the packet ring ------------------------------------------------ */
+
+/* Borrows its bytes: at least the head must be there. Aligned to 4 bytes. */
+static inline const struct nsw_block *block_head(const uint8_t *block)
 {
-	return rec->wirelen < snaplen ? rec->wirelen : snaplen;
+	return (const struct nsw_block *)(const void *)block;
 }
 
-/* Fills in what the header says: lengths, direction, checksum. */
-static inline void record_header(const struct nsw_rec *rec, uint32_t snaplen, struct packet *p)
+static inline uint32_t block_len(const uint8_t *block)
 {
-	p->caplen = record_caplen(rec, snaplen);
-	p->wirelen = rec->wirelen;
-	p->dir = rec->flags & NSW_REC_EGRESS ? DIR_OUT : DIR_IN;
-	p->csum_partial = rec->flags & NSW_REC_CSUM_PARTIAL;
+	return block_head(block)->len;
 }
 
-/* The i-th packet of a run; borrows its bytes. It has no number. */
-static inline struct packet record_of_run(const struct packet_run *run, size_t i)
+static inline uint32_t block_tap(const uint8_t *block)
 {
-	const struct nsw_rec *rec = run->recs[i];
-	struct packet p = {
-		.time = (int64_t)rec->time + run->offset,
-		.data = (const uint8_t *)(rec + 1),
-		.tap = run->tap,
-	};
+	return block_head(block)->interface + 1;
+}
 
-	record_header(rec, run->snaplen, &p);
-	return p;
+static inline int64_t block_time(const uint8_t *block)
+{
+	const struct nsw_block *b = block_head(block);
+
+	return (int64_t)((uint64_t)b->time_high << 32 | b->time_low);
+}
+
+/* Its length if it has no owner. */
+static inline size_t block_plain_len(const uint8_t *block)
+{
+	size_t padded = ((size_t)block_head(block)->caplen + 3) & ~(size_t)3;
+
+	return sizeof(struct nsw_block) + padded + sizeof(struct nsw_block_tail);
+}
+
+static inline bool block_is_sane(const uint8_t *block, uint32_t snaplen)
+{
+	size_t plain = block_plain_len(block), len = block_len(block);
+
+	return block_head(block)->caplen <= snaplen &&
+	       (len == plain || len == plain + NSW_OWNER_OPTION);
+}
+
+/* All of a sane block but its tap and number. Borrows its bytes. */
+static inline void block_packet(const uint8_t *block, struct packet *p)
+{
+	const struct nsw_block *b = block_head(block);
+	const uint8_t *tail = block + block_plain_len(block) - sizeof(struct nsw_block_tail);
+	uint32_t flags = ((const struct nsw_block_tail *)(const void *)tail)->flags;
+
+	p->time = block_time(block);
+	p->data = block + sizeof(*b);
+	p->caplen = b->caplen;
+	p->wirelen = b->wirelen;
+	p->dir = flags & NSW_BLOCK_OUT ? DIR_OUT : DIR_IN;
+	p->csum_partial = flags & NSW_BLOCK_CSUM_PARTIAL;
+	p->owner.pid = 0;
+	if (b->len != block_plain_len(block))
+		p->owner = record_owner((const void *)(tail + 12));
 }
 
 #endif

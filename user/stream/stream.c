@@ -2,100 +2,118 @@
 /*
  * Theory of operation
  *
- * Order. Producers on several CPUs reserve first and take the time after that,
- * so records stand in the ring nearly, but not quite, in order of time. Each
- * pass reads the clock (t0) and then the producers' position. A record older
- * than t0 was reserved before t0, hence lies before that position. So all
- * records of the pass that are older than t0 can be sorted and given out, and
- * nothing older can come later. One that is still being written ("busy") ends
- * the pass: it was reserved after the last pass that had not seen it began, so
- * that pass's t0 is the limit instead. What is younger than the limit waits
- * for the next pass.
+ * Order. Each lane is in order of time by itself, and lanes are merged. Before a CPU takes
+ * the time for a block it marks its lane busy. Each pass reads the clock (t0) and then the
+ * lanes. One that is not busy then will never get a block that is older than t0 less the
+ * time that a store may take to be seen (SETTLE_NS). One that is busy may: it began after
+ * the last pass that had not seen it began, so that pass's t0 is its limit. What is younger
+ * than the least of the lanes' limits waits for the next pass.
  *
  * Wake-ups, NAPI style. A notification per packet costs more than the capture.
  * At work, the consumer naps between two looks; a producer wakes it early only
  * if the ring fills up meanwhile. With nothing to do it goes to sleep: it sets
- * the flag, and then looks once more. The producer reserves, then reads the
- * flag. Both sides have a full barrier between the two, so at least one sees
- * the other.
+ * the flag, and then looks once more. A producer makes its block visible, then reads the
+ * flag, without a barrier between the two, which would cost as much as all the rest. So
+ * the flag may be seen too late; but not by much, and the consumer looks a last time
+ * STREAM_SETTLE_MS later before it sleeps for good.
  *
- * The ring's memory: one page for us to write (consumer position), one page
- * with the producers' position, then the data, mapped twice in a row so that a
- * record never wraps (Linux Documentation/bpf/ringbuf.rst).
+ * Chunks. The stream holds one from its beginning until it has been read to the end;
+ * somebody else may hold it longer (struct hold).
  */
 #include "stream/stream.h"
 
 #include <errno.h>
-#include <linux/bpf.h>
-#include <net/ethernet.h>
-#include <pcap/dlt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "stream/clock.h"
+#include "stream/hold.h"
 #include "stream/record.h"
-#include "util/cleanup.h"
 
-#define RELEASE_STEPS	32	     /* per ring */
-#define STEP_NS		1000000000LL /* further ahead no record can be: the clock was set back */
-#define RUN_MAX		128	     /* records, so that they are still in the nearest cache */
+#define SETTLE_NS	10000
+#define STEP_NS		1000000000LL /* further ahead no block can be: the clock was set back */
 #define PREFETCH_BYTES	2048
-#define PREFETCH_RECORD 256
+#define PREFETCH_BLOCK	256
+#define PREFETCH_BLOCKS 16
 #define CACHE_LINE	64
+#define SCRATCH_LEN	(NSW_MAX_SNAP + 256) /* of the longest block, at least */
+
+/* A place in a lane. */
+struct cursor {
+	uint32_t chunk;
+	uint32_t begun; /* chunks up to this one; 0: there is none yet */
+	uint32_t off;
+};
+
+struct lane {
+	const struct nsw_lane *shared;
+	uint64_t end;	  /* as the latest pass saw it */
+	struct cursor at; /* what is before that has been given out */
+	int64_t limit;	  /* all blocks older than that were there */
+};
 
 struct stream {
 	struct stream_options o;
+	struct ring ring;
 	struct clock clock;
-	size_t page;
-	uint64_t *consumer;	  /* our page */
-	const uint64_t *producer; /* their page; the data follow */
-	const uint8_t *data;
 
-	const struct nsw_rec **queue; /* found and not yet given out, by time; [head, tail) */
-	size_t head, tail, limit;     /* [head, limit) may be given out */
-	bool disordered;	      /* the queue's order is not the ring's */
-	uint64_t scanned;	      /* ring position up to which records are in the queue */
-	int64_t pass_time;	      /* t0 of the latest pass */
-	uint64_t pass_pos;	      /* producers' position that it saw */
-	int64_t horizon;	      /* of the latest pass: all that is older was in the ring */
-	int64_t busy_limit;	      /* t0 of the last pass that did not see the busy record */
-	size_t taken;		      /* bytes that the latest pass found */
-	uint64_t released;	      /* as told to the producers */
-	uint64_t release_at;	      /* ring position at which to tell them next */
+	struct lane *lanes;
+	struct lane **active; /* those with blocks to give out, since the latest pass */
+	uint32_t nr_active;
+	struct lane *current; /* that the last block came from */
+	int64_t until;	      /* no other one has a block older than that to give out */
+
+	int64_t pass_time;  /* t0 of the latest pass; as all times here, ns since the epoch */
+	int64_t horizon;    /* of the latest pass: the least of the lanes' limits */
+	int64_t limit;	    /* all that is older is to be given out: that, or no limit */
+	size_t taken;	    /* bytes that the latest pass found */
+	struct hold *holds; /* by chunk */
 	uint64_t number;
 	uint64_t strays;
-	uint8_t *scratch; /* a frame put together from parts */
+	uint8_t *scratch; /* a block put together from its pieces */
 };
+
+static int64_t wall_now(struct stream *s)
+{
+	int64_t now = clock_now(&s->clock);
+
+	return clock_wall(&s->clock, now, now);
+}
 
 int stream_new(struct stream **out, const struct stream_options *o, struct err *e)
 {
 	struct stream *s = calloc(1, sizeof(*s));
-	void *mem;
+	uint32_t i;
 
 	if (!s)
 		return err_sys(e, -ENOMEM, "packet ring");
 	s->o = *o;
-	s->page = (size_t)sysconf(_SC_PAGESIZE);
-	/* Every record takes at least its two headers. Pages are used only as
-	 * far as the ring is ever filled. */
-	s->queue = calloc(o->ring_size / (BPF_RINGBUF_HDR_SZ + sizeof(struct nsw_rec)) + 1,
-			  sizeof(*s->queue));
-	s->scratch = malloc(NSW_MAX_SNAP + ETH_HLEN);
-	mem = mmap(NULL, s->page, PROT_READ | PROT_WRITE, MAP_SHARED, o->ring_fd, 0);
-	s->consumer = mem == MAP_FAILED ? NULL : mem;
-	mem = mmap(NULL, s->page + 2 * o->ring_size, PROT_READ, MAP_SHARED, o->ring_fd,
-		   (off_t)s->page);
-	s->producer = mem == MAP_FAILED ? NULL : mem;
-	if (!s->queue || !s->scratch || !s->consumer || !s->producer) {
-		int err = errno ? -errno : -ENOMEM;
-
+	s->ring = *o->ring;
+	s->lanes = calloc(s->ring.nr_lanes, sizeof(*s->lanes));
+	s->active = calloc(s->ring.nr_lanes, sizeof(struct lane *));
+	s->holds = calloc(s->ring.nr_chunks, sizeof(*s->holds));
+	s->scratch = malloc(SCRATCH_LEN);
+	if (!s->lanes || !s->active || !s->holds || !s->scratch) {
 		stream_free(s);
-		return err_sys(e, err, "cannot map the packet ring");
+		return err_sys(e, -ENOMEM, "packet ring");
 	}
-	s->data = (const uint8_t *)s->producer + s->page;
+	for (i = 0; i < s->ring.nr_lanes; i++) {
+		s->lanes[i].shared = &s->ring.lanes[i];
+		s->lanes[i].at =
+			(struct cursor){ .chunk = s->ring.nr_chunks + i, .off = NSW_CHUNK };
+		s->lanes[i].end = NSW_CHUNK;
+	}
+	for (i = 0; i < s->ring.nr_chunks; i++)
+		s->holds[i] = (struct hold){
+			.chunk = i,
+			.returned = s->ring.returned,
+			.slot_mask = s->ring.nr_slots - 1,
+		};
 	clock_init(&s->clock, o->clock);
+	*s->ring.wall_offset = (uint64_t)s->clock.offset;
+	s->horizon = s->pass_time = wall_now(s);
+	for (i = 0; i < s->ring.nr_lanes; i++)
+		s->lanes[i].limit = s->horizon;
 	*out = s;
 	return 0;
 }
@@ -104,241 +122,285 @@ void stream_free(struct stream *s)
 {
 	if (!s)
 		return;
-	if (s->producer)
-		munmap((void *)s->producer, s->page + 2 * s->o.ring_size);
-	if (s->consumer)
-		munmap(s->consumer, s->page);
-	free(s->queue);
+	free(s->lanes);
+	free(s->active);
+	free(s->holds);
 	free(s->scratch);
 	free(s);
 }
 
-/* Appends to the queue, keeping it sorted. Out of order is rare and near. */
-static void enqueue(struct stream *s, const struct nsw_rec *rec)
-{
-	size_t i = s->tail++;
+/* --- chunks ------------------------------------------------------------------ */
 
-	while (i > s->head && s->queue[i - 1]->time > rec->time) {
-		s->queue[i] = s->queue[i - 1];
-		s->disordered = true;
-		i--;
-	}
-	s->queue[i] = rec;
+static uint8_t *place(const struct stream *s, const struct cursor *at)
+{
+	const uint32_t in_segment = NSW_SEGMENT / NSW_CHUNK;
+	size_t segment = at->chunk / in_segment, chunk = at->chunk % in_segment;
+
+	return s->ring.segments + segment * NSW_SEGMENT_STRIDE + chunk * NSW_CHUNK + at->off;
 }
 
-/* Moves what is left to the front, so that the queue cannot run out. */
-static void compact(struct stream *s)
+static bool is_at_end(const struct lane *l)
 {
-	if (!s->head)
-		return;
-	memmove(s->queue, s->queue + s->head, (s->tail - s->head) * sizeof(*s->queue));
-	s->tail -= s->head;
-	s->limit = s->head = 0;
+	return l->at.off == (uint32_t)l->end && l->at.begun == l->end >> 32;
 }
 
-/* Where in the ring a record of the queue stands: not before what was released. */
-static uint64_t position(const struct stream *s, const struct nsw_rec *rec)
+/* Where the blocks end that are whole, in the chunk that the cursor is in. */
+static uint32_t filled(const struct stream *s, const struct lane *l)
 {
-	uint64_t at = (uint64_t)((const uint8_t *)rec - s->data) - BPF_RINGBUF_HDR_SZ;
-
-	return s->released + ((at - s->released) & (s->o.ring_size - 1));
+	if (l->at.begun == l->end >> 32)
+		return (uint32_t)l->end;
+	return s->ring.links[l->at.chunk].fill;
 }
 
-/* The ring position before which nothing in the queue lies. */
-static uint64_t oldest(const struct stream *s)
+/* Goes on to the next chunk if this one is read. False: that was all. */
+static bool find_next(struct stream *s, struct lane *l)
 {
-	uint64_t pos = s->scanned, at;
-	size_t i;
-
-	if (s->head == s->tail)
-		return pos;
-	if (!s->disordered)
-		return position(s, s->queue[s->head]);
-	for (i = s->head; i < s->tail; i++) {
-		at = position(s, s->queue[i]);
-		if (at < pos)
-			pos = at;
-	}
-	return pos;
-}
-
-/* Everything before that is the producers' again. */
-static void release(struct stream *s)
-{
-	s->released = oldest(s);
-	__atomic_store_n(s->consumer, s->released, __ATOMIC_RELEASE);
-}
-
-static bool is_sane(const struct stream *s, const struct nsw_rec *rec, uint32_t len)
-{
-	size_t head = sizeof(*rec);
-
-	if (len < head)
+	if (is_at_end(l))
 		return false;
-	if (rec->flags & NSW_REC_OWNER)
-		head += sizeof(struct nsw_owner);
-	return head + record_caplen(rec, s->o.snaplen) <= len;
+	while (l->at.off >= filled(s, l)) {
+		uint32_t next = s->ring.links[l->at.chunk].next;
+
+		if (l->at.chunk < s->ring.nr_chunks)
+			hold_drop(&s->holds[l->at.chunk]);
+		hold_add(&s->holds[next]);
+		l->at = (struct cursor){ .chunk = next, .begun = l->at.begun + 1 };
+		if (is_at_end(l))
+			return false;
+	}
+	return true;
 }
+
+/* What cannot be true has no end that could be known: all there is of the lane is left out. */
+static void skip_all(struct stream *s, struct lane *l)
+{
+	s->strays++;
+	while (find_next(s, l))
+		l->at.off = filled(s, l);
+}
+
+/* The block at the cursor, put together. NULL: it does not go on where it should. */
+static const uint8_t *put_together(struct stream *s, struct lane *l, uint32_t len)
+{
+	uint32_t have = 0, n;
+
+	while (have < len && find_next(s, l)) {
+		n = filled(s, l) - l->at.off;
+		if (n > len - have)
+			n = len - have;
+		memcpy(s->scratch + have, place(s, &l->at), n);
+		have += n;
+		l->at.off += n;
+	}
+	return have == len ? s->scratch : NULL;
+}
+
+/* --- order ------------------------------------------------------------------- */
 
 /*
- * Another core wrote all this: ask for it before it is needed. Large records are
+ * Whether a block can be given out. One from the future was stamped before the
+ * clock was set back: waiting for that time to come again could take hours, so it counts
+ * as being of now.
+ */
+static bool is_due(const struct stream *s, int64_t time, int64_t limit)
+{
+	return time <= limit || time > s->pass_time + STEP_NS;
+}
+
+/* A CPU that is not busy has nothing older than now in the making. */
+static void look_at(struct stream *s, struct lane *l, int64_t t0)
+{
+	uint32_t busy = __atomic_load_n(&l->shared->busy, __ATOMIC_ACQUIRE);
+	uint64_t end = __atomic_load_n(&l->shared->end, __ATOMIC_ACQUIRE), before = l->end;
+
+	if (!busy)
+		l->limit = t0 - SETTLE_NS;
+	else if (end != before)
+		l->limit = s->pass_time - SETTLE_NS;
+	s->taken += ((end >> 32) - (before >> 32)) * NSW_CHUNK + (uint32_t)end - (uint32_t)before;
+	l->end = end;
+	if (l->limit < s->horizon)
+		s->horizon = l->limit;
+	if (!is_at_end(l))
+		s->active[s->nr_active++] = l;
+}
+
+/* The lane whose next block is to be given out, or NULL. */
+static struct lane *pick(struct stream *s)
+{
+	struct lane *first = NULL;
+	int64_t earliest = INT64_MAX, second = INT64_MAX;
+	uint32_t i;
+
+	for (i = 0; i < s->nr_active;) {
+		struct lane *l = s->active[i];
+		int64_t time;
+
+		if (!find_next(s, l)) {
+			s->active[i] = s->active[--s->nr_active];
+			continue;
+		}
+		i++;
+		time = block_time(place(s, &l->at));
+		if (!first || time < earliest) {
+			second = earliest;
+			earliest = time;
+			first = l;
+		} else if (time < second) {
+			second = time;
+		}
+	}
+	if (!first || !is_due(s, earliest, s->limit))
+		return NULL;
+	s->until = second < s->limit ? second : s->limit;
+	return first;
+}
+
+static struct lane *next_lane(struct stream *s)
+{
+	struct lane *l = s->current;
+
+	if (l && find_next(s, l) && is_due(s, block_time(place(s, &l->at)), s->until))
+		return l;
+	return s->current = pick(s);
+}
+
+bool stream_poll(struct stream *s, bool final)
+{
+	int64_t t0 = wall_now(s);
+	uint32_t i;
+
+	if (*s->ring.wall_offset != (uint64_t)s->clock.offset)
+		*s->ring.wall_offset = (uint64_t)s->clock.offset;
+	s->taken = 0;
+	s->nr_active = 0;
+	s->horizon = INT64_MAX;
+	for (i = 0; i < s->ring.nr_lanes; i++) {
+		look_at(s, &s->lanes[i], t0);
+	}
+	s->pass_time = t0;
+	s->limit = final ? INT64_MAX : s->horizon;
+	s->current = NULL;
+	return next_lane(s) != NULL;
+}
+
+/* --- packets ----------------------------------------------------------------- */
+
+/*
+ * Another core wrote all this: ask for it before it is needed. Large blocks are
  * read in a row, which the processor foresees by itself.
  */
 static void prefetch(const uint8_t *at, uint32_t size)
 {
 	uint32_t i;
 
-	for (i = 0; i < size && i < PREFETCH_RECORD; i += CACHE_LINE)
+	for (i = 0; i < size && i < PREFETCH_BLOCK; i += CACHE_LINE)
 		__builtin_prefetch(at + PREFETCH_BYTES + i);
 }
 
-/* Takes in records up to the producers' position. Returns false at a busy one. */
-static bool scan(struct stream *s, uint64_t until)
+static const uint8_t *take(struct stream *s, struct lane *l)
 {
-	const uint64_t mask = s->o.ring_size - 1;
+	const uint8_t *block = place(s, &l->at);
+	uint32_t len = block_len(block);
 
-	while (s->scanned < until) {
-		const uint8_t *at = s->data + (s->scanned & mask);
-		uint32_t len = __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
-		const struct nsw_rec *rec = (const void *)(at + BPF_RINGBUF_HDR_SZ);
-		uint32_t size = len & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-
-		if (len & BPF_RINGBUF_BUSY_BIT)
-			return false;
-		prefetch(at, size);
-		s->scanned += (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8;
-		if (len & BPF_RINGBUF_DISCARD_BIT)
-			continue;
-		if (is_sane(s, rec, size))
-			enqueue(s, rec);
-		else
-			s->strays++;
+	if (!block_is_sane(block, s->o.snaplen)) {
+		skip_all(s, l);
+		return NULL;
 	}
-	return true;
-}
-
-/*
- * Whether the record can be given out. One from the future was stamped before the
- * clock was set back (TAI follows such steps): waiting for that time to come
- * again could take hours, so it counts as being of now.
- */
-static bool is_due(const struct nsw_rec *rec, int64_t horizon, int64_t now)
-{
-	return (int64_t)rec->time <= horizon || (int64_t)rec->time > now + STEP_NS;
-}
-
-size_t stream_poll(struct stream *s, bool final)
-{
-	int64_t t0 = clock_now(&s->clock);
-	uint64_t until = __atomic_load_n(s->producer, __ATOMIC_ACQUIRE);
-	int64_t horizon = t0;
-
-	release(s);
-	compact(s);
-	s->disordered &= s->tail > 0;
-	s->taken = until - s->scanned;
-	if (!scan(s, until)) {
-		if (s->scanned >= s->pass_pos)
-			s->busy_limit = s->pass_time;
-		horizon = s->busy_limit;
+	if (len > filled(s, l) - l->at.off) {
+		block = put_together(s, l, len);
+		if (!block)
+			skip_all(s, l);
+		return block;
 	}
-	s->horizon = horizon;
-	s->pass_time = t0;
-	s->pass_pos = until;
-	while (s->limit < s->tail && (final || is_due(s->queue[s->limit], horizon, t0)))
-		s->limit++;
-	return s->limit - s->head;
-}
-
-/* Puts an Ethernet header before a packet that has none. */
-static void put_link_header(struct stream *s, struct packet *p)
-{
-	uint16_t type = htobe16(p->caplen && p->data[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
-
-	memset(s->scratch, 0, ETH_HLEN - sizeof(type));
-	memcpy(s->scratch + ETH_HLEN - sizeof(type), &type, sizeof(type));
-	memcpy(s->scratch + ETH_HLEN, p->data, p->caplen);
-	p->data = s->scratch;
-	p->wirelen += ETH_HLEN;
-	p->caplen += ETH_HLEN;
-	if (p->caplen > s->o.snaplen)
-		p->caplen = s->o.snaplen;
-}
-
-static void unpack(struct stream *s, const struct nsw_rec *rec, struct packet *p)
-{
-	const uint8_t *body = (const uint8_t *)(rec + 1);
-
-	p->owner.pid = 0;
-	if (rec->flags & NSW_REC_OWNER) {
-		p->owner = record_owner((const struct nsw_owner *)body);
-		body += sizeof(struct nsw_owner);
-	}
-	p->time = clock_wall(&s->clock, (int64_t)rec->time, s->pass_time);
-	p->data = body;
-	record_header(rec, s->o.snaplen, p);
-	if (rec->flags & NSW_REC_L3)
-		put_link_header(s, p);
-}
-
-/* What was given out before is done with. The producers are told now and then:
- * each time costs them a cache miss. */
-static void release_some(struct stream *s)
-{
-	uint64_t pos = position(s, s->queue[s->head]);
-
-	if ((int64_t)(pos - s->release_at) < 0)
-		return;
-	release(s);
-	/* It may not have got far, in disorder. */
-	s->release_at = pos + s->o.ring_size / RELEASE_STEPS;
+	prefetch(block, len);
+	l->at.off += len;
+	return block;
 }
 
 bool stream_next(struct stream *s, struct packet *p)
 {
-	while (s->head < s->limit) {
-		const struct nsw_rec *rec = s->queue[s->head];
+	struct lane *l;
 
-		release_some(s);
-		s->head++;
-		p->tap = s->o.tap(s->o.ctx, rec->tap);
+	while ((l = next_lane(s))) {
+		const uint8_t *block = take(s, l);
+
+		if (!block)
+			continue;
+		p->tap = s->o.tap(s->o.ctx, block_tap(block));
 		if (!p->tap) {
 			s->strays++;
 			continue;
 		}
 		p->number = ++s->number;
-		unpack(s, rec, p);
+		block_packet(block, p);
 		return true;
 	}
 	return false;
 }
 
-static bool is_plain(const struct nsw_rec *rec, uint16_t tap)
+/* Asks for the heads of the next blocks, should they be as long as this one. */
+static void prefetch_heads(const uint8_t *block, size_t room)
 {
-	return rec->tap == tap && !(rec->flags & (NSW_REC_OWNER | NSW_REC_L3));
+	size_t len = block_len(block), at = len, i;
+
+	for (i = 1; i < PREFETCH_BLOCKS && at < room; i++, at += len)
+		__builtin_prefetch(block + at + offsetof(struct nsw_block, len));
+}
+
+/*
+ * The run of blocks of one tap that are all in the chunk. As little as can be of a block is
+ * looked at, as another core has written it; its caplen is not. Returns the last one, or NULL.
+ */
+static const uint8_t *measure_run(struct packet_run *run, size_t room)
+{
+	uint32_t interface = block_head(run->blocks)->interface;
+	const uint8_t *last = NULL;
+
+	prefetch_heads(run->blocks, room);
+	run->n = run->len = 0;
+	while (run->len < room) {
+		const struct nsw_block *b = block_head(run->blocks + run->len);
+
+		__builtin_prefetch(&b->len + PREFETCH_BLOCKS * (size_t)(b->len / sizeof(b->len)));
+		if (b->interface != interface || b->len > room - run->len ||
+		    b->len < sizeof(*b) + sizeof(struct nsw_block_tail))
+			break;
+		last = (const uint8_t *)b;
+		run->len += b->len;
+		run->n++;
+	}
+	return last;
+}
+
+/* Less of it: as much as is due. */
+static void cut_run(const struct stream *s, struct packet_run *run)
+{
+	size_t len = 0, n;
+
+	for (n = 0; n < run->n && is_due(s, block_time(run->blocks + len), s->until); n++)
+		len += block_len(run->blocks + len);
+	run->n = n;
+	run->len = len;
 }
 
 bool stream_run(struct stream *s, struct packet_run *run)
 {
-	size_t end = s->limit - s->head > RUN_MAX ? s->head + RUN_MAX : s->limit, i;
-	uint16_t tap;
+	struct lane *l = s->o.owners ? NULL : next_lane(s);
+	const uint8_t *last;
 
-	if (s->head == s->limit)
+	if (!l)
 		return false;
-	tap = s->queue[s->head]->tap;
-	run->tap = s->o.tap(s->o.ctx, tap);
-	if (!run->tap)
+	run->blocks = place(s, &l->at);
+	run->tap = s->o.tap(s->o.ctx, block_tap(run->blocks));
+	last = run->tap ? measure_run(run, filled(s, l) - l->at.off) : NULL;
+	if (!last)
 		return false;
-	release_some(s);
-	for (i = s->head; i < end && is_plain(s->queue[i], tap); i++)
-		;
-	run->recs = s->queue + s->head;
-	run->n = i - s->head;
-	run->offset = clock_wall(&s->clock, 0, s->pass_time);
-	run->snaplen = s->o.snaplen;
+	if (!is_due(s, block_time(last), s->until))
+		cut_run(s, run);
+	run->hold = &s->holds[l->at.chunk];
+	l->at.off += (uint32_t)run->len;
 	s->number += run->n;
-	s->head = i;
-	return run->n > 0;
+	return true;
 }
 
 size_t stream_taken(const struct stream *s)
@@ -346,17 +408,27 @@ size_t stream_taken(const struct stream *s)
 	return s->taken;
 }
 
+/* --- waiting ----------------------------------------------------------------- */
+
 bool stream_is_drained(const struct stream *s)
 {
-	return s->head == s->tail && s->scanned == __atomic_load_n(s->producer, __ATOMIC_ACQUIRE);
+	uint32_t i;
+
+	for (i = 0; i < s->ring.nr_lanes; i++) {
+		const struct lane *l = &s->lanes[i];
+
+		if (!is_at_end(l) || __atomic_load_n(&l->shared->busy, __ATOMIC_ACQUIRE) ||
+		    __atomic_load_n(&l->shared->end, __ATOMIC_ACQUIRE) != l->end)
+			return false;
+	}
+	return true;
 }
 
 bool stream_sleep(struct stream *s)
 {
-	if (s->head < s->tail)
+	if (!stream_is_drained(s))
 		return false;
-	release(s);
-	*s->o.consumer = NSW_ASLEEP;
+	*s->ring.consumer = NSW_ASLEEP;
 	__sync_synchronize();
 	if (stream_is_drained(s))
 		return true;
@@ -366,12 +438,14 @@ bool stream_sleep(struct stream *s)
 
 void stream_nap(struct stream *s)
 {
-	*s->o.consumer = NSW_NAPPING;
+	*s->ring.consumer = NSW_NAPPING;
 }
 
 void stream_wake(struct stream *s)
 {
-	*s->o.consumer = NSW_AWAKE;
+	*s->ring.consumer = NSW_AWAKE;
+	__atomic_store_n(s->ring.bell_read, __atomic_load_n(s->ring.bell_rung, __ATOMIC_ACQUIRE),
+			 __ATOMIC_RELEASE);
 }
 
 int64_t stream_wall(struct stream *s, uint64_t time)
@@ -381,14 +455,7 @@ int64_t stream_wall(struct stream *s, uint64_t time)
 
 int64_t stream_now(struct stream *s)
 {
-	int64_t now = clock_now(&s->clock);
-
-	return clock_wall(&s->clock, now, now);
-}
-
-int64_t stream_clock(const struct stream *s)
-{
-	return clock_now(&s->clock);
+	return wall_now(s);
 }
 
 int64_t stream_horizon(const struct stream *s)
