@@ -116,16 +116,16 @@ static __always_inline __u32 take_chunk(void)
 	return chunk;
 }
 
+/* The compiler loads again what it has stored. */
+static __always_inline void forget(void)
+{
+	asm volatile("" : : : "memory");
+}
+
 /*
  * What goes on in another chunk is followed in the lane itself: the verifier knows nothing
  * of what it loads from there, so all ways to the same place are one to it.
  */
-static __always_inline void forget(void)
-{
-	/* The compiler loads again what it has stored. */
-	asm volatile("" : : : "memory");
-}
-
 static __always_inline void start_next(struct nsw_lane *lane)
 {
 	lane->next.chunk = lane->chunk;

@@ -23,7 +23,7 @@
  * with room behind it that nothing is kept in (a store has to be within the element
  * for all that the verifier knows). A CPU takes one chunk after the other and fills it
  * with blocks: its lane. The chunks of a lane, each up to its fill, are one row of blocks.
- * What the consumer is done with it gives back.
+ * The consumer gives back what it is done with.
  *
  * A block is a pcapng Enhanced Packet Block (draft-ietf-opsawg-pcapng, section 4.3) in host
  * byte order: this head, the first bytes of the frame, as many as the snapshot length allows,
@@ -67,13 +67,13 @@ enum nsw_block_flag {
 	NSW_BLOCK_CSUM_PARTIAL = 512, /* the transport checksum is not filled in yet */
 };
 
-/* The ring as one CPU writes it. A position is the number of chunks begun before the one it
- * is in << 32, and the offset in that. */
+/* The ring as one CPU writes it. A position is the number of chunks begun, up to the one it
+ * is in, << 32, and the offset in that. At first it is the end of a chunk that there is not,
+ * whose number is that of all chunks and that of the CPU. */
 struct nsw_lane {
-	__u64 end;  /* position up to which blocks are whole; at first, of a full chunk that is none
-		     */
-	__u32 busy; /* not 0: a block is in the making */
-	__u32 chunk; /* that end is in; at first the number of chunks and that of the CPU */
+	__u64 end;   /* position up to which blocks are whole */
+	__u32 busy;  /* not 0: a block is in the making */
+	__u32 chunk; /* that end is in */
 	__u32 ahead; /* chunks linked behind that one already */
 	/* A block in the making that needs another chunk. */
 	struct {
@@ -85,8 +85,8 @@ struct nsw_lane {
 };
 _Static_assert(sizeof(struct nsw_lane) == 64, "one cache line");
 
-/* What is known of a chunk: valid once its lane has begun the next. Behind those of the
- * chunks stand those of what is before the first of each lane. */
+/* What is known of a chunk: valid once its lane has begun the next. Also of those that there
+ * are not: what is before the first of each lane. */
 struct nsw_link {
 	__u32 next;
 	__u32 fill; /* bytes used */

@@ -274,9 +274,8 @@ bool stream_poll(struct stream *s, bool final)
 	s->taken = 0;
 	s->nr_active = 0;
 	s->horizon = INT64_MAX;
-	for (i = 0; i < s->ring.nr_lanes; i++) {
+	for (i = 0; i < s->ring.nr_lanes; i++)
 		look_at(s, &s->lanes[i], t0);
-	}
 	s->pass_time = t0;
 	s->limit = final ? INT64_MAX : s->horizon;
 	s->current = NULL;
