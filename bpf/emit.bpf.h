@@ -39,6 +39,8 @@ struct {
 #define MAX_PIECES	 (NSW_MAX_SNAP / NSW_CHUNK + 2) /* of a frame, in as many chunks */
 /* Together with the head of a block in one chunk, whatever belongs before the bytes of the skb. */
 #define HEAD_ROOM 64
+_Static_assert(HEAD_ROOM >= sizeof(struct nsw_block) + MACS_LEN + VLAN_TAG_LEN, "tagged");
+_Static_assert(HEAD_ROOM >= sizeof(struct nsw_block) + LINK_HEADER_LEN, "layer 3");
 
 /*
  * The kernel's own view of the packet, for plain loads from it (Linux 6.2, commit
@@ -324,6 +326,8 @@ static __always_inline bool put_pieces(struct __sk_buff *skb, struct nsw_lane *l
 		}
 		forget();
 	}
+	if (lane->next.rest)
+		count->load_failed++; /* cannot be */
 	return !lane->next.rest;
 }
 
@@ -340,7 +344,7 @@ static __always_inline bool put_long_block(struct __sk_buff *skb, struct nsw_lan
 		goto full;
 	to = place(lane->next.chunk, lane->next.off);
 	if (!to)
-		return false; /* cannot be */
+		goto full; /* cannot be */
 	put_head(to, e, time, len);
 	if (!put_beginning(skb, lane, to + sizeof(struct nsw_block), e)) {
 		e->count->load_failed++;
@@ -351,14 +355,14 @@ static __always_inline bool put_long_block(struct __sk_buff *skb, struct nsw_lan
 		return false;
 	to = place(lane->next.chunk, lane->next.off);
 	if (!to)
-		return false; /* cannot be */
+		goto full; /* cannot be */
 	put_padding(to, e->caplen);
 	lane->next.off += pad4(e->caplen) - e->caplen;
 	if (NSW_CHUNK - lane->next.off < tail_len() && !advance(lane))
 		goto full;
 	to = place(lane->next.chunk, lane->next.off);
 	if (!to)
-		return false; /* cannot be */
+		goto full; /* cannot be */
 	put_tail(to, e, len);
 	lane->next.off += tail_len();
 	return true;
@@ -370,8 +374,14 @@ full:
 static __always_inline bool put_long(struct __sk_buff *skb, struct nsw_lane *lane,
 				     const struct emission *e, __u64 time, __u32 len)
 {
+	__u32 chunks = ((__u32)lane->end + len) / NSW_CHUNK;
 	bool done;
 
+	/* Those taken in vain would be of no use to other CPUs. */
+	if (free_chunks() + lane->ahead < chunks) {
+		e->count->ring_full++;
+		return false;
+	}
 	start_next(lane);
 	done = put_long_block(skb, lane, e, time, len);
 	if (done)
@@ -523,12 +533,12 @@ static __always_inline __u32 min_of(__u32 a, __u32 b)
 /*
  * By arithmetic alone: each branch would be one more pass of the verifier over all that
  * follows. No tag is put into a frame that is too short for one, or captured no
- * further than to the place of one.
+ * further than to the place of one, nor into a packet without a link layer.
  */
 static __always_inline void measure(struct __sk_buff *skb, struct emission *e)
 {
 	__u32 len = skb->len;
-	__u32 tagged = skb->vlan_present & is_less(MACS_LEN - 1, len);
+	__u32 tagged = skb->vlan_present & is_less(MACS_LEN - 1, len) & (1 - e->is_l3);
 
 	e->wirelen = len + tagged * VLAN_TAG_LEN + e->is_l3 * LINK_HEADER_LEN;
 	e->caplen = min_of(e->wirelen, cfg_snaplen);

@@ -91,6 +91,20 @@ static __always_inline void wake(void)
 	bpf_ringbuf_output(&bell, &nothing, sizeof(nothing), BPF_RB_FORCE_WAKEUP);
 }
 
+static __always_inline __u32 count_free(const struct pool *pool, const struct nsw_returned *back)
+{
+	return cfg_chunks - pool->fresh + back->count - pool->next;
+}
+
+/* How many can be taken, if nobody else does. */
+static __always_inline __u32 free_chunks(void)
+{
+	struct pool *pool = bpf_map_lookup_elem(&pools, &(__u32){ 0 });
+	struct nsw_returned *back = bpf_map_lookup_elem(&returned, &(__u32){ 0 });
+
+	return pool && back ? count_free(pool, back) : 0;
+}
+
 /* A chunk that is free now, or NO_CHUNK. */
 static __always_inline __u32 take_chunk(void)
 {
@@ -109,7 +123,7 @@ static __always_inline __u32 take_chunk(void)
 	} else if (pool->fresh < cfg_chunks) {
 		chunk = pool->fresh++;
 	}
-	free = cfg_chunks - pool->fresh + back->count - pool->next;
+	free = count_free(pool, back);
 	bpf_spin_unlock(&pool->lock);
 	if (consumer == NSW_NAPPING && free < cfg_wake_chunks)
 		wake();
@@ -165,7 +179,7 @@ static __always_inline void publish(struct nsw_lane *lane, __u64 end)
 	/* Stores are seen in their order. */
 	*(volatile __u64 *)&lane->end = end;
 #else
-	/* With a full barrier: Linux 5.12. */
+	/* With a full barrier: Linux 5.12, on arm64 5.18. */
 	__sync_lock_test_and_set(&lane->end, end);
 #endif
 }

@@ -559,8 +559,9 @@ static int timeout_ms(int64_t until, int64_t now)
 	return (int)((until - now + 999999) / 1000000);
 }
 
-/* Sleeps until a packet, a message or a deadline; with no deadline, for good. */
-static void sleep_until_needed(struct collector *c)
+/* Sleeps until a packet, a message or a deadline; with no deadline, for good. False: there is
+ * something to be done before that. */
+static bool sleep_until_needed(struct collector *c)
 {
 	struct pollfd fds[] = {
 		{ .fd = c->s->sock, .events = POLLIN },
@@ -573,18 +574,22 @@ static void sleep_until_needed(struct collector *c)
 
 	pipeline_idle(c->pipeline);
 	if (pipeline_is_done(c->pipeline) || !stream_sleep(c->stream))
-		return;
+		return false;
 	timeout = timeout_ms(pipeline_next(c->pipeline), now);
 	if (!poll(fds, ARRAY_SIZE(fds), STREAM_SETTLE_MS) && stream_is_drained(c->stream))
 		poll(fds, ARRAY_SIZE(fds), timeout);
 	stream_wake(c->stream);
 	if (fds[3].revents & POLLERR)
 		pipeline_reader_gone(c->pipeline);
+	return true;
 }
 
+/* That all CPUs share: each may have a chunk to itself. */
 static size_t ring_bytes(const struct programs *p)
 {
-	return (size_t)programs_ring(p)->nr_chunks * NSW_CHUNK;
+	const struct ring *r = programs_ring(p);
+
+	return (size_t)(r->nr_chunks - r->nr_lanes) * NSW_CHUNK;
 }
 
 /* Few records: longer naps, larger batches. Many: the ring must not get near its end. */
@@ -602,7 +607,7 @@ static void adjust_nap(struct collector *c)
 static void nap(struct collector *c)
 {
 	struct pollfd fds[] = {
-		{ .fd = c->s->sock, .events = POLLIN },
+		{ .fd = c->orphaned ? -1 : c->s->sock, .events = POLLIN },
 		{ .fd = programs_ring(c->s->programs)->bell_fd, .events = POLLIN },
 	};
 	struct timespec ts = { .tv_nsec = c->nap };
@@ -648,12 +653,10 @@ static void watch(struct collector *c)
 		flush_if_due(c);
 		adjust_nap(c);
 		in_vain = some ? 0 : in_vain + 1;
-		if (in_vain <= POLLS_UNTIL_IDLE) {
-			nap(c);
-		} else {
-			sleep_until_needed(c);
+		if (in_vain > POLLS_UNTIL_IDLE)
 			c->nap = NAP_FIRST_NS;
-		}
+		if (in_vain <= POLLS_UNTIL_IDLE || !sleep_until_needed(c))
+			nap(c);
 	}
 }
 

@@ -225,7 +225,7 @@ def profile(row, bench, known):
             continue
         data = os.path.join(bench.arena.tmp, "perf.data")
         path = os.path.join(setting("OUT", "."), f"profile-{row.name}-{tool.name}.txt")
-        bench.load_prefix = ("perf", "record", "-q", "-a", "-C", "1", "-F", "19999", "-e", "cpu-clock",
+        bench.load_prefix = ("perf", "record", "-q", "-a", "-F", "999", "-e", "cpu-clock",
                              "-o", data, "--")
         bench.quick = False
         try:

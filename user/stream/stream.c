@@ -35,6 +35,7 @@
 #define PREFETCH_BYTES	2048
 #define PREFETCH_BLOCK	256
 #define PREFETCH_BLOCKS 16
+#define LOOKED_AHEAD	16 /* blocks of a run that may turn out to be too young */
 #define CACHE_LINE	64
 #define SCRATCH_LEN	(NSW_MAX_SNAP + 256) /* of the longest block, at least */
 
@@ -206,18 +207,31 @@ static bool is_due(const struct stream *s, int64_t time, int64_t limit)
 	return time <= limit || time > s->pass_time + STEP_NS;
 }
 
-/* A CPU that is not busy has nothing older than now in the making. */
-static void look_at(struct stream *s, struct lane *l, int64_t t0)
+/* Whether the CPU is at work on a block; all before that are there. */
+static bool is_busy(struct stream *s, struct lane *l)
 {
 	uint32_t busy = __atomic_load_n(&l->shared->busy, __ATOMIC_ACQUIRE);
 	uint64_t end = __atomic_load_n(&l->shared->end, __ATOMIC_ACQUIRE), before = l->end;
 
-	if (!busy)
-		l->limit = t0 - SETTLE_NS;
-	else if (end != before)
-		l->limit = s->pass_time - SETTLE_NS;
 	s->taken += ((end >> 32) - (before >> 32)) * NSW_CHUNK + (uint32_t)end - (uint32_t)before;
 	l->end = end;
+	return busy;
+}
+
+/* A CPU that is not busy has nothing older than now in the making; nor has one that was and
+ * is at the next block already. */
+static void look_at(struct stream *s, struct lane *l, int64_t t0)
+{
+	uint64_t before = l->end, seen;
+	bool busy = is_busy(s, l);
+
+	seen = l->end;
+	if (busy)
+		busy = is_busy(s, l) && l->end == seen;
+	if (!busy)
+		l->limit = t0 - SETTLE_NS;
+	else if (seen != before)
+		l->limit = s->pass_time - SETTLE_NS;
 	if (l->limit < s->horizon)
 		s->horizon = l->limit;
 	if (!is_at_end(l))
@@ -350,16 +364,19 @@ static void prefetch_heads(const uint8_t *block, size_t room)
  * The run of blocks of one tap that are all in the chunk. As little as can be of a block is
  * looked at, as another core has written it; its caplen is not. Returns the last one, or NULL.
  */
-static const uint8_t *measure_run(struct packet_run *run, size_t room)
+static const uint8_t *measure_run(const struct stream *s, struct packet_run *run, size_t room)
 {
 	uint32_t interface = block_head(run->blocks)->interface;
 	const uint8_t *last = NULL;
 
-	prefetch_heads(run->blocks, room);
 	run->n = run->len = 0;
 	while (run->len < room) {
 		const struct nsw_block *b = block_head(run->blocks + run->len);
 
+		if (run->n % LOOKED_AHEAD == 1 && !is_due(s, block_time(last), s->until))
+			break;
+		if (run->n == 1)
+			prefetch_heads(last, room);
 		__builtin_prefetch(&b->len + PREFETCH_BLOCKS * (size_t)(b->len / sizeof(b->len)));
 		if (b->interface != interface || b->len > room - run->len ||
 		    b->len < sizeof(*b) + sizeof(struct nsw_block_tail))
@@ -371,7 +388,7 @@ static const uint8_t *measure_run(struct packet_run *run, size_t room)
 	return last;
 }
 
-/* Less of it: as much as is due. */
+/* Less of it, as much as is due. */
 static void cut_run(const struct stream *s, struct packet_run *run)
 {
 	size_t len = 0, n;
@@ -391,7 +408,7 @@ bool stream_run(struct stream *s, struct packet_run *run)
 		return false;
 	run->blocks = place(s, &l->at);
 	run->tap = s->o.tap(s->o.ctx, block_tap(run->blocks));
-	last = run->tap ? measure_run(run, filled(s, l) - l->at.off) : NULL;
+	last = run->tap ? measure_run(s, run, filled(s, l) - l->at.off) : NULL;
 	if (!last)
 		return false;
 	if (!is_due(s, block_time(last), s->until))
