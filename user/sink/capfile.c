@@ -38,6 +38,7 @@
 #define SMALL_BLOCK	512 /* statistics and names are no longer than this */
 #define INTERFACE_BLOCK (1024 + PCAPNG_TEXT_MAX)
 _Static_assert(BATCH_SLACK >= PCAPNG_BLOCK_MAX, "any record must fit");
+_Static_assert(SPAN_KEEPS == NSW_CHUNK, "what a hold keeps");
 
 /* What is kept per tap id. */
 struct slot {
@@ -190,41 +191,34 @@ static void submit(struct capfile *c)
 /* The batch to put a record into, or NULL if the output lags behind. */
 static struct batch *current(struct capfile *c)
 {
-	if (c->batch && c->batch->nr_spans)
-		submit(c);
 	if (!c->batch)
-		c->batch = writer_get(c->writer, false);
+		c->batch = writer_get(c->writer);
 	if (!c->batch && c->o.lossless && writer_wait_free(c->writer, 1))
-		c->batch = writer_get(c->writer, false);
-	return c->batch;
-}
-
-/* The batch to put a span into, or NULL. */
-static struct batch *current_for_spans(struct capfile *c)
-{
-	if (c->batch && (!c->batch->nr_spans || c->batch->nr_spans == BATCH_SPANS))
-		submit(c);
-	if (!c->batch)
-		c->batch = writer_get(c->writer, true);
+		c->batch = writer_get(c->writer);
 	return c->batch;
 }
 
 static uint8_t *end_of(struct batch *b)
 {
-	return b->data + b->len;
+	return b->data + b->own;
 }
 
 static size_t room_in(const struct batch *b)
 {
-	return BATCH_BYTES + BATCH_SLACK - b->len;
+	return BATCH_BYTES + BATCH_SLACK - b->own;
+}
+
+static void submit_if_full(struct capfile *c)
+{
+	if (batch_is_full(c->batch))
+		submit(c);
 }
 
 static void grow(struct capfile *c, size_t n)
 {
-	c->batch->len += n;
+	batch_add_own(c->batch, n);
 	c->file_bytes += n;
-	if (c->batch->len >= BATCH_BYTES)
-		submit(c);
+	submit_if_full(c);
 }
 
 /* --- files ----------------------------------------------------------------- */
@@ -486,28 +480,27 @@ static size_t fill_batch(struct capfile *c, struct slot *s, const struct packet_
  * behind it is not: the ring is to be free for what comes, and batches are to be full. */
 static bool is_to_borrow(struct capfile *c, size_t len)
 {
+	size_t kept = c->batch ? batch_keeps(c->batch) : 0;
+
 	return c->format->is_of_blocks && !c->o.gzip && !c->o.lossless && len >= BORROW_LEAST &&
-	       writer_held(c->writer) + len <= c->o.borrow_bytes &&
+	       writer_held(c->writer) + kept + SPAN_KEEPS <= c->o.borrow_bytes &&
 	       writer_nr_free(c->writer) > BORROW_FREE;
 }
 
 static bool borrow(struct capfile *c, struct slot *s, const struct packet_run *run, size_t first,
 		   size_t packets)
 {
-	struct batch *b = current_for_spans(c);
+	struct batch *b = current(c);
 
 	if (!b)
 		return false;
 	if (block_head(run->blocks + first)->interface != s->interface)
 		pcapng_set_interface(run, first, s->interface);
 	hold_add(run->hold);
-	b->spans[b->nr_spans++] = (struct span){
-		.data = run->blocks + first,
-		.len = run->len - first,
-		.hold = run->hold,
-	};
+	batch_add_span(b, run->blocks + first, run->len - first, run->hold);
 	count_run(c, s, packets);
-	grow(c, run->len - first);
+	c->file_bytes += run->len - first;
+	submit_if_full(c);
 	return true;
 }
 

@@ -13,8 +13,8 @@
  * pipe see the packets now. When the writer lags, such batches would eat up
  * the pool; so writer_get() takes the last queued one back and it fills up.
  *
- * Instead of bytes a batch may have spans of memory that is somebody else's: what is much
- * at once is not copied.
+ * What is much at once is not copied: a batch may have spans of memory that is somebody
+ * else's, between its own.
  *
  * Books. A batch carries, beside the bytes, which tap each packet belongs to.
  * When write() fails, the records before the failure are counted by walking
@@ -380,14 +380,30 @@ static struct batch *dequeue(struct writer *w)
 	return b;
 }
 
+size_t batch_keeps(const struct batch *b)
+{
+	const struct hold *last = NULL;
+	size_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < b->nr_spans; i++) {
+		const struct hold *hold = b->spans[i].hold;
+
+		if (hold && hold != last)
+			sum += SPAN_KEEPS;
+		last = hold ?: last;
+	}
+	return sum;
+}
+
 static void release(struct writer *w, struct batch *b)
 {
 	uint32_t i;
 
-	if (b->nr_spans)
-		atomic_fetch_sub(&w->held, b->len);
+	atomic_fetch_sub(&w->held, batch_keeps(b));
 	for (i = 0; i < b->nr_spans; i++)
-		hold_drop(b->spans[i].hold);
+		if (b->spans[i].hold)
+			hold_drop(b->spans[i].hold);
 	b->nr_spans = 0;
 	pthread_mutex_lock(&w->lock);
 	w->free[w->nr_free++] = b;
@@ -588,7 +604,7 @@ bool writer_wait_free(struct writer *w, unsigned int n)
 	return !writer_failed(w);
 }
 
-static struct batch *take_back_last(struct writer *w, bool spans)
+static struct batch *take_back_last(struct writer *w)
 {
 	unsigned int last;
 	struct batch *b;
@@ -597,12 +613,10 @@ static struct batch *take_back_last(struct writer *w, bool spans)
 		return NULL;
 	last = (w->queue_head + w->queue_len - 1) % w->o.nr_batches;
 	b = w->queue[last];
-	if (b->len >= BATCH_BYTES || b->ends_file || (b->nr_spans > 0) != spans ||
-	    b->nr_spans == BATCH_SPANS)
+	if (batch_is_full(b) || b->ends_file)
 		return NULL;
 	w->queue_len--;
-	if (spans)
-		atomic_fetch_sub(&w->held, b->len);
+	atomic_fetch_sub(&w->held, batch_keeps(b));
 	return b;
 }
 
@@ -611,14 +625,15 @@ size_t writer_held(const struct writer *w)
 	return atomic_load_explicit(&w->held, memory_order_relaxed);
 }
 
-struct batch *writer_get(struct writer *w, bool spans)
+struct batch *writer_get(struct writer *w)
 {
 	struct batch *b;
 
 	pthread_mutex_lock(&w->lock);
-	b = take_back_last(w, spans);
+	b = take_back_last(w);
 	if (!b && w->nr_free) {
 		b = w->free[--w->nr_free];
+		b->own = 0;
 		b->len = 0;
 		b->nr_packets = 0;
 		b->skip = 0;
@@ -632,8 +647,7 @@ void writer_submit(struct writer *w, struct batch *b)
 {
 	bool much;
 
-	if (b->nr_spans)
-		atomic_fetch_add(&w->held, b->len);
+	atomic_fetch_add(&w->held, batch_keeps(b));
 	pthread_mutex_lock(&w->lock);
 	w->queue[(w->queue_head + w->queue_len) % w->o.nr_batches] = b;
 	much = ++w->queue_len == QUEUE_MUCH;
@@ -651,6 +665,36 @@ void writer_kick(struct writer *w)
 	pthread_mutex_unlock(&w->lock);
 	if (some)
 		pthread_cond_signal(&w->work);
+}
+
+bool batch_is_full(const struct batch *b)
+{
+	return b->len >= BATCH_BYTES || b->nr_spans == BATCH_SPANS;
+}
+
+static void add_span(struct batch *b, const uint8_t *data, size_t len, struct hold *hold)
+{
+	b->spans[b->nr_spans++] = (struct span){ .data = data, .len = len, .hold = hold };
+}
+
+void batch_add_own(struct batch *b, size_t len)
+{
+	struct span *last = b->nr_spans ? &b->spans[b->nr_spans - 1] : NULL;
+
+	if (last && !last->hold)
+		last->len += len;
+	else if (last)
+		add_span(b, b->data + b->own, len, NULL);
+	b->own += len;
+	b->len += len;
+}
+
+void batch_add_span(struct batch *b, const uint8_t *data, size_t len, struct hold *hold)
+{
+	if (!b->nr_spans && b->own)
+		add_span(b, b->data, b->own, NULL);
+	add_span(b, data, len, hold);
+	b->len += len;
 }
 
 bool writer_failed(struct writer *w)

@@ -21,27 +21,37 @@
 #define BATCH_SLACK   (320 * 1024)
 #define BATCH_PACKETS (BATCH_BYTES / 16 + 1) /* no record is shorter than 16 bytes */
 #define BATCH_SPANS   16
+#define SPAN_KEEPS    32768 /* bytes that a hold keeps, at most */
 
 struct hold; /* stream/hold.h */
 
-/* Whole records that lie elsewhere. What holds them is the batch's, and dropped once they are
- * written, or lost. */
+/* Whole records. Those that lie elsewhere are held; the hold is the batch's, and dropped once
+ * they are written, or lost. */
 struct span {
 	const uint8_t *data;
 	size_t len;
-	struct hold *hold;
+	struct hold *hold; /* NULL: they are in the batch's own data */
 };
 
 struct batch {
 	uint8_t *data;	/* BATCH_BYTES + BATCH_SLACK */
 	uint16_t *taps; /* of each packet record in data, in order; BATCH_PACKETS */
-	size_t len;
+	size_t own;	/* bytes in data */
+	size_t len;	/* and in spans that lie elsewhere */
 	uint32_t nr_packets;
-	uint32_t nr_spans; /* if any, len and taps are of what these name, and data is unused */
+	uint32_t nr_spans; /* if any, they are all there is; else all is in data */
 	struct span spans[BATCH_SPANS];
 	size_t skip;	/* bytes at the start that are no record: the pcap file header */
 	bool ends_file; /* the next batch belongs to the next file */
 };
+
+/* Bytes have been put at data + own, room for which there is until the batch is full. */
+void batch_add_own(struct batch *b, size_t len);
+/* There is room for one span until the batch is full. The hold is the batch's. */
+void batch_add_span(struct batch *b, const uint8_t *data, size_t len, struct hold *hold);
+bool batch_is_full(const struct batch *b);
+/* Bytes of memory that its holds keep. */
+size_t batch_keeps(const struct batch *b);
 
 /* Length of the record at rec, of which len bytes are there, or 0 if it is not
  * whole; *is_packet: it holds a packet, so it has an entry in batch.taps. */
@@ -73,13 +83,12 @@ unsigned int writer_nr_free(struct writer *w);
 /* Waits until n (less than nr_batches) are free. False if the output has failed. */
 bool writer_wait_free(struct writer *w, unsigned int n);
 
-/* Bytes in spans that have been submitted and are held still. */
+/* Bytes of memory that is kept by what has been submitted. */
 size_t writer_held(const struct writer *w);
 
 /* An empty batch, or the last submitted one if that still has room and has not
- * been touched; of the latter one that has spans, or none, as is asked for. NULL if there is
- * none. */
-struct batch *writer_get(struct writer *w, bool spans);
+ * been touched. NULL if there is none. */
+struct batch *writer_get(struct writer *w);
 /* Queues it. The thread is woken only once a few wait: each time costs a change of
  * context, and somebody else's cache. */
 void writer_submit(struct writer *w, struct batch *b);
