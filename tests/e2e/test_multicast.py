@@ -25,7 +25,8 @@ printf 'publish-workstation=no\\npublish-hinfo=no\\n' >>/etc/avahi/avahi-daemon.
 printf '<service-group><name>web on %s</name><service><type>_http._tcp</type>
 <port>80</port></service></service-group>' "$1" >/etc/avahi/services/web.service
 export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$2
-dbus-daemon --session --address="$DBUS_SYSTEM_BUS_ADDRESS" --nofork --nopidfile &
+setpriv --pdeathsig KILL dbus-daemon --session --address="$DBUS_SYSTEM_BUS_ADDRESS" \\
+	--nofork --nopidfile &
 while [ ! -S "$2" ]; do sleep .05; done
 exec avahi-daemon --no-drop-root --no-chroot --no-rlimits
 """
