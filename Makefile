@@ -146,7 +146,7 @@ fuzz: $(FUZZNAMES:%=$(OUT)/fuzz/%)
 $(OUT)/bench/xdp.bpf.o: tests/bench/xdp.bpf.c
 	$(say) BPF $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 $(BPFARCH) -Wall -Werror \
+	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 -Wall -Werror \
 		-idirafter /usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
 
 $(OUT)/bench/xdp.skel.h: $(OUT)/bench/xdp.bpf.o

@@ -61,6 +61,7 @@ struct nsw_block_tail {
 _Static_assert(sizeof(struct nsw_block_tail) == 16, "block tail");
 #define NSW_OWNER_OPTION (4 + sizeof(struct nsw_owner)) /* between flags and end */
 
+/* epb_flags, draft-ietf-opsawg-pcapng section 4.3.1 */
 enum nsw_block_flag {
 	NSW_BLOCK_IN = 1,	      /* entering the observed namespace */
 	NSW_BLOCK_OUT = 2,	      /* leaving it */

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "nswatch/record.h"
+#include "blocks.h"
 #include "oracle.h"
 #include "sink/capfile.h"
 #include "sink/pcapng.h"
@@ -847,33 +848,6 @@ static struct packet bunch_packet(const struct bunch *b, uint64_t n)
 	return p;
 }
 
-static size_t put_block(uint8_t *out, const struct packet *p)
-{
-	uint32_t padded = (p->caplen + 3) & ~3u;
-	struct nsw_block head = {
-		.type = NSW_BLOCK_TYPE,
-		.len = (uint32_t)(sizeof(head) + padded + sizeof(struct nsw_block_tail)),
-		.interface = p->tap->id - 1,
-		.time_high = (uint32_t)((uint64_t)p->time >> 32),
-		.time_low = (uint32_t)p->time,
-		.caplen = p->caplen,
-		.wirelen = p->wirelen,
-	};
-	struct nsw_block_tail tail = {
-		.flags_code = NSW_OPT_FLAGS,
-		.flags_len = 4,
-		.flags = (p->dir == DIR_OUT ? NSW_BLOCK_OUT : NSW_BLOCK_IN) |
-			 (p->csum_partial ? NSW_BLOCK_CSUM_PARTIAL : 0),
-		.len = head.len,
-	};
-
-	memcpy(out, &head, sizeof(head));
-	memset(out + sizeof(head), 0, padded);
-	memcpy(out + sizeof(head), p->data, p->caplen);
-	memcpy(out + sizeof(head) + padded, &tail, sizeof(tail));
-	return head.len;
-}
-
 /* Not at the start of its chunk: one chunk can have many runs. */
 static struct packet_run lay_run(const struct bunch *b, uint64_t from)
 {
@@ -889,7 +863,7 @@ static struct packet_run lay_run(const struct bunch *b, uint64_t from)
 		struct packet p = bunch_packet(b, from + i);
 
 		assert_true(run.len + p.caplen + 100 < NSW_CHUNK);
-		run.len += put_block(run.blocks + run.len, &p);
+		run.len += put_block(run.blocks + run.len, &p, p.tap->id - 1);
 	}
 	ring.packets[b->tap] += b->n;
 	return run;
@@ -1151,6 +1125,13 @@ static struct capfile *new_file_of_taps(int fd)
 	return c;
 }
 
+static struct capfile *new_file_in_pipe(int fds[2])
+{
+	new_ring();
+	assert_int_equal(pipe(fds), 0);
+	return new_file_of_taps(fds[1]);
+}
+
 /* Chunk after chunk, of one tap after the other. */
 static void give_chunks(struct capfile *c, uint32_t nr, give_fn give)
 {
@@ -1213,9 +1194,7 @@ static void test_held_until_written(void **state)
 	int fds[2];
 
 	(void)state;
-	new_ring();
-	assert_int_equal(pipe(fds), 0);
-	c = new_file_of_taps(fds[1]);
+	c = new_file_in_pipe(fds);
 	give_chunks(c, 36, give_run);
 	capfile_let_go(c);
 	usleep(100000); /* the pipe is full, in the middle of the first batch */
@@ -1240,9 +1219,7 @@ static void test_let_go_batches_share_the_queue(void **state)
 	int fds[2];
 
 	(void)state;
-	new_ring();
-	assert_int_equal(pipe(fds), 0);
-	c = new_file_of_taps(fds[1]);
+	c = new_file_in_pipe(fds);
 	give_chunks(c, 9, give_run);
 	capfile_let_go(c);
 	usleep(100000); /* stuck in that batch */
@@ -1287,9 +1264,7 @@ static void test_lag_leaves_the_ring_free(void **state)
 	int fds[2];
 
 	(void)state;
-	new_ring();
-	assert_int_equal(pipe(fds), 0);
-	c = new_file_of_taps(fds[1]);
+	c = new_file_in_pipe(fds);
 	held = give_and_count_held(c, 3 * RING_CHUNKS);
 	assert_in_range(held * NSW_CHUNK, QUEUE / 3, QUEUE * 2 / 3);
 	assert_int_equal(chunks_held(), held);
@@ -1431,9 +1406,7 @@ static void test_runs_to_broken_pipe(void **state)
 	int fds[2];
 
 	(void)state;
-	new_ring();
-	assert_int_equal(pipe(fds), 0);
-	c = new_file_of_taps(fds[1]);
+	c = new_file_in_pipe(fds);
 	give_chunks(c, 36, give_run);
 	capfile_let_go(c);
 	while (len < sizeof(some))
@@ -1459,9 +1432,7 @@ static void test_runs_to_stuck_pipe(void **state)
 	int fds[2];
 
 	(void)state;
-	new_ring();
-	assert_int_equal(pipe(fds), 0);
-	c = new_file_of_taps(fds[1]);
+	c = new_file_in_pipe(fds);
 	give_chunks(c, 36, give_run);
 	assert_int_equal(capfile_close(c, NULL), -ETIMEDOUT);
 	b = books_of(c);

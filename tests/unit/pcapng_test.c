@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "blocks.h"
 #include "oracle.h"
 #include "nswatch/record.h"
 #include "sink/pcap.h"
@@ -114,34 +115,6 @@ static void fill(struct out *o)
 	o->len += pcapng_put_stats(at(o), room(o), 0, 1000000000, 2000000000, &stats);
 }
 
-/* A block as it lies in the ring, by the contract: not by what the writers make. */
-static size_t put_block(uint8_t *out, const struct packet *p)
-{
-	uint32_t padded = (p->caplen + 3) & ~3u;
-	struct nsw_block head = {
-		.type = NSW_BLOCK_TYPE,
-		.len = (uint32_t)(sizeof(head) + padded + sizeof(struct nsw_block_tail)),
-		.interface = 16,
-		.time_high = (uint32_t)((uint64_t)p->time >> 32),
-		.time_low = (uint32_t)p->time,
-		.caplen = p->caplen,
-		.wirelen = p->wirelen,
-	};
-	struct nsw_block_tail tail = {
-		.flags_code = NSW_OPT_FLAGS,
-		.flags_len = 4,
-		.flags = (p->dir == DIR_OUT ? NSW_BLOCK_OUT : NSW_BLOCK_IN) |
-			 (p->csum_partial ? NSW_BLOCK_CSUM_PARTIAL : 0),
-		.len = head.len,
-	};
-
-	memcpy(out, &head, sizeof(head));
-	memset(out + sizeof(head), 0, padded);
-	memcpy(out + sizeof(head), p->data, p->caplen);
-	memcpy(out + sizeof(head) + padded, &tail, sizeof(tail));
-	return head.len;
-}
-
 #define RUN_PACKETS 70
 #define RUN_SNAPLEN 50 /* some packets are shorter, some are cut */
 
@@ -184,7 +157,7 @@ static struct packet_run lay_run(void)
 	for (i = 0; i < RUN_PACKETS; i++) {
 		struct packet p = run_packet(i);
 
-		run.len += put_block(blocks + run.len, &p);
+		run.len += put_block(blocks + run.len, &p, 16);
 	}
 	return run;
 }

@@ -42,7 +42,6 @@ struct programs {
 	int tried; /* that of the first tap's egress, for whoever is it; else -1 */
 	struct nsw_count *counts;
 	size_t counts_size; /* bytes mapped */
-	struct nsw_lane *lanes;
 	struct ring ring;
 	uint32_t ncpus;
 	bool dns, every_errno;
@@ -247,30 +246,36 @@ static int map_counts(struct programs *p, const struct programs_options *o, stru
 }
 
 /* A lane begins where a chunk would be full. */
-static void start_lanes(struct programs *p)
+static void start_lanes(const struct ring *r, struct nsw_lane *lanes)
+{
+	uint32_t i;
+
+	for (i = 0; i < r->nr_lanes; i++) {
+		lanes[i].end = NSW_CHUNK;
+		lanes[i].chunk = r->nr_chunks + i;
+	}
+}
+
+static void set_wall_offset(const struct programs *p)
 {
 	struct clock clock;
-	uint32_t i;
 
 	clock_init(&clock, p->clock);
 	*p->ring.wall_offset = (uint64_t)clock.offset;
-	for (i = 0; i < p->ring.nr_lanes; i++) {
-		p->lanes[i].end = NSW_CHUNK;
-		p->lanes[i].chunk = p->ring.nr_chunks + i;
-	}
 }
 
 static int map_ring(struct programs *p, struct err *e)
 {
 	const int rw = PROT_READ | PROT_WRITE;
 	struct ring *r = &p->ring;
+	struct nsw_lane *lanes =
+		map_memory(p->skel->maps.lanes, 0, r->nr_lanes * sizeof(*lanes), rw);
 	size_t page = whole_pages(1);
 
 	r->segments = map_memory(p->skel->maps.segments, 0,
 				 (size_t)nr_segments(r) * NSW_SEGMENT_STRIDE, rw);
 	r->links = map_memory(p->skel->maps.links, 0, nr_links(r) * sizeof(*r->links), PROT_READ);
-	r->lanes = p->lanes =
-		map_memory(p->skel->maps.lanes, 0, r->nr_lanes * sizeof(*r->lanes), rw);
+	r->lanes = lanes;
 	r->returned = map_memory(p->skel->maps.returned, 0, size_of_returned(r), rw);
 	r->bell_read = map_memory(p->skel->maps.bell, 0, page, rw);
 	r->bell_rung = map_memory(p->skel->maps.bell, page, page, PROT_READ);
@@ -280,7 +285,8 @@ static int map_ring(struct programs *p, struct err *e)
 	if (!r->segments || !r->links || !r->lanes || !r->returned || !r->bell_read ||
 	    !r->bell_rung)
 		return err_sys(e, -errno, "cannot map the packet ring");
-	start_lanes(p);
+	start_lanes(r, lanes);
+	set_wall_offset(p);
 	return 0;
 }
 

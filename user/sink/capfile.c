@@ -38,7 +38,6 @@
 #define SMALL_BLOCK	512 /* statistics and names are no longer than this */
 #define INTERFACE_BLOCK (1024 + PCAPNG_TEXT_MAX)
 _Static_assert(BATCH_SLACK >= PCAPNG_BLOCK_MAX, "any record must fit");
-_Static_assert(SPAN_KEEPS == NSW_CHUNK, "what a hold keeps");
 
 /* What is kept per tap id. */
 struct slot {
@@ -483,7 +482,7 @@ static bool is_to_borrow(struct capfile *c, size_t len)
 	size_t kept = c->batch ? batch_keeps(c->batch) : 0;
 
 	return c->format->is_of_blocks && !c->o.gzip && !c->o.lossless && len >= BORROW_LEAST &&
-	       writer_held(c->writer) + kept + SPAN_KEEPS <= c->o.borrow_bytes &&
+	       writer_held(c->writer) + kept + NSW_CHUNK <= c->o.borrow_bytes &&
 	       writer_nr_free(c->writer) > BORROW_FREE;
 }
 
@@ -520,12 +519,12 @@ void capfile_run(struct capfile *c, const struct packet_run *run)
 	size_t at = 0, left = run->n;
 
 	while (at < run->len) {
-		/* Loss is counted there, and told with the packet after it. */
-		if (s->missed || writer_failed(c->writer) || !declare(c, s))
-			at = put_one(c, run, at, &left);
-		else if (is_to_borrow(c, run->len - at) && borrow(c, s, run, at, left))
+		bool plain = !s->missed && !writer_failed(c->writer) && declare(c, s);
+
+		if (plain && is_to_borrow(c, run->len - at) && borrow(c, s, run, at, left))
 			return;
-		else if (current(c))
+		/* Loss is counted in put_one(), and told with the packet after it. */
+		if (plain && current(c))
 			at = fill_batch(c, s, run, at, &left);
 		else
 			at = put_one(c, run, at, &left);

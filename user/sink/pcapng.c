@@ -42,8 +42,6 @@ enum option {
 #define TSRESOL_NANOSECONDS 9
 #define FILTER_IS_PCAP_TEXT 0
 
-/* epb_flags, draft-ietf-opsawg-pcapng section 4.3.1 */
-
 enum name_record { NAME_END = 0, NAME_IPV4 = 1, NAME_IPV6 = 2 };
 
 struct block_head {

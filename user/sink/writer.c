@@ -390,7 +390,7 @@ size_t batch_keeps(const struct batch *b)
 		const struct hold *hold = b->spans[i].hold;
 
 		if (hold && hold != last)
-			sum += SPAN_KEEPS;
+			sum += NSW_CHUNK;
 		last = hold ?: last;
 	}
 	return sum;

@@ -21,7 +21,6 @@
 #define BATCH_SLACK   (320 * 1024)
 #define BATCH_PACKETS (BATCH_BYTES / 16 + 1) /* no record is shorter than 16 bytes */
 #define BATCH_SPANS   16
-#define SPAN_KEEPS    32768 /* bytes that a hold keeps, at most */
 
 struct hold; /* stream/hold.h */
 
