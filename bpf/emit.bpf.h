@@ -69,6 +69,15 @@ static __always_inline __u32 partial_checksum(struct __sk_buff *skb)
 	return partial * NSW_BLOCK_CSUM_PARTIAL;
 }
 
+/* 1 if a < b, else 0, for numbers below 2^31. */
+static __always_inline __u32 is_less(__u32 a, __u32 b)
+{
+	__u32 less = (a - b) >> 31;
+
+	asm volatile("" : "+r"(less));
+	return less;
+}
+
 static __always_inline __u32 pad4(__u32 len)
 {
 	return (len + 3) & ~3u;
@@ -374,7 +383,7 @@ full:
 static __always_inline bool put_long(struct __sk_buff *skb, struct nsw_lane *lane,
 				     const struct emission *e, __u64 time, __u32 len)
 {
-	__u32 chunks = ((__u32)lane->end + len) / NSW_CHUNK;
+	__u32 chunks = ((lane->end & NSW_OFF_MASK) + len) / NSW_CHUNK;
 	bool done;
 
 	/* Those taken in vain would be of no use to other CPUs. */
@@ -383,6 +392,7 @@ static __always_inline bool put_long(struct __sk_buff *skb, struct nsw_lane *lan
 		return false;
 	}
 	start_next(lane);
+	lane->next.blocks = NSW_MIXED;
 	done = put_long_block(skb, lane, e, time, len);
 	if (done)
 		publish_next(lane);
@@ -391,12 +401,18 @@ static __always_inline bool put_long(struct __sk_buff *skb, struct nsw_lane *lan
 	return done;
 }
 
+/* NSW_MIXED if the block before is of another tap. */
+static __always_inline __u32 mixed_by(const struct nsw_lane *lane, __u32 tap)
+{
+	return is_less(0, lane->tap ^ tap) * NSW_MIXED;
+}
+
 static __always_inline bool put(struct __sk_buff *skb, struct nsw_lane *lane,
 				const struct emission *e)
 {
 	__u32 len = sizeof(struct nsw_block) + pad4(e->caplen) + tail_len();
 	__u64 end = lane->end, time = now() + wall_offset;
-	__u32 chunk = lane->chunk, off = end;
+	__u32 chunk = lane->chunk, off = end & NSW_OFF_MASK;
 	bool in_next = off + len > NSW_CHUNK;
 
 	if (len > NSW_WHOLE_BLOCK)
@@ -417,11 +433,13 @@ static __always_inline bool put(struct __sk_buff *skb, struct nsw_lane *lane,
 		return false;
 	}
 	if (in_next) {
+		lane->next.blocks = NSW_ONE_BLOCK;
 		lane->next.off = len;
 		publish_next(lane);
 	} else {
-		publish(lane, end + len);
+		publish(lane, (end + NSW_ONE_BLOCK + len) | mixed_by(lane, e->tap));
 	}
+	lane->tap = e->tap;
 	return true;
 }
 
@@ -514,15 +532,6 @@ static __always_inline struct nsw_count *count_of(__u32 tap)
 	__u32 slot = tap * cfg_ncpus + bpf_get_smp_processor_id();
 
 	return bpf_map_lookup_elem(&counts, &slot);
-}
-
-/* 1 if a < b, else 0, for numbers below 2^31. */
-static __always_inline __u32 is_less(__u32 a, __u32 b)
-{
-	__u32 less = (a - b) >> 31;
-
-	asm volatile("" : "+r"(less));
-	return less;
 }
 
 static __always_inline __u32 min_of(__u32 a, __u32 b)

@@ -143,8 +143,9 @@ static __always_inline void forget(void)
 static __always_inline void start_next(struct nsw_lane *lane)
 {
 	lane->next.chunk = lane->chunk;
-	lane->next.off = (__u32)lane->end;
+	lane->next.off = lane->end & NSW_OFF_MASK;
 	lane->next.begun = lane->end >> 32;
+	lane->next.blocks = (__u32)lane->end & ~NSW_OFF_MASK;
 	lane->next.ahead = lane->ahead;
 }
 
@@ -164,7 +165,7 @@ static __always_inline bool advance(struct nsw_lane *lane)
 			return false;
 		link->next = chunk;
 	}
-	link->fill = lane->next.off;
+	link->end = lane->next.blocks | lane->next.off;
 	lane->next.chunk = link->next;
 	lane->next.off = 0;
 	lane->next.begun++;
@@ -188,7 +189,7 @@ static __always_inline void publish_next(struct nsw_lane *lane)
 {
 	lane->chunk = lane->next.chunk;
 	lane->ahead = lane->next.ahead;
-	publish(lane, (__u64)lane->next.begun << 32 | lane->next.off);
+	publish(lane, (__u64)lane->next.begun << 32 | lane->next.blocks | lane->next.off);
 }
 
 /* The lane stays where it is: what was taken for it in vain is for the next block. */

@@ -59,6 +59,7 @@ struct nsw_block_tail {
 	__u32 len; /* as in the head */
 };
 _Static_assert(sizeof(struct nsw_block_tail) == 16, "block tail");
+#define NSW_LEAST_BLOCK	 (sizeof(struct nsw_block) + sizeof(struct nsw_block_tail))
 #define NSW_OWNER_OPTION (4 + sizeof(struct nsw_owner)) /* between flags and end */
 
 /* epb_flags, draft-ietf-opsawg-pcapng section 4.3.1 */
@@ -68,21 +69,30 @@ enum nsw_block_flag {
 	NSW_BLOCK_CSUM_PARTIAL = 512, /* the transport checksum is not filled in yet */
 };
 
-/* The ring as one CPU writes it. A position is the number of chunks begun, up to the one it
- * is in, << 32, and the offset in that. At first it is the end of a chunk that there is not,
- * whose number is that of all chunks and that of the CPU. */
+/* A position in a lane. The upper half is the number of chunks begun, up to the one it is in.
+ * The lower half says what stands in that one up to there: the offset in the lowest 16 bits,
+ * then how many blocks that are, and whether this number is of use: if all are of one tap,
+ * and all of each is there. At first the position is the end of a chunk that there is not, whose
+ * number is that of all chunks and that of the CPU. */
+#define NSW_OFF_MASK  0xffffu
+#define NSW_ONE_BLOCK 0x10000u
+#define NSW_MIXED     0x80000000u /* it is of no use */
+
+/* The ring as one CPU writes it. */
 struct nsw_lane {
 	__u64 end;   /* position up to which blocks are whole */
 	__u32 busy;  /* not 0: a block is in the making */
 	__u32 chunk; /* that end is in */
 	__u32 ahead; /* chunks linked behind that one already */
+	__u32 tap;   /* of the last block */
 	/* A block in the making that needs another chunk. */
 	struct {
 		__u32 chunk, off, ahead; /* where it goes on, as above */
 		__u32 begun;		 /* chunks up to that one */
+		__u32 blocks;		 /* in it: the position's bits */
 		__u32 from, rest;	 /* bytes of the skb that are in it, and are to come */
 	} next;
-	__u32 pad[5];
+	__u32 pad[3];
 };
 _Static_assert(sizeof(struct nsw_lane) == 64, "one cache line");
 
@@ -90,7 +100,7 @@ _Static_assert(sizeof(struct nsw_lane) == 64, "one cache line");
  * are not: what is before the first of each lane. */
 struct nsw_link {
 	__u32 next;
-	__u32 fill; /* bytes used */
+	__u32 end; /* lower half of the position of its end */
 };
 
 /* Chunks that are given back: number plus 1; 0 where none is. The consumer writes one slot

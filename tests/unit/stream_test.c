@@ -201,8 +201,9 @@ static uint32_t take_chunk(struct bed *b)
 static void start_next(struct nsw_lane *lane)
 {
 	lane->next.chunk = lane->chunk;
-	lane->next.off = (uint32_t)lane->end;
+	lane->next.off = lane->end & NSW_OFF_MASK;
 	lane->next.begun = (uint32_t)(lane->end >> 32);
+	lane->next.blocks = (uint32_t)lane->end & ~NSW_OFF_MASK;
 	lane->next.ahead = lane->ahead;
 }
 
@@ -219,7 +220,7 @@ static bool advance(struct bed *b, struct nsw_lane *lane)
 			return false;
 		link->next = chunk;
 	}
-	link->fill = lane->next.off;
+	link->end = lane->next.blocks | lane->next.off;
 	lane->next.chunk = link->next;
 	lane->next.off = 0;
 	lane->next.begun++;
@@ -228,7 +229,7 @@ static bool advance(struct bed *b, struct nsw_lane *lane)
 
 static void publish(struct nsw_lane *lane)
 {
-	uint64_t end = (uint64_t)lane->next.begun << 32 | lane->next.off;
+	uint64_t end = (uint64_t)lane->next.begun << 32 | lane->next.blocks | lane->next.off;
 
 	lane->chunk = lane->next.chunk;
 	lane->ahead = lane->next.ahead;
@@ -325,14 +326,28 @@ static void put_tail(struct bed *b, struct nsw_lane *lane, const struct emission
 	put_bytes(b, lane, bytes + 8, 8);
 }
 
+/* One more, if it is all in the chunk. */
+static void count_block(struct nsw_lane *lane, uint32_t tap)
+{
+	if (!lane->next.off)
+		lane->next.blocks = 0;
+	else if (lane->tap != tap)
+		lane->next.blocks |= NSW_MIXED;
+	lane->next.blocks += NSW_ONE_BLOCK;
+}
+
 /* The block as the next of its lane, still unseen. False: no chunk for it. */
 static bool make_block(struct bed *b, struct nsw_lane *lane, const struct emission *e)
 {
 	uint32_t len = len_of(e), room = len > NSW_WHOLE_BLOCK ? HEAD_ROOM : len;
 
 	start_next(lane);
+	if (len > NSW_WHOLE_BLOCK)
+		lane->next.blocks = NSW_MIXED;
 	if (NSW_CHUNK - lane->next.off < room && !advance(b, lane))
 		return false;
+	if (len <= NSW_WHOLE_BLOCK)
+		count_block(lane, e->tap);
 	put_head(b, lane, e);
 	if (!put_pieces(b, lane, e->frame, e->caplen))
 		return false;
@@ -340,6 +355,7 @@ static bool make_block(struct bed *b, struct nsw_lane *lane, const struct emissi
 	if (NSW_CHUNK - lane->next.off < tail_len(e) && !advance(b, lane))
 		return false;
 	put_tail(b, lane, e);
+	lane->tap = e->tap;
 	return true;
 }
 
@@ -1020,7 +1036,7 @@ static void long_blocks_come_whole(void **state)
 static void leave_room(struct bed *b, uint64_t time, uint32_t room)
 {
 	assert_true(add_long(b, 0, time, 1, NSW_CHUNK - room - BLOCK_LEN(0)));
-	assert_int_equal((uint32_t)b->lanes[0].end, NSW_CHUNK - room);
+	assert_int_equal(b->lanes[0].end & NSW_OFF_MASK, NSW_CHUNK - room);
 }
 
 static void long_head_is_never_split(void **state)
@@ -1165,6 +1181,65 @@ static void run_ends_before_a_straddling_block(void **state)
 	assert_int_equal(run_of(b), 1);
 	assert_int_equal(run_of(b), 0);
 	assert_true(stream_is_drained(b->s));
+	bed_free(b);
+}
+
+/* However many of the last ones have to wait. */
+static void run_leaves_what_is_too_young(void **state)
+{
+	uint32_t young, i;
+
+	(void)state;
+	for (young = 0; young < 40; young++) {
+		struct bed *b = small_bed(1, 4);
+		uint64_t t = now(b);
+
+		for (i = 0; i < 40; i++)
+			add(b, 0, i < 40 - young ? t - MSEC + i : t + SECOND / 2, i);
+		assert_true(stream_poll(b->s, false));
+		assert_int_equal(run_of(b), 40 - young);
+		assert_int_equal(run_of(b), 0);
+		assert_true(stream_poll(b->s, true) == (young > 0));
+		assert_int_equal(run_of(b), young);
+		bed_free(b);
+	}
+}
+
+/* Those given out one by one are no part of it, nor those that were not there at the pass. */
+static void run_is_the_rest_of_the_chunk(void **state)
+{
+	struct bed *b = small_bed(1, 4);
+	uint64_t t = now(b) - MSEC;
+	struct packet p;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 10; i++)
+		add(b, 0, t, i);
+	assert_true(stream_poll(b->s, false));
+	for (i = 0; i < 3; i++)
+		assert_true(stream_next(b->s, &p));
+	add(b, 0, t, 10);
+	assert_int_equal(run_of(b), 7);
+	assert_true(stream_poll(b->s, false));
+	assert_true(stream_next(b->s, &p));
+	assert_int_equal(id_of(&p), 10);
+	assert_int_equal(p.number, 11);
+	bed_free(b);
+}
+
+/* Only its first block and its last ones are looked at: the others need not be in the cache. */
+static void run_of_a_chunk_is_not_walked(void **state)
+{
+	struct bed *b = small_bed(2, 4);
+	uint64_t t = now(b) - MSEC;
+	uint32_t n = fill_chunk(b, 0, t), at = BLOCK_LEN(1500);
+
+	(void)state;
+	memset(head_at(b, 0, at), 0, (n - 2) * (size_t)at);
+	add(b, 1, t + 1, 1);
+	assert_true(stream_poll(b->s, false));
+	assert_int_equal(run_of(b), n);
 	bed_free(b);
 }
 
@@ -1626,6 +1701,9 @@ int main(void)
 		cmocka_unit_test(run_ends_before_another_tap),
 		cmocka_unit_test(run_ends_before_what_is_not_due),
 		cmocka_unit_test(run_ends_before_a_straddling_block),
+		cmocka_unit_test(run_leaves_what_is_too_young),
+		cmocka_unit_test(run_is_the_rest_of_the_chunk),
+		cmocka_unit_test(run_of_a_chunk_is_not_walked),
 		cmocka_unit_test(owner_and_direction),
 		cmocka_unit_test(owner_of_a_straddling_block),
 		cmocka_unit_test(no_owner),

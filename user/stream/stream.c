@@ -36,6 +36,7 @@
 #define PREFETCH_BLOCK	256
 #define PREFETCH_BLOCKS 16
 #define LOOKED_AHEAD	16 /* blocks of a run that may turn out to be too young */
+#define LOOKED_BACK	16 /* blocks at the end of one that may */
 #define CACHE_LINE	64
 #define SCRATCH_LEN	(NSW_MAX_SNAP + 256) /* of the longest block, at least */
 
@@ -44,6 +45,8 @@ struct cursor {
 	uint32_t chunk;
 	uint32_t begun; /* chunks up to this one; 0: there is none yet */
 	uint32_t off;
+	uint32_t blocks;  /* before it in the chunk */
+	uint32_t fetched; /* asked for up to there, as take() goes on */
 };
 
 struct lane {
@@ -140,17 +143,28 @@ static uint8_t *place(const struct stream *s, const struct cursor *at)
 	return s->ring.segments + segment * NSW_SEGMENT_STRIDE + chunk * NSW_CHUNK + at->off;
 }
 
-static bool is_at_end(const struct lane *l)
+static uint32_t off_of(uint64_t position)
 {
-	return l->at.off == (uint32_t)l->end && l->at.begun == l->end >> 32;
+	return position & NSW_OFF_MASK;
 }
 
-/* Where the blocks end that are whole, in the chunk that the cursor is in. */
-static uint32_t filled(const struct stream *s, const struct lane *l)
+static bool is_at_end(const struct lane *l)
+{
+	return l->at.off == off_of(l->end) && l->at.begun == l->end >> 32;
+}
+
+/* Lower half of the position where the blocks end that are whole, in the chunk that the
+ * cursor is in. */
+static uint32_t end_in_chunk(const struct stream *s, const struct lane *l)
 {
 	if (l->at.begun == l->end >> 32)
 		return (uint32_t)l->end;
-	return s->ring.links[l->at.chunk].fill;
+	return s->ring.links[l->at.chunk].end;
+}
+
+static uint32_t filled(const struct stream *s, const struct lane *l)
+{
+	return off_of(end_in_chunk(s, l));
 }
 
 /* Goes on to the next chunk if this one is read. False: that was all. */
@@ -213,7 +227,7 @@ static bool is_busy(struct stream *s, struct lane *l)
 	uint32_t busy = __atomic_load_n(&l->shared->busy, __ATOMIC_ACQUIRE);
 	uint64_t end = __atomic_load_n(&l->shared->end, __ATOMIC_ACQUIRE), before = l->end;
 
-	s->taken += ((end >> 32) - (before >> 32)) * NSW_CHUNK + (uint32_t)end - (uint32_t)before;
+	s->taken += ((end >> 32) - (before >> 32)) * NSW_CHUNK + off_of(end) - off_of(before);
 	l->end = end;
 	return busy;
 }
@@ -299,15 +313,23 @@ bool stream_poll(struct stream *s, bool final)
 /* --- packets ----------------------------------------------------------------- */
 
 /*
- * Another core wrote all this: ask for it before it is needed. Large blocks are
- * read in a row, which the processor foresees by itself.
+ * Another core wrote all this: ask for it before it is needed, but not for what that core
+ * may still be writing. Of what follows a large block, the beginning: within one, the
+ * processor foresees by itself what is read.
  */
-static void prefetch(const uint8_t *at, uint32_t size)
+static void prefetch(const struct stream *s, struct lane *l, const uint8_t *block, uint32_t len)
 {
-	uint32_t i;
+	bool is_large = len > PREFETCH_BLOCK;
+	uint32_t from = l->at.off + (is_large ? len : 0), end = filled(s, l), at;
+	uint32_t to = from + (is_large ? PREFETCH_BLOCK : PREFETCH_BYTES);
 
-	for (i = 0; i < size && i < PREFETCH_BLOCK; i += CACHE_LINE)
-		__builtin_prefetch(at + PREFETCH_BYTES + i);
+	if (from < l->at.fetched)
+		from = l->at.fetched;
+	if (to > end)
+		to = end;
+	for (at = from; at < to; at += CACHE_LINE)
+		__builtin_prefetch(block + (at - l->at.off));
+	l->at.fetched = at;
 }
 
 static const uint8_t *take(struct stream *s, struct lane *l)
@@ -325,8 +347,9 @@ static const uint8_t *take(struct stream *s, struct lane *l)
 			skip_all(s, l);
 		return block;
 	}
-	prefetch(block, len);
+	prefetch(s, l, block, len);
 	l->at.off += len;
+	l->at.blocks++;
 	return block;
 }
 
@@ -360,11 +383,22 @@ static void prefetch_heads(const uint8_t *block, size_t room)
 		__builtin_prefetch(block + at + offsetof(struct nsw_block, len));
 }
 
+/* Less of the run, as much as is due. */
+static void cut_run(const struct stream *s, struct packet_run *run)
+{
+	size_t len = 0, n;
+
+	for (n = 0; n < run->n && is_due(s, block_time(run->blocks + len), s->until); n++)
+		len += block_len(run->blocks + len);
+	run->n = n;
+	run->len = len;
+}
+
 /*
- * The run of blocks of one tap that are all in the chunk. As little as can be of a block is
- * looked at, as another core has written it; its caplen is not. Returns the last one, or NULL.
+ * The run of blocks of one tap that are all in the chunk, block by block. As little as can be
+ * of one is looked at, as another core has written it; its caplen is not. False: there is none.
  */
-static const uint8_t *measure_run(const struct stream *s, struct packet_run *run, size_t room)
+static bool measure_blocks(const struct stream *s, struct packet_run *run, size_t room)
 {
 	uint32_t interface = block_head(run->blocks)->interface;
 	const uint8_t *last = NULL;
@@ -379,42 +413,68 @@ static const uint8_t *measure_run(const struct stream *s, struct packet_run *run
 			prefetch_heads(last, room);
 		__builtin_prefetch(&b->len + PREFETCH_BLOCKS * (size_t)(b->len / sizeof(b->len)));
 		if (b->interface != interface || b->len > room - run->len ||
-		    b->len < sizeof(*b) + sizeof(struct nsw_block_tail))
+		    b->len < NSW_LEAST_BLOCK)
 			break;
 		last = (const uint8_t *)b;
 		run->len += b->len;
 		run->n++;
 	}
-	return last;
+	if (last && !is_due(s, block_time(last), s->until))
+		cut_run(s, run);
+	return last != NULL;
 }
 
-/* Less of it, as much as is due. */
-static void cut_run(const struct stream *s, struct packet_run *run)
+/* The block that ends there, or NULL: what stands there cannot be true. */
+static const uint8_t *block_before(const uint8_t *end, size_t room)
 {
-	size_t len = 0, n;
+	const struct nsw_block_tail *tail = (const void *)(end - sizeof(struct nsw_block_tail));
+	const uint8_t *block = end - tail->len;
 
-	for (n = 0; n < run->n && is_due(s, block_time(run->blocks + len), s->until); n++)
-		len += block_len(run->blocks + len);
-	run->n = n;
-	run->len = len;
+	if (tail->len > room || tail->len < NSW_LEAST_BLOCK || block_len(block) != tail->len)
+		return NULL;
+	return block;
+}
+
+/*
+ * The same without a look at any blocks but the last ones: if all that are in the chunk are
+ * of one tap, and no other lane has one in between. False: it is not so.
+ */
+static bool measure_rest(const struct stream *s, const struct lane *l, struct packet_run *run)
+{
+	uint32_t end = end_in_chunk(s, l), back, most = s->until == s->limit ? LOOKED_BACK : 1;
+
+	if (end & NSW_MIXED)
+		return false;
+	run->n = (end & ~NSW_MIXED) / NSW_ONE_BLOCK - l->at.blocks;
+	run->len = off_of(end) - l->at.off;
+	for (back = 0; back < most && run->n; back++) {
+		const uint8_t *last = block_before(run->blocks + run->len, run->len);
+
+		if (!last)
+			return false;
+		if (is_due(s, block_time(last), s->until))
+			return true;
+		run->n--;
+		run->len = (size_t)(last - run->blocks);
+	}
+	return false;
 }
 
 bool stream_run(struct stream *s, struct packet_run *run)
 {
 	struct lane *l = s->o.owners ? NULL : next_lane(s);
-	const uint8_t *last;
 
 	if (!l)
 		return false;
 	run->blocks = place(s, &l->at);
 	run->tap = s->o.tap(s->o.ctx, block_tap(run->blocks));
-	last = run->tap ? measure_run(s, run, filled(s, l) - l->at.off) : NULL;
-	if (!last)
+	if (!run->tap)
 		return false;
-	if (!is_due(s, block_time(last), s->until))
-		cut_run(s, run);
+	if (!measure_rest(s, l, run) && !measure_blocks(s, run, filled(s, l) - l->at.off))
+		return false;
 	run->hold = &s->holds[l->at.chunk];
 	l->at.off += (uint32_t)run->len;
+	l->at.blocks += (uint32_t)run->n;
 	s->number += run->n;
 	return true;
 }
