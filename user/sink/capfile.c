@@ -32,6 +32,7 @@
 #define BORROW_BYTES	(2 * 1024 * 1024)
 #define BORROW_LEAST	4096 /* less of a run is copied */
 #define BORROW_FREE	(MIN_BATCHES / 2)
+#define BORROW_WAIT_NS	250000 /* for the writer, which may share our CPU */
 #define MAX_NAMES	4096
 #define NAME_BUCKETS	(2 * MAX_NAMES) /* a power of two */
 #define NAMES_BYTES	(256 * 1024)
@@ -87,6 +88,7 @@ struct capfile {
 	int64_t started; /* ns since the Unix epoch */
 	bool closed;
 	bool full;
+	bool lags; /* the writer, with what is to be written from where it is */
 
 	struct batch *batch; /* being filled, or NULL */
 
@@ -453,10 +455,12 @@ bool capfile_packet(struct capfile *c, const struct packet *p, const char *comme
 static void count_run(struct capfile *c, struct slot *s, size_t packets)
 {
 	struct batch *b = c->batch;
+	uint16_t *taps = b->taps + b->nr_packets, id = (uint16_t)s->tap->id;
 	size_t i;
 
 	for (i = 0; i < packets; i++)
-		b->taps[b->nr_packets++] = (uint16_t)s->tap->id;
+		taps[i] = id;
+	b->nr_packets += (uint32_t)packets;
 	s->accepted += packets;
 	c->file_packets += packets;
 }
@@ -475,15 +479,30 @@ static size_t fill_batch(struct capfile *c, struct slot *s, const struct packet_
 	return part.end;
 }
 
+/*
+ * Whether one more chunk can be kept. If not, it may be that the writer has not had the time
+ * yet: it is let have a moment. What it has not written then lags behind, until most is.
+ */
+static bool can_keep(struct capfile *c)
+{
+	size_t held = writer_held(c->writer), kept = c->batch ? batch_keeps(c->batch) : 0;
+
+	if (c->lags && held + kept > c->o.borrow_bytes / 2)
+		return false;
+	c->lags = false;
+	if (held + kept + NSW_CHUNK <= c->o.borrow_bytes)
+		return true;
+	submit(c);
+	c->lags = !writer_wait_held(c->writer, c->o.borrow_bytes / 4 * 3, BORROW_WAIT_NS);
+	return !c->lags;
+}
+
 /* Whether what is left of a run is to be written from where it is. While the output lags
  * behind it is not: the ring is to be free for what comes, and batches are to be full. */
 static bool is_to_borrow(struct capfile *c, size_t len)
 {
-	size_t kept = c->batch ? batch_keeps(c->batch) : 0;
-
 	return c->format->is_of_blocks && !c->o.gzip && !c->o.lossless && len >= BORROW_LEAST &&
-	       writer_held(c->writer) + kept + NSW_CHUNK <= c->o.borrow_bytes &&
-	       writer_nr_free(c->writer) > BORROW_FREE;
+	       can_keep(c) && writer_nr_free(c->writer) > BORROW_FREE;
 }
 
 static bool borrow(struct capfile *c, struct slot *s, const struct packet_run *run, size_t first,

@@ -23,7 +23,7 @@
  *
  * The thread blocks all signals (SIGPIPE and SIGXFSZ thus become EPIPE and
  * EFBIG) except one, with which writer_finish() breaks a write that a stuck
- * reader would never let return. Its system calls, for a seccomp filter: write
+ * reader would never let return. Its system calls, for a seccomp filter: write, writev
  * and futex; lseek, ftruncate and close at the end of a file; lseek and
  * fcntl(F_GETFL) at the start of a further one, and what next_fd does; poll if
  * the descriptor it was given is non-blocking; and what ends a thread. On the
@@ -46,6 +46,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "nswatch/record.h"
@@ -112,18 +113,31 @@ static void set_output(struct writer *w, int fd)
 		gzip_start(w->gzip);
 }
 
-/* Returns how much was written: less than len after an error, left in *error
- * as -errno. */
-static size_t write_all(struct writer *w, const uint8_t *data, size_t len, int *error)
+/* Leaves out what is written. Returns how many parts are left. */
+static int skip_parts(struct iovec **parts, int nr, size_t done)
+{
+	for (; nr && done >= (*parts)->iov_len; nr--, ++*parts)
+		done -= (*parts)->iov_len;
+	if (nr) {
+		(*parts)->iov_base = (uint8_t *)(*parts)->iov_base + done;
+		(*parts)->iov_len -= done;
+	}
+	return nr;
+}
+
+/* Returns how much was written: less than there is after an error, left in *error
+ * as -errno. Changes the parts. */
+static size_t write_parts(struct writer *w, struct iovec *parts, int nr, int *error)
 {
 	size_t done = 0;
 	ssize_t n;
 
 	*error = 0;
-	while (done < len && !atomic_load_explicit(&w->give_up, memory_order_relaxed)) {
-		n = write(w->fd, data + done, len - done);
+	while (nr && !atomic_load_explicit(&w->give_up, memory_order_relaxed)) {
+		n = writev(w->fd, parts, nr);
 		if (n > 0) {
 			done += (size_t)n;
+			nr = skip_parts(&parts, nr, (size_t)n);
 			atomic_fetch_add_explicit(&w->progress, (uint64_t)n, memory_order_relaxed);
 		} else if (n < 0 && errno == EAGAIN) {
 			poll(&(struct pollfd){ .fd = w->fd, .events = POLLOUT }, 1, TICK_MS);
@@ -132,9 +146,16 @@ static size_t write_all(struct writer *w, const uint8_t *data, size_t len, int *
 			return done;
 		}
 	}
-	if (done < len)
+	if (nr)
 		*error = -ETIMEDOUT;
 	return done;
+}
+
+static size_t write_all(struct writer *w, const uint8_t *data, size_t len, int *error)
+{
+	struct iovec all = { .iov_base = (void *)data, .iov_len = len };
+
+	return write_parts(w, &all, !!len, error);
 }
 
 static size_t whole_records_of(const struct writer *w, const uint8_t *data, size_t at, size_t n,
@@ -331,12 +352,12 @@ static void switch_file(struct writer *w)
 
 static size_t write_spans(struct writer *w, const struct batch *b, int *error)
 {
-	size_t done = 0, i;
+	struct iovec parts[BATCH_SPANS];
+	uint32_t i;
 
-	*error = 0;
-	for (i = 0; !*error && i < b->nr_spans; i++)
-		done += write_all(w, b->spans[i].data, b->spans[i].len, error);
-	return done;
+	for (i = 0; i < b->nr_spans; i++)
+		parts[i] = (struct iovec){ (void *)b->spans[i].data, b->spans[i].len };
+	return write_parts(w, parts, (int)b->nr_spans, error);
 }
 
 static bool write_plain(struct writer *w, const struct batch *b)
@@ -552,12 +573,13 @@ unsigned int writer_nr_free(struct writer *w)
 	return n;
 }
 
-static struct timespec tick_from_now(void)
+/* ns: less than a second. */
+static struct timespec from_now(long ns)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_nsec += TICK_MS * 1000000L;
+	ts.tv_nsec += ns;
 	if (ts.tv_nsec >= 1000000000L) {
 		ts.tv_nsec -= 1000000000L;
 		ts.tv_sec++;
@@ -582,7 +604,7 @@ static void wait_for_thread(struct writer *w, unsigned int n)
 	w->wants_room = true;
 	pthread_cond_signal(&w->work);
 	while (w->nr_free < n && !w->done) {
-		until = tick_from_now();
+		until = from_now(TICK_MS * 1000000L);
 		if (pthread_cond_timedwait(&w->room, &w->lock, &until) != ETIMEDOUT)
 			continue;
 		now = atomic_load(&w->progress);
@@ -623,6 +645,21 @@ static struct batch *take_back_last(struct writer *w)
 size_t writer_held(const struct writer *w)
 {
 	return atomic_load_explicit(&w->held, memory_order_relaxed);
+}
+
+bool writer_wait_held(struct writer *w, size_t most, long ns)
+{
+	struct timespec until = from_now(ns);
+
+	pthread_mutex_lock(&w->lock);
+	w->wants_room = true;
+	pthread_cond_signal(&w->work);
+	while (writer_held(w) > most && !w->done)
+		if (pthread_cond_timedwait(&w->room, &w->lock, &until) == ETIMEDOUT)
+			break;
+	w->wants_room = false;
+	pthread_mutex_unlock(&w->lock);
+	return writer_held(w) <= most;
 }
 
 struct batch *writer_get(struct writer *w)

@@ -84,6 +84,9 @@ bool writer_wait_free(struct writer *w, unsigned int n);
 
 /* Bytes of memory that is kept by what has been submitted. */
 size_t writer_held(const struct writer *w);
+/* Lets the thread write until it is no more than that, for at most ns (less than a second).
+ * False: it is more still. */
+bool writer_wait_held(struct writer *w, size_t most, long ns);
 
 /* An empty batch, or the last submitted one if that still has room and has not
  * been touched. NULL if there is none. */
