@@ -13,7 +13,7 @@
 
 #define NSW_MAX_TAPS   8192 /* tap ids are 1..NSW_MAX_TAPS-1; 0 is none */
 #define NSW_MAX_NETNS  16384
-#define NSW_MAX_CPUS   512
+#define NSW_MAX_CPUS   4096   /* numbers of CPUs are below that */
 #define NSW_COMM_LEN   16     /* TASK_COMM_LEN */
 #define NSW_IFNAME_LEN 16     /* IFNAMSIZ */
 #define NSW_MAX_SNAP   262144 /* tcpdump's MAXIMUM_SNAPLEN */
@@ -203,8 +203,9 @@ enum nsw_tap_flag {
 };
 
 /*
- * The books of one tap on one CPU: slot tap * ncpus + cpu of a mapped array, a
- * cache line each. Only that CPU writes it, with bottom halves off.
+ * The books of one tap on one CPU: slot tap * ncpus + cpu of a mapped array, a cache line
+ * each; ncpus is the highest number that a CPU can have, and 1, also if there are fewer. Only
+ * that CPU writes it, with bottom halves off.
  * matched == captured + ring_full + load_failed, at every stop.
  */
 struct nsw_count {
@@ -217,6 +218,8 @@ struct nsw_count {
 	__u64 pad[2];
 };
 _Static_assert(sizeof(struct nsw_count) == 64, "one cache line");
+_Static_assert(sizeof(struct nsw_count) * NSW_MAX_TAPS * NSW_MAX_CPUS <= 1u << 31,
+	       "an array of the kernel is smaller than 4 GiB");
 
 #define NSW_MAX_DNS_PORTS 4 /* beside the well-known one */
 

@@ -101,6 +101,26 @@ def test_all_cpus_at_once(lab, php, sink, watch, out, name):
     assert assert_opens_clean(path) == books["written"] == sum(map(len, found.values()))
 
 
+@pytest.mark.skipif(len(CPUS) < 2, reason="one CPU alone")
+def test_numbers_of_cpus_with_holes(lab, php, sink, watch, out):
+    """The machine claims that it has some of its CPUs only: there are fewer than their
+    numbers tell."""
+    possible = os.path.join(out, "possible")
+    with open(possible, "w") as f:
+        f.write(f"{CPUS[-1]}\n")
+    w = watch("netns:php", "-q", "-w", f"{out}/x.pcapng", FILTER, prefix=[
+        "unshare", "-m", "sh", "-c",
+        'mount --bind "$0" /sys/devices/system/cpu/possible && exec "$@"', possible])
+    for cpu in (CPUS[0], CPUS[-1]):
+        lab.run(["taskset", "-c", str(cpu), lab.tool("flood"), php.addr4, "9", "1000"])
+        php.run(["taskset", "-c", str(cpu), lab.tool("flood"), "127.0.0.1", "9", "100"])
+    result = w.stop()
+    assert {name: (row["matched"], row["written"]) for name, row in
+            result.books_by_interface.items()} == {
+        "php/eth0": (2000, 2000), "php/lo": (200, 200)}
+    assert_opens_clean(f"{out}/x.pcapng")
+
+
 def test_collector_stopped_for_five_seconds(lab, php, sink, watch, out):
     """The senders are not held up; the ring overflows; what it held is in the file."""
     path = f"{out}/x.pcapng"

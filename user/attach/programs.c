@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "attach/cpus.h"
 #include "attach/holders.h"
 #include "attach/insns.h"
 #include "nswatch.skel.h"
@@ -43,7 +44,7 @@ struct programs {
 	struct nsw_count *counts;
 	size_t counts_size; /* bytes mapped */
 	struct ring ring;
-	uint32_t ncpus;
+	uint32_t ncpus; /* as cfg_ncpus */
 	bool dns, every_errno;
 	enum nsw_clock clock;
 	bool has_all; /* the optional programs are loaded */
@@ -459,12 +460,13 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 	p->one_for_all = o->one_for_all;
 	p->shared[HOOK_INGRESS] = p->shared[HOOK_EGRESS] = -1;
 	libbpf_set_print(print_debug);
-	p->ncpus = (uint32_t)libbpf_num_possible_cpus();
+	err = cpus_slots(&p->ncpus, e);
 	size_ring(p, o->ring_bytes);
 	p->clock = choose_clock();
 	p->dns = o->dns;
 	p->every_errno = o->every_errno;
-	err = load(p, o, e);
+	if (!err)
+		err = load(p, o, e);
 	if (!err)
 		err = map_counts(p, o, e);
 	if (!err)

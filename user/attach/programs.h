@@ -53,6 +53,7 @@ bool programs_have_owners(const struct programs *p);
 const struct ring *programs_ring(const struct programs *p);
 /* The books: counts[tap * ncpus + cpu]; mapped, valid until programs_free(). */
 const struct nsw_count *programs_counts(const struct programs *p);
+/* The highest number that a CPU can have, and 1. */
 uint32_t programs_ncpus(const struct programs *p);
 
 /* Maps (netns inode, ifindex) to a tap. */
