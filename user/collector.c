@@ -15,6 +15,7 @@
 
 #include "pipeline.h"
 #include "sandbox/wire.h"
+#include "stream/clock.h"
 #include "stream/record.h"
 #include "stream/stream.h"
 #include "util/cleanup.h"
@@ -77,6 +78,7 @@ struct collector {
 	bool abandoned; /* the watch never began */
 	bool orphaned;	/* the loader is gone */
 	int file_event; /* eventfd: the output file has failed */
+	int steps_fd;	/* the system clock has been set */
 	long nap;	/* ns */
 	bool unflushed; /* output lies in buffers */
 	int64_t next_flush;
@@ -559,6 +561,12 @@ static int timeout_ms(int64_t until, int64_t now)
 	return (int)((until - now + 999999) / 1000000);
 }
 
+static void follow_clock(struct collector *c, const struct pollfd *steps)
+{
+	if (steps->revents && clock_has_stepped(steps->fd))
+		stream_clock_stepped(c->stream);
+}
+
 /* Sleeps until a packet, a message or a deadline; with no deadline, for good. False: there is
  * something to be done before that. */
 static bool sleep_until_needed(struct collector *c)
@@ -568,6 +576,7 @@ static bool sleep_until_needed(struct collector *c)
 		{ .fd = programs_ring(c->s->programs)->bell_fd, .events = POLLIN },
 		{ .fd = c->file_event, .events = POLLIN },
 		{ .fd = STDOUT_FILENO, .events = 0 }, /* POLLERR: its reader is gone */
+		{ .fd = c->steps_fd, .events = POLLIN },
 	};
 	int64_t now = stream_now(c->stream);
 	int timeout;
@@ -581,6 +590,7 @@ static bool sleep_until_needed(struct collector *c)
 	stream_wake(c->stream);
 	if (fds[3].revents & POLLERR)
 		pipeline_reader_gone(c->pipeline);
+	follow_clock(c, &fds[4]);
 	return true;
 }
 
@@ -609,12 +619,14 @@ static void nap(struct collector *c)
 	struct pollfd fds[] = {
 		{ .fd = c->orphaned ? -1 : c->s->sock, .events = POLLIN },
 		{ .fd = programs_ring(c->s->programs)->bell_fd, .events = POLLIN },
+		{ .fd = c->steps_fd, .events = POLLIN },
 	};
 	struct timespec ts = { .tv_nsec = c->nap };
 
 	stream_nap(c->stream);
 	ppoll(fds, ARRAY_SIZE(fds), &ts, NULL);
 	stream_wake(c->stream);
+	follow_clock(c, &fds[2]);
 }
 
 /* What ends a silence goes out at once, what follows it at most FLUSH_NS late. */
@@ -774,6 +786,7 @@ static int start(struct collector *c, struct err *e)
 	if (!err)
 		err = sandbox_drop(&s->identity, keep, ARRAY_SIZE(keep), e);
 	c->file_event = eventfd(0, EFD_CLOEXEC);
+	c->steps_fd = clock_steps_fd();
 	if (!err)
 		err = pipeline_new(&c->pipeline, &ps, e);
 	return err ?: sandbox_seal(e);

@@ -5,6 +5,7 @@
  * each of its steps can be had alone: the consumer may look between any two.
  */
 #include <pcap/dlt.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -13,7 +14,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -69,6 +72,25 @@ static const struct tap *tap_by_id(void *ctx, uint32_t id)
 {
 	(void)ctx;
 	return id - 1 < ARRAY_SIZE(taps) ? &taps[id - 1] : NULL;
+}
+
+/* --- the clock --------------------------------------------------------------- */
+
+/* By how much the system clock has been set, for all that is in this program. */
+static int64_t step;
+
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	int64_t ns;
+
+	if (syscall(SYS_clock_gettime, clock, ts))
+		return -1;
+	if (clock != CLOCK_REALTIME || !step)
+		return 0;
+	ns = ts->tv_sec * (int64_t)SECOND + ts->tv_nsec + step;
+	ts->tv_sec = ns / (int64_t)SECOND;
+	ts->tv_nsec = ns % (int64_t)SECOND;
+	return 0;
 }
 
 /* --- the ring ---------------------------------------------------------------- */
@@ -1348,6 +1370,38 @@ static void time_is_wall_time(void **state)
 	check_wall_time(NSW_CLOCK_TAI);
 }
 
+/* Told of a step, the stream does not wait for a second to be over. */
+static void steps_of_the_clock(void **state)
+{
+	struct bed *b = bed_new((struct shape){
+		.nr_lanes = 1, .nr_chunks = 1, .snaplen = LONGEST, .clock = NSW_CLOCK_BOOT });
+	const int64_t by[] = { 3600 * (int64_t)SECOND, 0, -7200 * (int64_t)SECOND };
+	uint64_t before = b->wall_offset;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(by); i++) {
+		step = by[i];
+		stream_clock_stepped(b->s);
+		assert_true(llabs((int64_t)(b->wall_offset - before) - step) < (int64_t)MSEC);
+	}
+	step = 0;
+	bed_free(b);
+}
+
+/* The system clock is not set here. */
+static void the_clock_has_not_stepped(void **state)
+{
+	int fd = clock_steps_fd();
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(poll(&p, 1, 20), 0);
+	assert_false(clock_has_stepped(fd));
+	close(fd);
+}
+
 /* --- round and round --------------------------------------------------------- */
 
 /* The lane that a frame came by, and how many before it did. */
@@ -1708,6 +1762,8 @@ int main(void)
 		cmocka_unit_test(owner_of_a_straddling_block),
 		cmocka_unit_test(no_owner),
 		cmocka_unit_test(time_is_wall_time),
+		cmocka_unit_test(steps_of_the_clock),
+		cmocka_unit_test(the_clock_has_not_stepped),
 		cmocka_unit_test(many_producers),
 		cmocka_unit_test(producers_in_threads),
 		cmocka_unit_test(sleep_misses_no_packet),

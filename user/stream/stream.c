@@ -84,6 +84,13 @@ static int64_t wall_now(struct stream *s)
 	return clock_wall(&s->clock, now, now);
 }
 
+/* Only if it has changed: the producers read it. */
+static void set_wall_offset(struct stream *s)
+{
+	if (*s->ring.wall_offset != (uint64_t)s->clock.offset)
+		*s->ring.wall_offset = (uint64_t)s->clock.offset;
+}
+
 int stream_new(struct stream **out, const struct stream_options *o, struct err *e)
 {
 	struct stream *s = calloc(1, sizeof(*s));
@@ -114,7 +121,7 @@ int stream_new(struct stream **out, const struct stream_options *o, struct err *
 			.slot_mask = s->ring.nr_slots - 1,
 		};
 	clock_init(&s->clock, o->clock);
-	*s->ring.wall_offset = (uint64_t)s->clock.offset;
+	set_wall_offset(s);
 	s->horizon = s->pass_time = wall_now(s);
 	for (i = 0; i < s->ring.nr_lanes; i++)
 		s->lanes[i].limit = s->horizon;
@@ -297,8 +304,7 @@ bool stream_poll(struct stream *s, bool final)
 	int64_t t0 = wall_now(s);
 	uint32_t i;
 
-	if (*s->ring.wall_offset != (uint64_t)s->clock.offset)
-		*s->ring.wall_offset = (uint64_t)s->clock.offset;
+	set_wall_offset(s);
 	s->taken = 0;
 	s->nr_active = 0;
 	s->horizon = INT64_MAX;
@@ -522,6 +528,12 @@ void stream_wake(struct stream *s)
 	*s->ring.consumer = NSW_AWAKE;
 	__atomic_store_n(s->ring.bell_read, __atomic_load_n(s->ring.bell_rung, __ATOMIC_ACQUIRE),
 			 __ATOMIC_RELEASE);
+}
+
+void stream_clock_stepped(struct stream *s)
+{
+	clock_stepped(&s->clock);
+	set_wall_offset(s);
 }
 
 int64_t stream_wall(struct stream *s, uint64_t time)

@@ -79,6 +79,10 @@ void stream_wake(struct stream *s);
 
 #define STREAM_SETTLE_MS 2
 
+/* The system clock has been set: what comes from now on is stamped by it. Unasked, the stream
+ * finds that out at the first pass that is a second later than another. */
+void stream_clock_stepped(struct stream *s);
+
 /* Now as ns since the Unix epoch, on the clock of the packets. */
 int64_t stream_now(struct stream *s);
 /* The same for a time that the programs took of the ring's clock. */
