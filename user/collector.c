@@ -32,7 +32,7 @@
 #define ANSWER_WAIT_NS	 500000000LL  /* for facts asked for, once stopped */
 #define BUSY_WAIT_NS	 1000000000LL /* for a record in the making, once stopped */
 
-#define GONE_NS 500000000LL /* a program may still run on a packet, once detached */
+#define GONE_NS 500000000LL /* so long a program may still run on a packet, once detached */
 
 /*
  * One for each announcement of a tap: an interface under one name. The sinks know
@@ -63,10 +63,11 @@ struct collector {
 	/* By the kernel's id: what it had counted when its last seat was closed. What it counts
 	 * after that is the next one's, also if that is heard of later. */
 	struct tap_stats *spent;
+	uint64_t *read; /* by the kernel's id: its records that came to seats since closed */
 	struct gone {
 		uint32_t id;
-		int64_t when; /* as packets' times */
-	} * gone;	      /* a ring of nr_seats: detached, records may still come */
+		int64_t until; /* its counts may still grow, on the monotonic clock */
+	} * gone;	       /* a ring of nr_seats: detached, records may still come */
 	uint32_t first_gone, nr_gone;
 	struct tap_stats past; /* of seats that were taken over */
 	int64_t next_look;     /* on the monotonic clock, as the next */
@@ -288,6 +289,7 @@ static void close_seat(struct collector *c, struct seat *s)
 		return;
 	count_kernel(c, s->kernel_id, &s->final);
 	c->spent[s->kernel_id] = s->final;
+	c->read[s->kernel_id] += s->delivered;
 	subtract_kernel(&s->final, &s->base);
 	c->seat_of[s->kernel_id] = 0;
 	s->kernel_id = 0;
@@ -356,8 +358,20 @@ static void on_gone(struct collector *c, uint32_t kernel_id)
 		pipeline_tap_gone(c->pipeline, &c->seats[c->seat_of[kernel_id]].tap);
 	c->gone[(c->first_gone + c->nr_gone++) % c->nr_seats] = (struct gone){
 		.id = kernel_id,
-		.when = stream_now(c->stream),
+		.until = now_ns(CLOCK_MONOTONIC) + GONE_NS,
 	};
+}
+
+/* Whether each record that ever bore that id has been read, if none comes any more. Those
+ * that were unreadable cannot be told from those to come: then there must be none at all. */
+static bool is_read(const struct collector *c, uint32_t kernel_id)
+{
+	const struct seat *s = seat_by(c, kernel_id);
+	struct tap_stats counted;
+
+	count_kernel(c, kernel_id, &counted);
+	return c->read[kernel_id] + (s ? s->delivered : 0) >= counted.captured ||
+	       stream_is_drained(c->stream);
 }
 
 /* Tells the loader of the ids whose last record has been read. */
@@ -368,7 +382,7 @@ static void give_back_ids(struct collector *c)
 	while (c->nr_gone) {
 		const struct gone *g = &c->gone[c->first_gone];
 
-		if (stream_horizon(c->stream) < g->when + GONE_NS)
+		if (now_ns(CLOCK_MONOTONIC) < g->until || !is_read(c, g->id))
 			return;
 		m.code = (int)g->id;
 		if (wire_send(c->s->sock, &m, -1))
@@ -806,8 +820,9 @@ int collector_run(const struct collector_setup *s)
 	c.seats = calloc(c.nr_seats, sizeof(*c.seats));
 	c.seat_of = calloc(c.nr_seats, sizeof(*c.seat_of));
 	c.spent = calloc(c.nr_seats, sizeof(*c.spent));
+	c.read = calloc(c.nr_seats, sizeof(*c.read));
 	c.gone = calloc(c.nr_seats, sizeof(*c.gone));
-	if (!c.seats || !c.seat_of || !c.spent || !c.gone || start(&c, &e)) {
+	if (!c.seats || !c.seat_of || !c.spent || !c.read || !c.gone || start(&c, &e)) {
 		log_err(&e);
 	} else {
 		watch(&c);
@@ -819,6 +834,7 @@ int collector_run(const struct collector_setup *s)
 	free(c.seats);
 	free(c.seat_of);
 	free(c.spent);
+	free(c.read);
 	free(c.gone);
 	return status;
 }

@@ -2,13 +2,14 @@
 """Interfaces and namespaces that come, go and change while being watched, and
 the two sides of a veth."""
 
+import collections
 import json
 import os
 import signal
 
 import pytest
 
-from lab import HOST4, WEB4, read_pcapng, wait_for
+from lab import HOST4, WEB4, read_bytes, read_pcapng, wait_for
 from watching import Footprint, Watch, network_state
 
 
@@ -283,6 +284,50 @@ def test_recreated_under_the_same_index(lab, php, watch, out):
     send(lab, php, "10.78.0.9", count="3")
     assert w.stop().status == 0
     assert [p[0] for p in read_pcapng(f"{out}/x.pcapng")] == ["php/eth1", "php/far"] * 3
+
+
+STEADY = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    s.sendto(b"steady", (sys.argv[1], 9))
+    time.sleep(0.001)
+"""
+
+
+@pytest.mark.slow
+def test_ids_come_again(lab, php, watch, out):
+    """More interfaces, one after another, than a run has ids for (2047), while packets pass:
+    those of a later one, whose destination tells which, bear its name."""
+    w = watch("netns:php", "-w", f"{out}/x.pcapng", "udp dst port 9")
+    steady = php.popen(["/usr/bin/python3", "-c", STEADY, WEB4])
+    try:
+        for wave in range(6):
+            last, other = f"a{wave}-199", f"b{wave}-199"
+            lab._batch([f"link add a{wave}-{i} type veth peer name b{wave}-{i}"
+                        for i in range(200)], ns=php.path)
+            lab._batch([f"addr add 10.78.{wave}.2/24 dev {last}", f"link set {last} up",
+                        f"link set {other} up",
+                        f"neigh add 10.78.{wave}.9 lladdr 02:00:00:00:00:09 dev {last}"],
+                       ns=php.path)
+
+            def is_watched(wave=wave, names_=(last, other)):
+                send(lab, php, f"10.78.{wave}.9")
+                data = read_bytes(f"{out}/x.pcapng")
+                return all(f"php/{name}".encode() in data for name in names_)
+            wait_for(f"{last} to be watched", is_watched, 30, 0.1)
+            send(lab, php, f"10.78.{wave}.9", count="5")
+            lab._batch([f"link del a{wave}-{i}" for i in range(200)], ns=php.path)
+    finally:
+        steady.kill()
+        steady.wait()
+    result = w.stop()
+    assert result.status == 0 and "in all" not in result.err
+    seen = collections.Counter((name, data[32]) for name, _, data in
+                               read_pcapng(f"{out}/x.pcapng") if data[30:32] == b"\x0a\x4e")
+    assert {name for name, _ in seen} == {f"php/{end}{wave}-199" for wave in range(6)
+                                          for end in "ab"}
+    assert all(name[5:].startswith(f"{wave}-") and n >= 5 for (name, wave), n in seen.items())
 
 
 def test_more_hooks_than_descriptors(lab, bare, watch):
