@@ -37,8 +37,8 @@
 /*
  * One for each announcement of a tap: an interface under one name. The sinks know
  * it by its seat's number; its id in the kernel comes to others after it, and what
- * that had counted before is not its own. With all seats taken the first are taken
- * over, and what had happened on them counts in the sums only.
+ * that had counted before is not its own. With all seats taken the first of those that
+ * are closed are taken over, and what had happened on them counts in the sums only.
  */
 struct seat {
 	struct tap tap;
@@ -295,18 +295,29 @@ static void close_seat(struct collector *c, struct seat *s)
 	s->kernel_id = 0;
 }
 
-/* The next seat, or the one that was taken first. What the pipeline counts for it
+/* Of those that are closed there is one: there are as many seats as ids, and the one that
+ * a seat is taken for has none. */
+static uint32_t next_seat(struct collector *c)
+{
+	uint32_t seat;
+
+	do {
+		seat = c->next_seat;
+		c->next_seat = seat + 1 < c->nr_seats ? seat + 1 : 1;
+	} while (c->seats[seat].kernel_id);
+	return seat;
+}
+
+/* The next seat, or the closed one that was taken first. What the pipeline counts for it
  * goes on from there. */
 static uint32_t take_seat(struct collector *c)
 {
-	uint32_t seat = c->next_seat;
+	uint32_t seat = next_seat(c);
 	struct seat *s = &c->seats[seat];
 
-	c->next_seat = seat + 1 < c->nr_seats ? seat + 1 : 1;
 	if (seat > c->highest)
 		c->highest = seat;
 	if (s->taken) {
-		close_seat(c, s);
 		s->final.delivered = s->delivered;
 		add(&c->past, &s->final);
 	}
