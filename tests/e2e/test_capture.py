@@ -200,6 +200,13 @@ sys.stdin.readline()
 """
 
 
+def behind_ethernet(packet):
+    """A (wire length, bytes) of raw IP as nswatch writes it."""
+    wirelen, data = packet
+    kind = {4: b"\x08\x00", 6: b"\x86\xdd"}[data[0] >> 4]
+    return wirelen + 14, bytes(12) + kind + data
+
+
 def test_layer_3_device(lab, php, watch, out):
     """tcpdump writes raw IP there; ours has an Ethernet header before that."""
     tun = php.popen(["/usr/bin/python3", "-c", TUN], stdin=subprocess.PIPE,
@@ -217,10 +224,7 @@ def test_layer_3_device(lab, php, watch, out):
         end_process(tun, signal.SIGKILL)
         tun.stdin.close()
         tun.stdout.close()
-    kinds = {4: b"\x08\x00", 6: b"\x86\xdd"}
-    assert ours(f"{out}/x.pcapng", "tun0") == [
-        (wirelen + 14, bytes(12) + kinds[data[0] >> 4] + data)
-        for wirelen, data in theirs]
+    assert ours(f"{out}/x.pcapng", "tun0") == [behind_ethernet(p) for p in theirs]
 
 
 # Programs of others
@@ -228,12 +232,13 @@ def test_layer_3_device(lab, php, watch, out):
 @pytest.fixture
 def counter(lab):
     """counter(ns): counts the packets at eth0's egress, in a program attached
-    after all that are there. Returns a function that gives the count."""
+    after all that are there. Returns a function that gives the count. With "tag"
+    in front of all, and the packets have a VLAN tag from there on."""
     running = []
 
-    def start(ns, times=1, ifname="eth0", where="egress"):
+    def start(ns, times=1, ifname="eth0", where="egress", *tag):
         proc = ns.popen(["/usr/bin/python3", os.path.join(HERE, "tccounter.py"), ifname,
-                         str(times), where],
+                         str(times), where, *tag],
                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         running.append(proc)
         assert proc.stdout.readline() == "ready\n"
@@ -321,3 +326,31 @@ def test_no_room_for_our_program(lab, php, watch, counter):
     result = w.stop()
     assert result.status == 0
     assert len(result.complaints) == 1 and "php/eth0" in result.complaints[0]
+
+
+@pytest.mark.parametrize("filter_", ["", "not vlan"])
+@pytest.mark.parametrize("snaplen", [262144, 40, 17, 10])
+def test_tag_on_a_layer_3_device(php, watch, counter, out, snaplen, filter_):
+    """A tag that the kernel keeps beside a packet without a link layer has no place in it."""
+    tun = php.popen(["/usr/bin/python3", "-c", TUN], stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE)
+    try:
+        assert tun.stdout.readline() == b"ready\n"
+        dump = Tcpdump(php, f"{out}/x.pcap", "tun0")
+        w = watch("netns:php", "-i", "tun0", "-s", snaplen, "-w", f"{out}/x.pcapng",
+                  *([filter_] if filter_ else []))
+        tagged = [counter(php, 1, "tun0", where, "tag") for where in ("egress", "ingress")]
+        tun.stdin.write(b"go\n")
+        tun.stdin.flush()
+        assert tun.stdout.readline() == b"done\n"
+        assert [count() for count in tagged] == [8, 2]
+        books = w.stop().books
+        theirs = dump.stop(10)
+    finally:
+        end_process(tun, signal.SIGKILL)
+        tun.stdin.close()
+        tun.stdout.close()
+    assert books["written"] == 10 and books["lost"] == 0
+    whole = [behind_ethernet(p) for p in theirs]
+    assert ours(f"{out}/x.pcapng", "tun0") == [
+        (wirelen, data[:snaplen]) for wirelen, data in whole]
