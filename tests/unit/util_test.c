@@ -26,6 +26,11 @@ static uint64_t random_bits(void)
 	return x;
 }
 
+static uint64_t power_of_ten(unsigned int n)
+{
+	return n ? 10 * power_of_ten(n - 1) : 1;
+}
+
 static void test_u64(void **state)
 {
 	char got[32], want[32];
@@ -38,6 +43,8 @@ static void test_u64(void **state)
 
 		if (i >= 11000 && i < 11064)
 			v = UINT64_MAX >> (i - 11000);
+		if (i >= 11064 && i < 11104)
+			v = power_of_ten((i - 11064) / 2) - i % 2;
 		strbuf_init(&b, got, sizeof(got));
 		strbuf_u64(&b, v);
 		snprintf(want, sizeof(want), "%" PRIu64, v);
@@ -90,10 +97,14 @@ static void test_addresses(void **state)
 		ipaddr_put(&b, &a);
 		inet_ntop(AF_INET6, raw, want, sizeof(want));
 		assert_string_equal(got, want);
+		*ipaddr_text(got, &a) = '\0';
+		assert_string_equal(got, want);
 		a = ipaddr_v4(raw);
 		strbuf_reset(&b);
 		ipaddr_put(&b, &a);
 		inet_ntop(AF_INET, raw, want, sizeof(want));
+		assert_string_equal(got, want);
+		*ipaddr_text(got, &a) = '\0';
 		assert_string_equal(got, want);
 	}
 }
@@ -116,13 +127,40 @@ static void test_cut(void **state)
 		}
 }
 
+/* Numbers and addresses at every room, as printf cuts them. */
+static void test_cut_numbers(void **state)
+{
+	const uint8_t raw[4] = { 192, 0, 2, 255 };
+	char got[32], want[32];
+	struct strbuf b;
+	unsigned int i;
+	size_t size;
+
+	(void)state;
+	for (size = 1; size <= sizeof(got); size++)
+		for (i = 0; i < 4; i++) {
+			const char *text[] = { "1234567", "0000042", "00be", "192.0.2.255" };
+
+			strbuf_init(&b, got, size);
+			switch (i) {
+			case 0: strbuf_u64(&b, 1234567); break;
+			case 1: strbuf_digits(&b, 42, 7); break;
+			case 2: strbuf_hex(&b, 0xbe, 4); break;
+			default: ipaddr_put_v4(&b, raw);
+			}
+			snprintf(want, size, "%s", text[i]);
+			assert_string_equal(got, want);
+			assert_int_equal(b.len, strlen(want));
+			assert_int_equal(b.cut, strlen(text[i]) >= size);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_u64),
-		cmocka_unit_test(test_digits),
-		cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_u64),	    cmocka_unit_test(test_digits),
+		cmocka_unit_test(test_addresses),   cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "util/digits.h"
 #include "util/strbuf.h"
 
 static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
@@ -32,20 +33,9 @@ void ipaddr_format(const struct ipaddr *a, char out[IPADDR_STRLEN])
 
 void ipaddr_put_v4(struct strbuf *b, const uint8_t bytes[4])
 {
-	char tmp[16];
-	unsigned int i, n = 0;
+	char mem[DIGITS_IP4], *text = strbuf_begin(b, mem, sizeof(mem));
 
-	for (i = 0; i < 4; i++) {
-		uint8_t v = bytes[i];
-
-		if (v >= 100)
-			tmp[n++] = (char)('0' + v / 100);
-		if (v >= 10)
-			tmp[n++] = (char)('0' + v / 10 % 10);
-		tmp[n++] = (char)('0' + v % 10);
-		tmp[n++] = '.';
-	}
-	strbuf_put(b, tmp, n - 1);
+	strbuf_end(b, text, digits_ip4(text, bytes));
 }
 
 static void put_word(struct strbuf *b, uint16_t v)
@@ -109,6 +99,17 @@ void ipaddr_put(struct strbuf *b, const struct ipaddr *a)
 		ipaddr_put_v4(b, a->bytes);
 	else if (a->family)
 		ipaddr_put_v6(b, a->bytes);
+}
+
+char *ipaddr_text(char *to, const struct ipaddr *a)
+{
+	struct strbuf b;
+
+	if (a->family == 4)
+		return digits_ip4(to, a->bytes);
+	strbuf_init(&b, to, IPADDR_STRLEN);
+	ipaddr_put(&b, a);
+	return to + b.len;
 }
 
 struct ipaddr ipaddr_unmap(const struct ipaddr *a)

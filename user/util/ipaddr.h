@@ -38,6 +38,8 @@ static inline struct ipaddr ipaddr_v6(const void *bytes16)
 bool ipaddr_parse(const char *s, struct ipaddr *out);
 /* RFC 5952 text, as inet_ntop(3) gives it. */
 void ipaddr_format(const struct ipaddr *a, char out[IPADDR_STRLEN]);
+/* The same to memory of that size, maybe without NUL; returns what is behind the text. */
+char *ipaddr_text(char *to, const struct ipaddr *a);
 void ipaddr_put(struct strbuf *b, const struct ipaddr *a);
 void ipaddr_put_v4(struct strbuf *b, const uint8_t bytes[4]);
 void ipaddr_put_v6(struct strbuf *b, const uint8_t bytes[16]);

@@ -6,21 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-static const char hexdigits[] = "0123456789abcdef";
-
-void strbuf_init(struct strbuf *b, char *mem, size_t size)
-{
-	b->s = mem;
-	b->size = size;
-	strbuf_reset(b);
-}
-
-void strbuf_reset(struct strbuf *b)
-{
-	b->len = 0;
-	b->cut = false;
-	b->s[0] = '\0';
-}
+#include "util/digits.h"
 
 void strbuf_put_cut(struct strbuf *b, const char *s, size_t len)
 {
@@ -53,62 +39,27 @@ void strbuf_printf(struct strbuf *b, const char *fmt, ...)
 	b->len += n;
 }
 
-static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-			    "25262728293031323334353637383940414243444546474849"
-			    "50515253545556575859606162636465666768697071727374"
-			    "75767778798081828384858687888990919293949596979899";
-
 void strbuf_u64(struct strbuf *b, uint64_t v)
 {
-	char tmp[20];
-	size_t i = sizeof(tmp);
+	char mem[DIGITS_U64], *text = strbuf_begin(b, mem, sizeof(mem));
 
-	/* 64-bit division is slow, and hardly ever needed. */
-	while (v > UINT32_MAX) {
-		i -= 2;
-		memcpy(tmp + i, pairs + 2 * (v % 100), 2);
-		v /= 100;
-	}
-	for (uint32_t w = (uint32_t)v;; w /= 100) {
-		if (w < 10) {
-			tmp[--i] = (char)('0' + w);
-			break;
-		}
-		i -= 2;
-		memcpy(tmp + i, pairs + 2 * (w % 100), 2);
-		if (w < 100)
-			break;
-	}
-	strbuf_put(b, tmp + i, sizeof(tmp) - i);
+	strbuf_end(b, text, digits_u64(text, v));
 }
 
 void strbuf_digits(struct strbuf *b, uint32_t v, unsigned int digits)
 {
-	char tmp[10];
-	unsigned int i = digits;
+	char mem[10], *text = strbuf_begin(b, mem, sizeof(mem));
 
-	while (i >= 2) {
-		i -= 2;
-		memcpy(tmp + i, pairs + 2 * (v % 100), 2);
-		v /= 100;
-	}
-	if (i)
-		tmp[0] = (char)('0' + v % 10);
-	strbuf_put(b, tmp, digits);
+	strbuf_end(b, text, digits_last(text, v, digits));
 }
 
 void strbuf_hex(struct strbuf *b, uint64_t v, unsigned int digits)
 {
-	char tmp[16];
-	unsigned int i;
+	char mem[16], *text = strbuf_begin(b, mem, sizeof(mem));
 
-	if (digits > sizeof(tmp))
-		digits = sizeof(tmp);
-	for (i = digits; i > 0; i--) {
-		tmp[i - 1] = hexdigits[v & 0xf];
-		v >>= 4;
-	}
-	strbuf_put(b, tmp, digits);
+	if (digits > sizeof(mem))
+		digits = sizeof(mem);
+	strbuf_end(b, text, digits_hex(text, v, digits));
 }
 
 void strbuf_escape(struct strbuf *b, const void *bytes, size_t len)

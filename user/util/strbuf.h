@@ -19,8 +19,19 @@ struct strbuf {
 	bool cut;
 };
 
-void strbuf_init(struct strbuf *b, char *mem, size_t size);
-void strbuf_reset(struct strbuf *b);
+static inline void strbuf_reset(struct strbuf *b)
+{
+	b->len = 0;
+	b->cut = false;
+	b->s[0] = '\0';
+}
+
+static inline void strbuf_init(struct strbuf *b, char *mem, size_t size)
+{
+	b->s = mem;
+	b->size = size;
+	strbuf_reset(b);
+}
 
 /* Cuts at the end of the memory. */
 void strbuf_put_cut(struct strbuf *b, const char *s, size_t len);
@@ -33,6 +44,27 @@ static inline void strbuf_put(struct strbuf *b, const char *s, size_t len)
 		return;
 	}
 	memcpy(b->s + b->len, s, len);
+	b->len += len;
+	b->s[b->len] = '\0';
+}
+
+/*
+ * Where to make a text of at most max bytes: at the end of *b if so many fit, else in mem, which
+ * has room for them. strbuf_end() appends what stands there up to `end`, cut if need be.
+ */
+static inline char *strbuf_begin(struct strbuf *b, char *mem, size_t max)
+{
+	return max < b->size - b->len ? b->s + b->len : mem;
+}
+
+static inline void strbuf_end(struct strbuf *b, const char *text, const char *end)
+{
+	size_t len = (size_t)(end - text);
+
+	if (text != b->s + b->len) {
+		strbuf_put_cut(b, text, len);
+		return;
+	}
 	b->len += len;
 	b->s[b->len] = '\0';
 }
