@@ -23,6 +23,7 @@
 #include "track/arp.h"
 #include "track/frag.h"
 #include "util/cleanup.h"
+#include "util/digits.h"
 
 #define INFO_SIZE   4096
 #define MAX_FLOWS   16384
@@ -83,36 +84,39 @@ void text_free(struct text *t)
 
 /* --- pieces ---------------------------------------------------------------- */
 
-static void put_spaces(struct strbuf *b, size_t n)
+/* What the columns up to the protocol take at most, with a block of MAX_WIDTH behind them. */
+#define COLUMNS_SIZE 256
+#define MAX_WIDTH    12
+#define MAC_SIZE     (3 * 16)
+
+/* Moves a text to the right end of its column; in whole blocks, whatever is behind it. */
+static char *align_right(char *from, char *to, size_t width)
 {
-	static const char spaces[] = "                ";
-
-	while (n) {
-		size_t some = n < sizeof(spaces) - 1 ? n : sizeof(spaces) - 1;
-
-		strbuf_put(b, spaces, some);
-		n -= some;
-	}
-}
-
-/* Moves what stands behind `from` to the right end of a column at least `width` wide. */
-static void align_right(struct strbuf *b, size_t from, size_t width)
-{
-	size_t len = b->len - from;
+	size_t len = (size_t)(to - from);
+	char text[MAX_WIDTH];
 
 	if (len >= width)
-		return;
-	put_spaces(b, width - len);
-	if (b->cut)
-		return;
-	memmove(b->s + from + (width - len), b->s + from, len);
-	memset(b->s + from, ' ', width - len);
+		return to;
+	memcpy(text, from, sizeof(text));
+	memset(from, ' ', sizeof(text));
+	memcpy(from + (width - len), text, sizeof(text));
+	return from + width;
+}
+
+static char *align_left(const char *from, char *to, size_t width)
+{
+	size_t len = (size_t)(to - from);
+
+	if (len >= width)
+		return to;
+	memset(to, ' ', MAX_WIDTH);
+	return to + (width - len);
 }
 
 void text_mac_put(struct strbuf *b, const uint8_t *mac, unsigned int len)
 {
 	static const char hex[] = "0123456789abcdef";
-	char tmp[3 * 16];
+	char tmp[MAC_SIZE];
 	unsigned int i, n = 0;
 
 	for (i = 0; i < len && n + 3 <= sizeof(tmp); i++) {
@@ -159,19 +163,19 @@ static unsigned int digits_of(const struct tap *tap)
 	return tap->time_digits ?: MAX_DIGITS;
 }
 
-static void put_fraction(struct strbuf *b, uint32_t ns, unsigned int digits)
+static char *put_fraction(char *to, uint32_t ns, unsigned int digits)
 {
 	unsigned int i;
 
 	if (!digits)
-		return;
+		return to;
 	for (i = digits; i < MAX_DIGITS; i++)
 		ns /= 10;
-	strbuf_putc(b, '.');
-	strbuf_digits(b, ns, digits);
+	*to++ = '.';
+	return digits_last(to, ns, digits);
 }
 
-static void put_seconds(struct strbuf *b, int64_t ns, unsigned int digits)
+static char *put_seconds(char *to, int64_t ns, unsigned int digits)
 {
 	uint64_t v = ns < 0 ? -(uint64_t)ns : (uint64_t)ns, unit = 1;
 	unsigned int i;
@@ -179,9 +183,9 @@ static void put_seconds(struct strbuf *b, int64_t ns, unsigned int digits)
 	for (i = digits; i < MAX_DIGITS; i++)
 		unit *= 10;
 	if (ns < 0 && v >= unit)
-		strbuf_putc(b, '-');
-	strbuf_u64(b, v / NS);
-	put_fraction(b, (uint32_t)(v % NS), digits);
+		*to++ = '-';
+	to = digits_u64(to, v / NS);
+	return put_fraction(to, (uint32_t)(v % NS), digits);
 }
 
 /* Renders the time of day, and the date; a second's packets share the text. */
@@ -214,7 +218,7 @@ static void set_clock(struct text *t, time_t second, bool utc, bool date)
 	t->clock_second = second;
 }
 
-static void put_clock(struct text *t, struct strbuf *b, const struct packet *p, bool utc, bool date)
+static char *put_clock(struct text *t, char *to, const struct packet *p, bool utc, bool date)
 {
 	int64_t second = p->time / NS, ns = p->time % NS;
 
@@ -223,24 +227,25 @@ static void put_clock(struct text *t, struct strbuf *b, const struct packet *p, 
 		second--;
 	}
 	set_clock(t, (time_t)second, utc, date);
-	strbuf_put(b, t->clock, t->clock_len);
-	put_fraction(b, (uint32_t)ns, digits_of(p->tap));
+	memcpy(to, t->clock, sizeof(t->clock));
+	return put_fraction(to + t->clock_len, (uint32_t)ns, digits_of(p->tap));
 }
 
-static void put_time(struct text *t, struct strbuf *b, const struct packet *p)
+static char *put_time(struct text *t, char *to, const struct packet *p)
 {
 	unsigned int digits = digits_of(p->tap);
 
 	switch (t->o.time_format) {
-	case TIME_RELATIVE: put_seconds(b, p->time - t->first, digits); break;
+	case TIME_RELATIVE: return put_seconds(to, p->time - t->first, digits);
 	case TIME_DELTA:
-	case TIME_DELTA_SHOWN: put_seconds(b, t->has_last ? p->time - t->last : 0, digits); break;
-	case TIME_EPOCH: put_seconds(b, p->time, digits); break;
-	case TIME_ABSOLUTE: put_clock(t, b, p, false, false); break;
-	case TIME_ABSOLUTE_DATE: put_clock(t, b, p, false, true); break;
-	case TIME_UTC_CLOCK: put_clock(t, b, p, true, false); break;
-	case TIME_UTC_DATE: put_clock(t, b, p, true, true); break;
+	case TIME_DELTA_SHOWN: return put_seconds(to, t->has_last ? p->time - t->last : 0, digits);
+	case TIME_EPOCH: return put_seconds(to, p->time, digits);
+	case TIME_ABSOLUTE: return put_clock(t, to, p, false, false);
+	case TIME_ABSOLUTE_DATE: return put_clock(t, to, p, false, true);
+	case TIME_UTC_CLOCK: return put_clock(t, to, p, true, false);
+	case TIME_UTC_DATE: return put_clock(t, to, p, true, true);
 	}
+	return to;
 }
 
 /* --- columns --------------------------------------------------------------- */
@@ -255,53 +260,60 @@ static void put_tap(struct strbuf *b, const struct tap *tap)
 	strbuf_putc(b, ' ');
 }
 
+static char *put_mac(char *to, const uint8_t *mac, unsigned int len)
+{
+	struct strbuf b;
+
+	strbuf_init(&b, to, MAC_SIZE);
+	text_mac_put(&b, mac, len);
+	return to + b.len;
+}
+
 /* The network address once it is known, else the link-layer one, else nothing. */
-static void put_source(struct strbuf *b, const struct frame *f)
+static char *put_source(char *to, const struct frame *f)
 {
 	if (f->has_src)
-		ipaddr_put(b, &f->flow.src);
-	else if (f->has_mac_src)
-		text_mac_put(b, f->data + f->mac_src_off, f->mac_len);
+		return ipaddr_text(to, &f->flow.src);
+	return f->has_mac_src ? put_mac(to, f->data + f->mac_src_off, f->mac_len) : to;
 }
 
-static void put_destination(struct strbuf *b, const struct frame *f)
+static char *put_destination(char *to, const struct frame *f)
 {
 	if (f->has_dst)
-		ipaddr_put(b, &f->flow.dst);
-	else if (f->has_mac_dst)
-		text_mac_put(b, f->data + f->mac_dst_off, f->mac_len);
+		return ipaddr_text(to, &f->flow.dst);
+	return f->has_mac_dst ? put_mac(to, f->data + f->mac_dst_off, f->mac_len) : to;
 }
 
-static void put_addresses(struct strbuf *b, const struct frame *f)
+static char *put_addresses(char *to, const struct frame *f)
 {
-	size_t from = b->len;
+	char *from = to;
 
-	put_source(b, f);
-	align_right(b, from, 12);
-	strbuf_puts(b, ARROW);
-	from = b->len;
-	put_destination(b, f);
-	if (b->len - from < 12)
-		put_spaces(b, 12 - (b->len - from));
+	to = align_right(from, put_source(from, f), 12);
+	memcpy(to, ARROW, sizeof(ARROW) - 1);
+	from = to + sizeof(ARROW) - 1;
+	return align_left(from, put_destination(from, f), 12);
+}
+
+static void put_first_columns(struct text *t, const struct packet *p, const struct frame *f,
+			      struct strbuf *b)
+{
+	char mem[COLUMNS_SIZE], *text = strbuf_begin(b, mem, sizeof(mem)), *to;
+
+	to = align_right(text, digits_u64(text, p->number), 5);
+	*to++ = ' ';
+	to = align_right(to, put_time(t, to, p), 10);
+	*to++ = ' ';
+	to = put_addresses(to, f);
+	*to++ = ' ';
+	strbuf_end(b, text, to);
 }
 
 static void put_columns(struct text *t, const struct line *l, const struct frame *f,
 			struct strbuf *b)
 {
-	size_t from;
-
 	if (t->o.show_tap)
 		put_tap(b, l->p->tap);
-	from = b->len;
-	strbuf_u64(b, l->p->number);
-	align_right(b, from, 5);
-	strbuf_putc(b, ' ');
-	from = b->len;
-	put_time(t, b, l->p);
-	align_right(b, from, 10);
-	strbuf_putc(b, ' ');
-	put_addresses(b, f);
-	strbuf_putc(b, ' ');
+	put_first_columns(t, l->p, f, b);
 	strbuf_puts(b, l->protocol);
 	strbuf_putc(b, ' ');
 	strbuf_u64(b, f->wirelen);
