@@ -19,6 +19,7 @@
 
 #include "decode/cursor.h"
 #include "util/cleanup.h"
+#include "util/clear.h"
 
 #define ETH_ALEN	  6
 #define ETHERTYPE_MIN	  0x600 /* IEEE 802.3: below is a length, up to 1500 */
@@ -387,7 +388,7 @@ static bool ip4_fields(struct walk *w)
 	cursor_skip(c, 2); /* checksum */
 	f->more_fragments = bits & 0x2000;
 	f->frag_off = (bits & 0x1fffu) * 8;
-	f->is_fragment = f->more_fragments || f->frag_off;
+	f->is_fragment = bits & 0x3fff;
 	return cursor_ok(c);
 }
 
@@ -431,7 +432,7 @@ static bool ip4_addresses(struct walk *w, uint32_t options)
 
 	if (!src)
 		return false;
-	f->flow.src = ipaddr_v4(src);
+	ipaddr_set_v4(&f->flow.src, src);
 	f->has_src = true;
 	dst = cursor_bytes(&w->c, 4);
 	if (!dst)
@@ -440,7 +441,7 @@ static bool ip4_addresses(struct walk *w, uint32_t options)
 	last = ip4_route_end(&c, options);
 	f->has_dst = cursor_ok(&c);
 	if (f->has_dst)
-		f->flow.dst = ipaddr_v4(last ?: dst);
+		ipaddr_set_v4(&f->flow.dst, last ?: dst);
 	return cursor_skip(&w->c, options);
 }
 
@@ -679,7 +680,7 @@ static bool ip6_address(struct walk *w, struct ipaddr *a, bool *has)
 
 	if (!p)
 		return false;
-	*a = ipaddr_v6(p);
+	ipaddr_set_v6(a, p);
 	*has = true;
 	return true;
 }
@@ -946,11 +947,14 @@ static const struct {
 
 int decode_frame(struct frame *f, const uint8_t *data, uint32_t caplen, uint32_t wirelen, int dlt)
 {
-	struct walk w = { .f = f };
+	struct walk w = {
+		.f = f,
+		.c = cursor_init(data, caplen, wirelen < caplen ? caplen : wirelen),
+	};
 	unsigned int n;
 	size_t i;
 
-	memset(f, 0, sizeof(*f));
+	clear_memory(f, sizeof(*f));
 	f->data = data;
 	f->caplen = caplen;
 	f->wirelen = wirelen;
@@ -960,7 +964,6 @@ int decode_frame(struct frame *f, const uint8_t *data, uint32_t caplen, uint32_t
 			w.next = links[i].walk;
 	if (!w.next)
 		return -ENOTSUP;
-	w.c = cursor_init(data, caplen, wirelen < caplen ? caplen : wirelen);
 	for (n = 0; w.next && n < MAX_HEADERS; n++) {
 		layer_fn walk = w.next;
 

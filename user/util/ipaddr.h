@@ -18,19 +18,33 @@ struct ipaddr {
 /* Longest text: an IPv6 address with NUL. */
 #define IPADDR_STRLEN 46
 
+/* In place: to copy one that has just been put together, a processor waits for all its parts. */
+static inline void ipaddr_set_v4(struct ipaddr *a, const void *bytes4)
+{
+	memset(a, 0, sizeof(*a));
+	a->family = 4;
+	memcpy(a->bytes, bytes4, 4);
+}
+
+static inline void ipaddr_set_v6(struct ipaddr *a, const void *bytes16)
+{
+	a->family = 6;
+	memcpy(a->bytes, bytes16, 16);
+}
+
 static inline struct ipaddr ipaddr_v4(const void *bytes4)
 {
-	struct ipaddr a = { .family = 4 };
+	struct ipaddr a;
 
-	memcpy(a.bytes, bytes4, 4);
+	ipaddr_set_v4(&a, bytes4);
 	return a;
 }
 
 static inline struct ipaddr ipaddr_v6(const void *bytes16)
 {
-	struct ipaddr a = { .family = 6 };
+	struct ipaddr a;
 
-	memcpy(a.bytes, bytes16, 16);
+	ipaddr_set_v6(&a, bytes16);
 	return a;
 }
 
