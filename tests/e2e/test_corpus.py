@@ -296,7 +296,11 @@ def test_options_of_segments(reduced, tmp_path):
 # Names in DNS
 
 def question(label):
-    dns = struct.pack("!6HB", 1, 0x100, 1, 0, 0, 0, len(label)) + label + b"\0\0\1\0\1"
+    return asked(bytes([len(label)]) + label + b"\0")
+
+
+def asked(name):
+    dns = struct.pack("!6H", 1, 0x100, 1, 0, 0, 0) + name + b"\0\1\0\1"
     udp = struct.pack("!HHHH", 1234, 53, 8 + len(dns), 0) + dns
     return ether(b"\x08\0" + struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0) +
                  b"\n\0\0\1\n\0\0\2" + udp)
@@ -312,6 +316,33 @@ def test_characters_of_names(reduced, tmp_path):
                "\u200b\u202e\ufeff\U0001f600\U000e0001".encode()]
     path = tmp_path / "names.pcap"
     write_pcap(path, map(question, labels))
+    assert_same_lines(nswatch("-r", path).stdout, tshark("-r", path, env=reduced))
+
+
+def labels(total):
+    """So many bytes of labels, with those that count them, but no label without letters."""
+    lengths = [64] * (total // 64) + [total % 64] * (total % 64 > 1)
+    return b"".join(bytes([n - 1]) + b"z" * (n - 1) for n in lengths) + b"\0"
+
+
+def pointer(to):
+    return struct.pack("!H", 0xC000 | to)
+
+
+def test_shapes_of_names(reduced, tmp_path):
+    """As long as a name may be, or longer; of bits; with bytes that are no letters anywhere; with
+    pointers to before it, behind it, to themselves, and one after the other."""
+    bits = b"\x41\x0c\xab\xc0"
+    names = [b"\0", bits + b"\0", b"\1a" + bits + b"\1b\0", bits + b"\3abc\0"]
+    names += [labels(total) for total in range(1, 300)]
+    names += [b"\x14" + bytes(range(0x60, 0x60 + at)) + bytes([c]) + b"x" * (19 - at) + b"\2en\0"
+              for at in range(20) for c in (0, 0x1f, 0x20, 0x7e, 0x7f, 0x80, 0xff)]
+    names += [pointer(to) for to in range(40)]
+    names += [b"\3abc" + pointer(to) for to in range(40)]
+    names += [b"".join(pointer(14 + 2 * i) for i in range(n)) + b"\1a\0" for n in range(240, 270)]
+    names += [bytes([n]) + b"a" * 20 + b"\0" for n in range(19, 256)]
+    path = tmp_path / "names.pcap"
+    write_pcap(path, map(asked, names))
     assert_same_lines(nswatch("-r", path).stdout, tshark("-r", path, env=reduced))
 
 

@@ -178,14 +178,38 @@ static void put_control(struct strbuf *b, uint8_t c)
 		strbuf_printf(b, "\\%03o", c);
 }
 
+/* Whether eight bytes are all printing ASCII: 0x20 to 0x7e. */
+static bool all_print(const uint8_t *p)
+{
+	const uint64_t each = 0x0101010101010101;
+	uint64_t bytes;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	return !((bytes | (bytes - 0x20 * each) | (bytes + each)) & 0x80 * each);
+}
+
+/* How many of the bytes at p are shown as they are. */
+static size_t printing_run(const uint8_t *p, size_t n)
+{
+	size_t i = 0;
+
+	while (n - i >= sizeof(uint64_t) && all_print(p + i))
+		i += sizeof(uint64_t);
+	/* The last word begins among those that have been looked at. */
+	if (i && n - i < sizeof(uint64_t) && all_print(p + n - sizeof(uint64_t)))
+		return n;
+	while (i < n && p[i] >= 0x20 && p[i] < 0x7f)
+		i++;
+	return i;
+}
+
 static void put_text(struct strbuf *b, const uint8_t *p, size_t n)
 {
 	size_t used;
 	uint32_t c;
 
 	for (; n; p += used, n -= used) {
-		for (used = 0; used < n && p[used] >= 0x20 && p[used] < 0x7f; used++)
-			;
+		used = printing_run(p, n);
 		if (used) {
 			strbuf_put(b, (const char *)p, used);
 			continue;
@@ -208,9 +232,13 @@ static void put_text(struct strbuf *b, const uint8_t *p, size_t n)
 /* --- names -------------------------------------------------------------------------- */
 
 struct name_text {
-	uint8_t s[NAME_MAX_TEXT + 1];
+	bool wanted;
 	int len, room;
-	int counted; /* of len; a bit string is not */
+	int counted;	   /* of len; a bit string is not */
+	const char *fixed; /* shown instead */
+	uint32_t end;	   /* behind the name in the place it stands; 0 while unknown */
+	unsigned int pointers;
+	uint8_t s[NAME_MAX_TEXT + 1]; /* if wanted */
 };
 
 static void name_byte(struct name_text *t, uint8_t c)
@@ -222,23 +250,49 @@ static void name_byte(struct name_text *t, uint8_t c)
 	t->counted++;
 }
 
-static void name_label(struct msg *m, struct name_text *t, uint8_t n)
+/* Labels one behind the other; the bytes that count them become the dots. */
+static void name_copy(uint8_t *to, const uint8_t *labels, uint32_t len, uint32_t first)
 {
-	const uint8_t *p;
-	int some;
+	uint32_t i;
 
-	if (t->len)
-		name_byte(t, '.');
-	else
-		t->room--;
-	p = cursor_bytes(&m->c, n);
-	some = n < t->room ? n : t->room;
-	if (!p || some <= 0)
-		return;
-	memcpy(t->s + t->len, p, (size_t)some);
-	t->len += some;
-	t->room -= some;
-	t->counted += some;
+	memcpy(to, labels + first, len - first);
+	for (i = first ? labels[0] + 1 : 0; i < len; i += labels[i] + 1)
+		to[i - first] = '.';
+}
+
+/* The first dot of a name is not shown, but has its room. */
+static void name_add(struct name_text *t, const uint8_t *labels, uint32_t len)
+{
+	uint32_t first = !t->len;
+
+	t->room -= (int)(len < NAME_MAX_TEXT ? len : NAME_MAX_TEXT);
+	if (t->room <= 0)
+		return; /* too long to be shown */
+	if (t->wanted)
+		name_copy(t->s + t->len, labels, len, first);
+	t->len += (int)(len - first);
+	t->counted += (int)(len - first);
+}
+
+/* Takes the labels that are whole. */
+static bool name_labels(struct msg *m, struct name_text *t)
+{
+	const uint8_t *p = m->c.data + m->c.off;
+	uint32_t left = cursor_left(&m->c), len = 0, labels = 0;
+
+	if (!ok(m))
+		return false;
+	while (len < left && p[len] && p[len] < 0x40 && p[len] < left - len) {
+		len += p[len] + 1U;
+		labels++;
+	}
+	if (len)
+		name_add(t, p, len);
+	m->c.off += len;
+	m->steps += labels;
+	if (m->steps > STEP_BUDGET)
+		m->c.malformed = true;
+	return ok(m);
 }
 
 /* RFC 2673, as "\[x0102/16]". */
@@ -260,60 +314,73 @@ static void name_bits(struct msg *m, struct name_text *t)
 	t->counted -= (int)b.len;
 }
 
+static void name_pointer(struct msg *m, struct name_text *t, uint8_t high)
+{
+	uint32_t to = (uint32_t)(high & 0x3f) << 8 | cursor_u8(&m->c);
+
+	if (!ok(m))
+		return;
+	if (!t->end)
+		t->end = m->c.off;
+	if (to == m->c.off + 2 || ++t->pointers > MAX_POINTERS) {
+		t->fixed = "<Name contains a pointer that loops>";
+		return;
+	}
+	m->c.off = 0;
+	cursor_skip(&m->c, to);
+}
+
+/* What is no whole label, by its first byte. */
+static void name_other(struct msg *m, struct name_text *t, uint8_t n)
+{
+	if (++m->steps > STEP_BUDGET) {
+		m->c.malformed = true;
+	} else if (n >= 0xc0) {
+		name_pointer(m, t, n);
+	} else if (n < 0x40) {
+		cursor_skip(&m->c, n);
+	} else if (n == 0x41) {
+		name_bits(m, t);
+	} else if (n < 0x80) {
+		t->fixed = "<Unknown extended label>";
+		t->end = m->c.off;
+	} else {
+		m->c.malformed = true;
+	}
+}
+
 /* The name at the cursor, which moves behind it; false if it cannot be read. b NULL: its text is
  * not wanted. */
 static bool read_name(struct msg *m, struct strbuf *b)
 {
+	uint32_t start = m->c.off, len;
 	struct name_text t;
-	const char *fixed = NULL;
-	uint32_t start = m->c.off, end = 0, to;
-	unsigned int pointers = 0;
 	uint8_t n;
 
 	t.room = NAME_MAX_TEXT;
+	t.wanted = b;
 	t.len = t.counted = 0;
-	while (!fixed && ok(m) && (n = cursor_u8(&m->c)) && ok(m)) {
-		if (++m->steps > STEP_BUDGET) {
-			m->c.malformed = true;
-		} else if (n < 0x40) {
-			name_label(m, &t, n);
-		} else if (n == 0x41) {
-			name_bits(m, &t);
-		} else if (n < 0x80) {
-			fixed = "<Unknown extended label>";
-			end = m->c.off;
-		} else if (n < 0xc0) {
-			m->c.malformed = true;
-		} else {
-			to = (uint32_t)(n & 0x3f) << 8 | cursor_u8(&m->c);
-			if (!ok(m))
-				break;
-			if (!end)
-				end = m->c.off;
-			if (to == m->c.off + 2 || ++pointers > MAX_POINTERS) {
-				fixed = "<Name contains a pointer that loops>";
-				break;
-			}
-			m->c.off = 0;
-			cursor_skip(&m->c, to);
-		}
-	}
+	t.fixed = NULL;
+	t.end = t.pointers = 0;
+	t.s[0] = 0; /* the rest is not worth clearing */
+	while (!t.fixed && name_labels(m, &t) && (n = cursor_u8(&m->c)) && ok(m))
+		name_other(m, &t, n);
 	if (!ok(m))
 		return false;
-	if (!end)
-		end = m->c.off;
-	m->c.off = end;
-	m->left -= (int32_t)(end - start);
-	if (!fixed && t.room <= 0)
-		fixed = "<Name too long>";
-	if (!fixed && (!t.len || !t.s[0]) && end - start <= 2)
-		fixed = "<Root>";
-	else if (end < start + 2 || (!fixed && end - start > 2 && t.counted <= 0))
+	if (t.end)
+		m->c.off = t.end;
+	len = m->c.off - start;
+	m->left -= (int32_t)len;
+	if (!t.fixed && t.room <= 0)
+		t.fixed = "<Name too long>";
+	if (!t.fixed && (!t.len || !t.s[0]) && len <= 2)
+		t.fixed = "<Root>";
+	else if (m->c.off < start + 2 || (!t.fixed && len > 2 && t.counted <= 0))
 		m->c.malformed = true;
 	if (!ok(m))
 		return false;
-	if (b && fixed)
-		strbuf_puts(b, fixed);
+	if (b && t.fixed)
+		strbuf_puts(b, t.fixed);
 	else if (b)
 		put_text(b, t.s, (size_t)t.counted);
 	return true;
