@@ -416,7 +416,7 @@ static void put_owner(struct msg *m)
  */
 static const struct {
 	uint16_t type;
-	const char *name;
+	char name[12];	 /* in place: it is appended as a whole field */
 	const char *ops; /* NULL: R */
 } formats[] = {
 	{ 0, "Unused", NULL },
@@ -721,13 +721,14 @@ static void take_wins(struct msg *m, bool reverse)
 static void put_addr(struct msg *m, uint32_t n)
 {
 	const uint8_t *p = take(m, n);
-	struct ipaddr a;
 
 	if (!p)
 		return;
-	a = n == 4 ? ipaddr_v4(p) : ipaddr_v6(p);
 	strbuf_putc(m->text, ' ');
-	ipaddr_put(m->text, &a);
+	if (n == 4)
+		ipaddr_put_v4(m->text, p);
+	else
+		ipaddr_put_v6(m->text, p);
 }
 
 static void take_shown_string(struct msg *m)
@@ -748,7 +749,8 @@ static void commit(struct msg *m)
 	strbuf_reset(m->text);
 }
 
-static void shown_op(struct msg *m, char op)
+/* False if it is none of these. */
+static bool shown_op(struct msg *m, char op)
 {
 	switch (op) {
 	case 'N':
@@ -768,8 +770,11 @@ static void shown_op(struct msg *m, char op)
 	case 'H': take_hinfo(m); break;
 	case 'S': take_shown_string(m); break;
 	case '0': take_a6(m); break;
-	default: take_wins(m, op == 'w');
+	case 'W':
+	case 'w': take_wins(m, op == 'w'); break;
+	default: return false;
 	}
+	return true;
 }
 
 static void silent_op(struct msg *m, char op)
@@ -807,9 +812,7 @@ static void run_ops(struct msg *m, const char *ops)
 	for (; *ops && ok(m); ops++) {
 		if (*ops == '!')
 			commit(m);
-		else if (strchr("NopaAHS0Ww", *ops))
-			shown_op(m, *ops);
-		else
+		else if (!shown_op(m, *ops))
 			silent_op(m, *ops);
 	}
 	commit(m);
@@ -826,15 +829,18 @@ static size_t find_type(uint16_t type)
 	return formats[i].type == type ? i : ARRAY_SIZE(formats);
 }
 
-static void put_type(struct strbuf *b, uint16_t type)
+/* i: what find_type() found. */
+static void put_type(struct strbuf *b, uint16_t type, size_t i)
 {
-	size_t i = find_type(type);
+	char mem[1 + sizeof(formats[0].name)], *text = strbuf_begin(b, mem, sizeof(mem));
 
-	strbuf_putc(b, ' ');
-	if (i < ARRAY_SIZE(formats))
-		strbuf_puts(b, formats[i].name);
-	else
-		strbuf_printf(b, "Unknown (%u)", type);
+	if (i == ARRAY_SIZE(formats)) {
+		strbuf_printf(b, " Unknown (%u)", type);
+		return;
+	}
+	text[0] = ' ';
+	memcpy(text + 1, formats[i].name, sizeof(formats[i].name));
+	strbuf_end(b, text, text + 1 + strlen(formats[i].name));
 }
 
 /* --- the message ----------------------------------------------------------------------- */
@@ -848,11 +854,11 @@ static void put_question(struct msg *m)
 	strbuf_init(&name, mem, sizeof(mem));
 	if (!read_name(m, &name))
 		return;
-	type = take_u16(m);
-	class = take_u16(m);
+	type = cursor_be16(&m->c);
+	class = cursor_be16(&m->c);
 	if (!ok(m))
 		return;
-	put_type(m->out, type);
+	put_type(m->out, type, find_type(type));
 	strbuf_putc(m->out, ' ');
 	strbuf_put(m->out, name.s, name.len);
 	if (m->mdns)
@@ -870,19 +876,19 @@ static void put_record(struct msg *m)
 	m->owner_off = m->c.off;
 	if (!read_name(m, NULL))
 		return;
-	type = take_u16(m);
-	class = take_u16(m);
+	type = cursor_be16(&m->c);
+	class = cursor_be16(&m->c);
 	/* The lifetime is looked at later than the length behind it. */
 	cursor_skip(&m->c, 4);
-	len = take_u16(m);
+	len = cursor_be16(&m->c);
 	if (!ok(m))
 		return;
-	put_type(m->out, type);
+	i = find_type(type);
+	put_type(m->out, type, i);
 	if (m->mdns && class & 0x8000)
 		strbuf_puts(m->out, ", cache flush");
 	end = m->end = m->c.off + len;
 	m->left = len;
-	i = find_type(type);
 	if (len)
 		run_ops(m, i < ARRAY_SIZE(formats) && formats[i].ops ? formats[i].ops : "R");
 	if (!ok(m))
@@ -893,40 +899,62 @@ static void put_record(struct msg *m)
 		m->c.off = end;
 }
 
-static void put_head(struct strbuf *b, uint16_t id, uint16_t flags)
+static void put_opcode(struct strbuf *b, uint8_t opcode)
 {
 	static const char *const opcodes[] = {
-		"Standard query",	    "Inverse query",  "Server status request",	       NULL,
-		"Zone change notification", "Dynamic update", "DNS Stateful operations (DSO)",
-	};
-	static const char *const rcodes[] = {
 		NULL,
-		"Format error",
-		"Server failure",
-		"No such name",
-		"Not implemented",
-		"Refused",
-		"Name exists",
-		"RRset exists",
-		"RRset does not exist",
-		"Not authoritative",
-		"Name out of zone",
-		"DSO-Type not implemented",
+		"Inverse query",
+		"Server status request",
+		NULL,
+		"Zone change notification",
+		"Dynamic update",
+		"DNS Stateful operations (DSO)",
 	};
-	uint8_t opcode = flags >> 11 & 0xf, rcode = flags & 0xf;
 
-	if (opcode < ARRAY_SIZE(opcodes) && opcodes[opcode])
+	/* Nearly every one; apart from the others, its length is known. */
+	if (!opcode)
+		strbuf_puts(b, "Standard query");
+	else if (opcode < ARRAY_SIZE(opcodes) && opcodes[opcode])
 		strbuf_puts(b, opcodes[opcode]);
 	else
 		strbuf_printf(b, "Unknown operation (%u)", opcode);
-	strbuf_puts(b, flags & DNS_F_QR ? " response 0x" : " 0x");
-	strbuf_hex(b, id, 4);
-	if (!(flags & DNS_F_QR) || !rcode)
-		return;
-	if (rcode < ARRAY_SIZE(rcodes))
-		strbuf_printf(b, " %s", rcodes[rcode]);
-	else
+}
+
+static void put_rcode(struct strbuf *b, uint8_t rcode)
+{
+	static const char *const rcodes[] = {
+		NULL,
+		" Format error",
+		" Server failure",
+		" No such name",
+		" Not implemented",
+		" Refused",
+		" Name exists",
+		" RRset exists",
+		" RRset does not exist",
+		" Not authoritative",
+		" Name out of zone",
+		" DSO-Type not implemented",
+	};
+
+	if (rcode >= ARRAY_SIZE(rcodes))
 		strbuf_printf(b, " Unknown error (%u)", rcode);
+	else if (rcode)
+		strbuf_puts(b, rcodes[rcode]);
+}
+
+static void put_head(struct strbuf *b, uint16_t id, uint16_t flags)
+{
+	bool is_response = flags & DNS_F_QR;
+
+	put_opcode(b, flags >> 11 & 0xf);
+	if (is_response)
+		strbuf_puts(b, " response 0x");
+	else
+		strbuf_puts(b, " 0x");
+	strbuf_hex(b, id, 4);
+	if (is_response)
+		put_rcode(b, flags & 0xf);
 }
 
 enum { DSO_KEEPALIVE = 1, DSO_RETRY_DELAY = 2 };
@@ -954,7 +982,7 @@ static void put_entries(struct msg *m)
 	uint32_t records, i;
 
 	for (i = 0; i < DNS_NR_SECTIONS; i++)
-		count[i] = take_u16(m);
+		count[i] = cursor_be16(&m->c);
 	for (i = 0; i < count[DNS_QUESTION] && ok(m) && !m->out->cut; i++)
 		put_question(m);
 	records = (uint32_t)count[DNS_ANSWER] + count[DNS_AUTHORITY] + count[DNS_ADDITIONAL];
@@ -984,8 +1012,8 @@ static void put_message(struct strbuf *out, const uint8_t *data, uint32_t caplen
 	if (bounded.size > out->len + INFO_MAX + 1)
 		bounded.size = out->len + INFO_MAX + 1;
 	m.out = &bounded;
-	id = take_u16(&m);
-	flags = take_u16(&m);
+	id = cursor_be16(&m.c);
+	flags = cursor_be16(&m.c);
 	if (ok(&m)) {
 		put_head(&bounded, id, flags);
 		put_entries(&m);
@@ -1035,6 +1063,8 @@ bool text_dns_cuts_guess(const uint8_t *payload, uint32_t caplen, uint32_t len)
 	return !is_likely(payload, caplen, len, &cut) && cut;
 }
 
+static const char multicast[] = "MDNS";
+
 /* The protocol by port, the lower port first, as tshark looks it up. */
 static const char *protocol_of(const struct flow *f, bool tcp)
 {
@@ -1049,7 +1079,7 @@ static const char *protocol_of(const struct flow *f, bool tcp)
 		if (ports[i] == 53 || (tcp && ports[i] == 5353))
 			return "DNS";
 		if (!tcp && ports[i] == 5353)
-			return "MDNS";
+			return multicast;
 		if (!tcp && ports[i] == 5355)
 			return "LLMNR";
 	}
@@ -1067,7 +1097,7 @@ static bool udp_info(struct strbuf *out, const char **protocol, const uint8_t *p
 	if (!name && !is_likely(payload, caplen, len, &cut))
 		return false;
 	*protocol = name ? name : "DNS";
-	put_message(out, payload, caplen, len, !strcmp(*protocol, "MDNS"), false);
+	put_message(out, payload, caplen, len, name == multicast, false);
 	return true;
 }
 
