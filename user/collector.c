@@ -635,7 +635,7 @@ static void adjust_nap(struct collector *c)
 
 	if (taken > ring / 6 && c->nap > NAP_MIN_NS)
 		c->nap /= 2;
-	else if (taken < ring / 16 && c->nap < NAP_MAX_NS)
+	else if (taken < ring / 12 && c->nap < NAP_MAX_NS)
 		c->nap *= 2;
 }
 
