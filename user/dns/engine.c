@@ -39,12 +39,8 @@
 #include "util/cleanup.h"
 #include "util/hash.h"
 
-/* A query repeated after more than this is a lookup of its own. */
-#define RETRY_WINDOW (30 * SEC)
 /* How long before its packet a socket call may have been seen. */
 #define OWNER_WINDOW (2 * SEC)
-/* How far the packets' ring may lag behind the attempts'. */
-#define RING_SKEW (20 * MSEC)
 /* A packet of the retry may be read a little after the verdict's time. */
 #define VERDICT_GRACE (200 * MSEC)
 /* A tap is announced before it is attached: by then it is. */
@@ -52,8 +48,6 @@
 /* Docker's resolver goes on to its next upstream after four seconds; at once otherwise. */
 #define PASS_ON_LATEST	(13 * SEC)
 #define PASS_ON_AT_ONCE (100 * MSEC)
-/* How many of one question, or of the newest, are looked through. */
-#define SCAN_MAX 64
 /* A query again after so long is answered as a new one (tshark's dns.time). */
 #define ANEW_AFTER (5 * SEC)
 #define MAX_FRAGS  64
@@ -500,11 +494,6 @@ static void note_query(struct dns_engine *e, const struct trans_key *k, int64_t 
 	settle_attempts(e, k);
 }
 
-static bool is_view(const struct dns_engine *e, const struct tap *tap)
-{
-	return (tap->side == SIDE_HOST) == e->o.from_host_side;
-}
-
 /* A query again. The same packet on a second interface, a bridge and its port, is no retry. */
 static void retry(struct dns_engine *e, struct trans *x, const struct packet *p)
 {
@@ -544,18 +533,11 @@ static struct trans_key key_of(const struct packet *p, const struct flow *flow, 
 	return k;
 }
 
-static bool is_docker_addr(const struct ipaddr *a)
-{
-	static const uint8_t docker[4] = { 127, 0, 0, 11 };
-
-	return a->family == 4 && !memcmp(a->bytes, docker, 4);
-}
-
 /* Docker's embedded resolver: the namespace's NAT turns port 53 into a random one before any
  * interface sees the query, and back for the answer. */
 static uint16_t server_port(const struct ipaddr *server, uint16_t port)
 {
-	return is_docker_addr(server) ? 53 : port;
+	return engine_is_docker(server) ? 53 : port;
 }
 
 static void get_question(const struct dns_engine *e, struct question *q, const struct dns_msg *m)
@@ -629,7 +611,7 @@ static void tie_upstream(struct dns_engine *e, struct trans *x)
 	struct trans *from;
 	uint32_t i;
 
-	if (is_docker_addr(&x->key.server)) {
+	if (engine_is_docker(&x->key.server)) {
 		e->passable[e->next_passable++ % MAX_PASSABLE] = x->key;
 		return;
 	}
@@ -649,7 +631,7 @@ static void tell(struct dns_engine *e, const struct dns_seen *about, const struc
 {
 	struct dns_seen s = *about;
 
-	if (!e->ops.message || !is_view(e, e->packet->tap))
+	if (!e->ops.message || !engine_is_view(e, e->packet->tap))
 		return;
 	s.msg = m;
 	s.time = e->packet->time;
@@ -679,7 +661,7 @@ static void query(struct dns_engine *e, const struct packet *p, const struct tra
 	tell(e, &(struct dns_seen){ 0 }, m, k);
 	get_question(e, &q, m);
 	x = table_find(e->table, k, &q);
-	if (!is_view(e, p->tap)) {
+	if (!engine_is_view(e, p->tap)) {
 		if (x)
 			x->left = true;
 		return;
@@ -778,11 +760,11 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 		     .latency = x ? p->time - x->asked : 0,
 	     },
 	     m, k);
-	if (!x && is_view(e, p->tap))
+	if (!x && engine_is_view(e, p->tap))
 		symptoms_stray(e, k, &q, p->number);
 	if (!x || x->stage == TRANS_DONE)
 		return;
-	if (!is_view(e, p->tap)) {
+	if (!engine_is_view(e, p->tap)) {
 		x->came_back = true;
 		return;
 	}
@@ -885,7 +867,7 @@ static void message(struct dns_engine *e, const uint8_t *data, uint32_t caplen, 
 	case DNS_TRUNCATED: return;
 	}
 	if (is_multicast(e, &flow)) {
-		if (is_view(e, p->tap))
+		if (engine_is_view(e, p->tap))
 			multicast_message(e->multicast, p, &flow, &m);
 		return;
 	}
@@ -939,7 +921,7 @@ static void udp_packet(struct dns_engine *e, const struct frame *f)
 	if (f->frag_off || !flow->has_ports)
 		return;
 	if (is_dns_port(e, flow->dport) || is_dns_port(e, flow->sport) ||
-	    is_docker_addr(&flow->dst) || is_docker_addr(&flow->src) || is_multicast(e, flow) ||
+	    engine_is_docker(&flow->dst) || engine_is_docker(&flow->src) || is_multicast(e, flow) ||
 	    looks_like_dns(f))
 		message(e, f->data + f->payload_off, f->payload_caplen, f->payload_len);
 	else
@@ -973,7 +955,7 @@ static void tcp_syn(struct dns_engine *e, const struct packet *p, const struct f
 	k.server_port = server_port(&k.server, k.server_port);
 	k.connect = true;
 	x = table_find(e->table, &k, NULL);
-	if (!is_view(e, p->tap)) {
+	if (!engine_is_view(e, p->tap)) {
 		if (x)
 			x->left = true;
 		return;
@@ -1024,7 +1006,7 @@ static void tcp_data(struct dns_engine *e, const struct packet *p, const struct 
 	};
 	struct tcp_key k;
 
-	if (f->frag_off || !is_view(e, p->tap))
+	if (f->frag_off || !engine_is_view(e, p->tap))
 		return;
 	k = tcp_key_of(p, &f->flow, false);
 	tcp_segment(e->tcp, &k, &g, tcp_message, e);
@@ -1033,8 +1015,8 @@ static void tcp_data(struct dns_engine *e, const struct packet *p, const struct 
 static void tcp_packet(struct dns_engine *e, const struct packet *p, const struct frame *f)
 {
 	const struct flow *flow = &f->flow;
-	bool to_server = is_dns_port(e, flow->dport) || is_docker_addr(&flow->dst);
-	bool from_server = is_dns_port(e, flow->sport) || is_docker_addr(&flow->src);
+	bool to_server = is_dns_port(e, flow->dport) || engine_is_docker(&flow->dst);
+	bool from_server = is_dns_port(e, flow->sport) || engine_is_docker(&flow->src);
 	bool syn = f->tcp_flags & TCP_SYN;
 
 	if (is_multicast(e, flow)) {
@@ -1047,9 +1029,9 @@ static void tcp_packet(struct dns_engine *e, const struct packet *p, const struc
 		return;
 	if (to_server && syn && !(f->tcp_flags & TCP_ACK))
 		tcp_syn(e, p, flow);
-	if (from_server && f->tcp_flags & TCP_RST && is_view(e, p->tap))
+	if (from_server && f->tcp_flags & TCP_RST && engine_is_view(e, p->tap))
 		tcp_reset(e, p, flow);
-	if (from_server && syn && is_view(e, p->tap)) {
+	if (from_server && syn && engine_is_view(e, p->tap)) {
 		struct trans_key c = key_of(p, flow, false, 0);
 
 		c.server_port = server_port(&c.server, c.server_port);
@@ -1092,7 +1074,8 @@ static void icmp_packet(struct dns_engine *e, const struct packet *p, const stru
 	};
 	struct trans *x;
 
-	if (!f->icmp_is_error || !f->has_quoted || !f->quoted.has_ports || !is_view(e, p->tap))
+	if (!f->icmp_is_error || !f->has_quoted || !f->quoted.has_ports ||
+	    !engine_is_view(e, p->tap))
 		return;
 	/* "Fragmentation needed" and "packet too big" are answered by the sender's stack. */
 	if (f->ip_version == 4 ? f->icmp_type == 3 && f->icmp_code == 4 : f->icmp_type == 2)
@@ -1128,9 +1111,9 @@ static const struct frame *whole_datagram(struct dns_engine *e, const struct pac
 	if (!f->is_fragment)
 		return f;
 	/* What the host's end sees marks transactions, and needs no more than the header. */
-	if (is_view(e, p->tap))
+	if (engine_is_view(e, p->tap))
 		w = frag_track_whole(e->frag, p, f, whole);
-	if (w == f && is_view(e, p->tap) && f->l4_caplen >= f->l4_len) {
+	if (w == f && engine_is_view(e, p->tap) && f->l4_caplen >= f->l4_len) {
 		half_an_answer(e, p, f);
 		return NULL;
 	}

@@ -6,6 +6,8 @@
 #ifndef NSWATCH_DNS_ENGINE_STATE_H
 #define NSWATCH_DNS_ENGINE_STATE_H
 
+#include <string.h>
+
 #include "dns/engine.h"
 #include "dns/latency.h"
 #include "dns/rules.h"
@@ -26,6 +28,13 @@
 #define MAX_FACTS      256
 #define MAX_ASKED      128
 #define MAX_PASSABLE   64
+
+/* How far the packets' ring may lag behind the attempts'. */
+#define RING_SKEW (20 * MSEC)
+/* A query repeated after more than this is a lookup of its own. */
+#define RETRY_WINDOW (30 * SEC)
+/* How many of one question, or of the newest, are looked through. */
+#define SCAN_MAX 64
 
 enum timer_kind { TIMER_TRANS, TIMER_ATTEMPT, TIMER_HELD };
 
@@ -136,5 +145,19 @@ struct netns_state *engine_netns(struct dns_engine *e, uint64_t netns);
 struct server_state *engine_server(struct dns_engine *e, uint64_t netns, const struct ipaddr *addr);
 /* Counts and shows a call that never became a packet. */
 void engine_show_not_sent(struct dns_engine *e, const struct dns_transaction *t);
+
+/* Packets of that tap make transactions; those of the other side only mark them. */
+static inline bool engine_is_view(const struct dns_engine *e, const struct tap *tap)
+{
+	return (tap->side == SIDE_HOST) == e->o.from_host_side;
+}
+
+/* Docker's embedded resolver, 127.0.0.11, as packets have it. */
+static inline bool engine_is_docker(const struct ipaddr *a)
+{
+	static const uint8_t docker[4] = { 127, 0, 0, 11 };
+
+	return a->family == 4 && !memcmp(a->bytes, docker, 4);
+}
 
 #endif

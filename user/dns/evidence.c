@@ -9,8 +9,6 @@
 #include "util/cleanup.h"
 #include "util/hash.h"
 
-/* How many of one question are looked through. */
-#define SCAN_MAX 64
 /* A resolver on the loopback asks its upstream as soon as it is asked; Docker's goes on to the
  * next one after some seconds. Without retries of its own a client is not that fast. */
 #define RESOLVER_TIME (900 * MSEC)
@@ -19,13 +17,6 @@
 #define LOOKUP_TIME (10 * SEC)
 /* Two taps may be read out of order by that. */
 #define SKEW (20 * MSEC)
-
-static bool is_docker(const struct ipaddr *a)
-{
-	static const uint8_t docker[4] = { 127, 0, 0, 11 };
-
-	return a->family == 4 && !memcmp(a->bytes, docker, 4);
-}
 
 static const struct server_state *find_server(const struct dns_engine *e, uint64_t netns,
 					      const struct ipaddr *addr)
@@ -153,11 +144,11 @@ static void about_upstream(struct dns_engine *e, struct rule_input *in, const st
 		const struct ipaddr *resolver = local ? &t->server : &y->key.server;
 		int64_t asked = local ? t->time : y->first;
 		int64_t passed_on = local ? y->first : t->time;
-		int64_t within = is_docker(resolver) ? DOCKER_TIME : RESOLVER_TIME;
+		int64_t within = engine_is_docker(resolver) ? DOCKER_TIME : RESOLVER_TIME;
 
 		if (ipaddr_is_loopback(&y->key.server) == local ||
-		    (!is_docker(resolver) && !is_other_process(y, t)) || passed_on < asked - SKEW ||
-		    passed_on > asked + within)
+		    (!engine_is_docker(resolver) && !is_other_process(y, t)) ||
+		    passed_on < asked - SKEW || passed_on > asked + within)
 			continue;
 		if (local)
 			set_upstream(&in->upstream, y);

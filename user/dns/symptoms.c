@@ -31,15 +31,7 @@
 #define EDNS_SAFE    1232
 #define BIG_TIME     (30 * SEC)
 #define SUFFIXES_MIN 3
-#define SCAN_MAX     64
 #define SCAN_FEW     8
-
-static bool is_docker(const struct ipaddr *a)
-{
-	static const uint8_t docker[4] = { 127, 0, 0, 11 };
-
-	return a->family == 4 && !memcmp(a->bytes, docker, 4);
-}
 
 /* --- a query ------------------------------------------------------------------------ */
 
@@ -135,7 +127,7 @@ static void answer_at_last(struct dns_engine *e, struct trans *x, const struct d
 	    x->asked_edns.udp_size <= EDNS_SAFE)
 		in.big_unanswered = big_one_before(e, x);
 	if (in.twin_answered || in.big_unanswered ||
-	    (t->state == DNS_LATE && is_docker(&x->key.server)))
+	    (t->state == DNS_LATE && engine_is_docker(&x->key.server)))
 		judge_event(e, &in, t, &x->q, 0);
 }
 
@@ -166,8 +158,8 @@ static bool is_local_tld(const struct dns_name *n)
 /* Docker's resolver knows the containers; without it, on the default bridge, nobody does. */
 static bool may_be_container_name(struct dns_engine *e, const struct trans *x)
 {
-	return is_single_label(&x->q.name) &&
-	       (is_docker(&x->key.server) || judge_target_kind(e, x->key.netns) == TARGET_DOCKER);
+	return is_single_label(&x->q.name) && (engine_is_docker(&x->key.server) ||
+					       judge_target_kind(e, x->key.netns) == TARGET_DOCKER);
 }
 
 static bool storm_is_news(struct dns_engine *e, struct server_state *s)
@@ -271,11 +263,11 @@ void symptoms_stray(struct dns_engine *e, const struct trans_key *k, const struc
 	struct trans *x = NULL;
 	unsigned int n = 0;
 
-	if (k->proto != IPPROTO_UDP || !q->name.len || is_docker(&k->server))
+	if (k->proto != IPPROTO_UDP || !q->name.len || engine_is_docker(&k->server))
 		return;
 	while ((x = table_next_live(e->table, x)) && n++ < SCAN_MAX) {
 		other.server = x->key.server;
-		if (ipaddr_equal(&k->server, &x->key.server) || is_docker(&x->key.server) ||
+		if (ipaddr_equal(&k->server, &x->key.server) || engine_is_docker(&x->key.server) ||
 		    memcmp(&other, &x->key, sizeof(other)) || !question_equal(q, &x->q))
 			continue;
 		x->wrong_source = k->server;
