@@ -29,6 +29,7 @@
 #include "dns/multicast.h"
 #include "dns/names.h"
 #include "dns/patterns.h"
+#include "dns/report.h"
 #include "dns/symptoms.h"
 #include "dns/table.h"
 #include "dns/tcp.h"
@@ -102,7 +103,7 @@ struct server_state *engine_server(struct dns_engine *e, uint64_t netns, const s
 	return s;
 }
 
-static void emit(struct dns_engine *e, const struct dns_transaction *t)
+void engine_emit(struct dns_engine *e, const struct dns_transaction *t)
 {
 	if (e->ops.transaction)
 		e->ops.transaction(e->ctx, t);
@@ -118,134 +119,7 @@ void engine_show_not_sent(struct dns_engine *e, const struct dns_transaction *t)
 		s->sum.transactions++;
 		s->sum.not_sent++;
 	}
-	emit(e, t);
-}
-
-/* At least what was sent last, and what came of it. */
-static bool is_seen_from_host(struct dns_engine *e, const struct trans *x)
-{
-	int64_t since = engine_netns(e, x->key.netns)->host_since;
-
-	return since && x->last + RING_SKEW >= since;
-}
-
-/* --- from a stored transaction to a reported one ------------------------------------- */
-
-static void report_init(struct dns_engine *e, const struct trans *x, struct dns_transaction *t)
-{
-	struct strbuf name;
-
-	memset(t, 0, offsetof(struct dns_transaction, target));
-	t->nsid[0] = t->subnet[0] = t->cookie[0] = t->answers[0] = '\0';
-	t->serial = x->serial;
-	t->state = x->failed ? DNS_FAILED : DNS_UNANSWERED;
-	t->time = x->first;
-	t->latency = -1;
-	/* A socket call may have moved the clock ahead of packets that lay in the ring. */
-	t->waited = (e->packet ? e->packet->time : e->now) - x->first;
-	t->queries = x->queries;
-	t->first_query_nr = x->first_nr;
-	t->query_nr = x->asked_nr;
-	t->tap = x->tap;
-	t->netns = x->key.netns;
-	memcpy(t->target, x->tap->target, sizeof(t->target));
-	memcpy(t->ifname, x->tap->ifname, sizeof(t->ifname));
-	t->owner = x->owner;
-	t->client = x->key.client;
-	t->server = x->key.server;
-	t->client_port = x->key.client_port;
-	t->server_port = x->key.server_port;
-	t->proto = x->key.proto;
-	t->id = x->key.id;
-	t->is_connection = x->key.connect;
-	t->has_question = x->q.name.len > 0;
-	t->qtype = x->q.type;
-	t->qclass = x->q.class;
-	t->opcode = x->opcode;
-	t->asked = x->asked_edns;
-	strbuf_init(&name, t->name, sizeof(t->name));
-	dns_name_text(&name, &x->q.name);
-	if (x->passed_on)
-		t->upstream = x->upstream;
-	t->upstream_of = x->upstream_of;
-	t->host_side_watched = is_seen_from_host(e, x);
-	t->host_side_later = !t->host_side_watched && engine_netns(e, x->key.netns)->host_since;
-	t->left = x->left;
-	t->came_back = x->came_back;
-	t->failure = x->key.connect && !x->failed ? DNS_FAIL_NO_SYN : x->failed;
-	if (!x->failed)
-		return;
-	t->icmp_version = x->failure.icmp_version;
-	t->icmp_type = x->failure.icmp_type;
-	t->icmp_code = x->failure.icmp_code;
-	t->reporter = x->failure.reporter;
-	t->response_nr = x->failure.packet_nr;
-	t->latency = x->failure.time - x->asked;
-}
-
-static void put_answer(struct strbuf *b, const struct dns_transaction *t, const struct dns_msg *m,
-		       const struct dns_rr *rr)
-{
-	if (b->len)
-		strbuf_puts(b, ", ");
-	if (rr->type != t->qtype || !t->has_question) {
-		dns_type_put(b, rr->type);
-		strbuf_putc(b, ' ');
-	}
-	dns_rdata_put(b, m, rr);
-}
-
-/* Signatures come along unasked and say nothing to a reader. */
-static bool wanted(const struct dns_transaction *t, const struct dns_rr *rr)
-{
-	return rr->type != DNS_T_RRSIG || t->qtype == DNS_T_RRSIG;
-}
-
-static void report_answers(struct dns_transaction *t, const struct dns_msg *m)
-{
-	struct dns_walk w;
-	struct strbuf b;
-	struct dns_rr rr;
-
-	strbuf_init(&b, t->answers, sizeof(t->answers));
-	dns_walk_init(&w, m);
-	while (dns_walk_next(&w, &rr))
-		if (rr.section == DNS_ANSWER && !b.cut && wanted(t, &rr))
-			put_answer(&b, t, m, &rr);
-		else if (rr.section == DNS_ADDITIONAL && rr.type == DNS_T_OPT && !t->edns.present)
-			dns_edns_read(&t->edns, m, &rr);
-	t->malformed = w.status == DNS_MALFORMED;
-	t->truncated_capture = w.status == DNS_TRUNCATED;
-}
-
-/* What of EDNS is text. */
-static void report_edns(struct dns_transaction *t, const struct dns_msg *m)
-{
-	struct strbuf b;
-	uint32_t i;
-
-	for (i = 0; i < t->edns.nr_errors; i++) {
-		strbuf_init(&b, t->ede_text[i], sizeof(t->ede_text[i]));
-		strbuf_escape(&b, m->data + t->edns.errors[i].text.off, t->edns.errors[i].text.len);
-	}
-	strbuf_init(&b, t->nsid, sizeof(t->nsid));
-	strbuf_escape(&b, m->data + t->edns.nsid.off, t->edns.nsid.len);
-	strbuf_init(&b, t->subnet, sizeof(t->subnet));
-	dns_subnet_put(&b, m, &t->edns);
-	strbuf_init(&b, t->cookie, sizeof(t->cookie));
-	for (i = 0; i < t->edns.cookie.len && !b.cut; i++)
-		strbuf_hex(&b, m->data[t->edns.cookie.off + i], 2);
-}
-
-static void report_response(struct dns_transaction *t, const struct dns_msg *m)
-{
-	memcpy(t->count, m->count, sizeof(t->count));
-	t->flags = m->flags;
-	t->response_len = m->len;
-	report_answers(t, m);
-	t->rcode = (uint16_t)(m->rcode | (t->edns.present ? t->edns.ext_rcode << 4 : 0));
-	if (t->edns.present)
-		report_edns(t, m);
+	engine_emit(e, t);
 }
 
 /* --- transactions ------------------------------------------------------------------------ */
@@ -319,11 +193,11 @@ static void show_unanswered(struct dns_engine *e, struct trans *x)
 	struct rule_input in = { .event = RULE_UNANSWERED };
 	struct dns_transaction t;
 
-	report_init(e, x, &t);
+	report_trans(e, x, &t);
 	x->stage = TRANS_SHOWN;
 	count_unanswered(e, x);
 	symptoms_unanswered(e, x);
-	emit(e, &t);
+	engine_emit(e, &t);
 	symptoms_verdict(e, x, &in);
 	if (ipaddr_is_loopback(&t.server) || in.wrong_source.family || in.half_answered)
 		judge_event(e, &in, &t, &x->q, 0);
@@ -365,7 +239,7 @@ static void trans_timeout(struct dns_engine *e, struct trans *x)
 		timers_set(&e->timers, &x->timer, due);
 		return;
 	}
-	report_init(e, x, &t);
+	report_trans(e, x, &t);
 	verdict(e, x, &t);
 }
 
@@ -570,7 +444,7 @@ static void ask_for(struct dns_engine *e, const struct trans *x)
 {
 	struct dns_transaction t;
 
-	report_init(e, x, &t);
+	report_trans(e, x, &t);
 	judge_ask(e, &t, 0);
 }
 
@@ -770,7 +644,7 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 	}
 	if (!x->owner.pid)
 		x->owner = asker_answered(p);
-	report_init(e, x, &t);
+	report_trans(e, x, &t);
 	t.state = x->stage == TRANS_SHOWN ? DNS_LATE : DNS_ANSWERED;
 	t.failure = DNS_FAIL_NONE;
 	t.latency = p->time - x->asked;
@@ -783,7 +657,7 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 	count_answer(e, x, &t);
 	timers_cancel(&e->timers, &x->timer);
 	table_done(e->table, x);
-	emit(e, &t);
+	engine_emit(e, &t);
 	symptoms_answer(e, x, &t);
 }
 
@@ -817,8 +691,8 @@ static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 	x->stage = TRANS_SHOWN;
 	symptoms_unanswered(e, x);
 	count_failed(e, x);
-	report_init(e, x, &t);
-	emit(e, &t);
+	report_trans(e, x, &t);
+	engine_emit(e, &t);
 	if (ipaddr_is_loopback(&x->key.server)) {
 		timers_cancel(&e->timers, &x->timer);
 		verdict(e, x, &t);
@@ -1385,10 +1259,10 @@ static void finish_pending(struct dns_engine *e)
 
 		next = table_next_live(e->table, x);
 		timers_cancel(&e->timers, &x->timer);
-		report_init(e, x, &t);
+		report_trans(e, x, &t);
 		if (x->stage == TRANS_PENDING) {
 			count_unanswered(e, x);
-			emit(e, &t);
+			engine_emit(e, &t);
 		}
 		if (due && !x->verdict_given)
 			verdict(e, x, &t);
@@ -1509,7 +1383,7 @@ static uint64_t next_serial(void *ctx)
 
 static void multicast_transaction(void *ctx, const struct dns_transaction *t)
 {
-	emit(ctx, t);
+	engine_emit(ctx, t);
 }
 
 static const struct multicast_ops multicast_ops = { next_serial, multicast_transaction };
