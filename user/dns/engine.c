@@ -23,9 +23,9 @@
 #include <string.h>
 
 #include "decode/dns.h"
+#include "dns/counts.h"
 #include "dns/engine_state.h"
 #include "dns/judge.h"
-#include "dns/latency.h"
 #include "dns/multicast.h"
 #include "dns/names.h"
 #include "dns/patterns.h"
@@ -111,37 +111,11 @@ void engine_emit(struct dns_engine *e, const struct dns_transaction *t)
 
 void engine_show_not_sent(struct dns_engine *e, const struct dns_transaction *t)
 {
-	struct server_state *s = engine_server(e, t->netns, &t->server);
-
-	e->sum->transactions++;
-	e->sum->not_sent++;
-	if (s) {
-		s->sum.transactions++;
-		s->sum.not_sent++;
-	}
+	counts_not_sent(e, t);
 	engine_emit(e, t);
 }
 
 /* --- transactions ------------------------------------------------------------------------ */
-
-static struct server_state *trans_server(struct dns_engine *e, const struct trans *x)
-{
-	return x->server ?: engine_server(e, x->key.netns, &x->key.server);
-}
-
-static void count_unanswered(struct dns_engine *e, struct trans *x)
-{
-	struct server_state *s = trans_server(e, x);
-
-	if (s)
-		s->unanswered_row++;
-	if (x->upstream_of)
-		return;
-	e->sum->unanswered++;
-	names_add(e->names, &x->q, NAMES_UNANSWERED);
-	if (s)
-		s->sum.unanswered++;
-}
 
 static void trans_drop(void *ctx, struct trans *x)
 {
@@ -151,7 +125,7 @@ static void trans_drop(void *ctx, struct trans *x)
 	if (x->stage == TRANS_PENDING) {
 		e->sum->dropped++;
 		if (!x->key.connect)
-			count_unanswered(e, x);
+			counts_unanswered(e, x);
 	}
 }
 
@@ -195,7 +169,7 @@ static void show_unanswered(struct dns_engine *e, struct trans *x)
 
 	report_trans(e, x, &t);
 	x->stage = TRANS_SHOWN;
-	count_unanswered(e, x);
+	counts_unanswered(e, x);
 	symptoms_unanswered(e, x);
 	engine_emit(e, &t);
 	symptoms_verdict(e, x, &in);
@@ -345,17 +319,6 @@ static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
 	return x;
 }
 
-static void count_query(struct dns_engine *e, const struct trans *x)
-{
-	struct server_state *s = trans_server(e, x);
-
-	e->sum->transactions++;
-	if (s)
-		s->sum.transactions++;
-	else
-		e->sum->more_servers++;
-}
-
 static void note_query(struct dns_engine *e, const struct trans_key *k, int64_t time)
 {
 	struct server_state *s = engine_server(e, k->netns, &k->server);
@@ -371,8 +334,6 @@ static void note_query(struct dns_engine *e, const struct trans_key *k, int64_t 
 /* A query again. The same packet on a second interface, a bridge and its port, is no retry. */
 static void retry(struct dns_engine *e, struct trans *x, const struct packet *p)
 {
-	struct server_state *s = trans_server(e, x);
-
 	if (!x->owner.pid)
 		x->owner = asker(p);
 	if (p->tap != x->tap)
@@ -383,12 +344,7 @@ static void retry(struct dns_engine *e, struct trans *x, const struct packet *p)
 		x->asked_nr = p->number;
 	}
 	x->queries++;
-	if (x->upstream_of)
-		return;
-	e->sum->retries++;
-	names_retry(e->names, &x->q);
-	if (s)
-		s->sum.retries++;
+	counts_retry(e, x);
 }
 
 static struct trans_key key_of(const struct packet *p, const struct flow *flow, bool from_client,
@@ -432,11 +388,8 @@ static void drop_connect(struct dns_engine *e, const struct trans_key *k)
 	x = table_find(e->table, &c, NULL);
 	if (!x)
 		return;
-	if (x->stage == TRANS_PENDING) {
-		e->sum->transactions--;
-		if (trans_server(e, x))
-			trans_server(e, x)->sum.transactions--;
-	}
+	if (x->stage == TRANS_PENDING)
+		counts_no_query(e, x);
 	trans_remove(e, x);
 }
 
@@ -560,7 +513,7 @@ static void query(struct dns_engine *e, const struct packet *p, const struct tra
 	x->opcode = m->opcode;
 	tie_upstream(e, x);
 	if (!x->upstream_of)
-		count_query(e, x);
+		counts_query(e, x);
 	if (judge_trouble_ahead(e, k->netns, x->owner.pid, &k->server))
 		ask_for(e, x);
 	if (!q.name.len)
@@ -568,51 +521,6 @@ static void query(struct dns_engine *e, const struct packet *p, const struct tra
 	x->asked_edns = query_edns(m);
 	mark_switch(e, x);
 	symptoms_query(e, x);
-}
-
-/* It was counted as unanswered or failed, and turns out otherwise. */
-static void uncount(struct dns_engine *e, const struct trans *x)
-{
-	struct server_state *s = trans_server(e, x);
-
-	if (x->upstream_of)
-		return;
-	names_take_back(e->names, &x->q, x->failed ? NAMES_FAILED : NAMES_UNANSWERED);
-	if (x->failed) {
-		e->sum->failed--;
-		if (s)
-			s->sum.failed--;
-	} else {
-		e->sum->unanswered--;
-		if (s)
-			s->sum.unanswered--;
-	}
-}
-
-static void count_answer(struct dns_engine *e, const struct trans *x,
-			 const struct dns_transaction *t)
-{
-	struct server_state *s = trans_server(e, x);
-	unsigned int last = DNS_SUMMARY_RCODES - 1;
-
-	if (s) {
-		s->last_answer = e->now;
-		s->unanswered_row = 0;
-	}
-	if (x->upstream_of)
-		return;
-	e->sum->answered++;
-	if (t->state == DNS_LATE) {
-		e->sum->late++;
-		uncount(e, x);
-	}
-	latency_add(&e->latency, t->latency);
-	names_answered(e->names, &x->q, t->rcode < last ? t->rcode : last, t->latency);
-	if (!s)
-		return;
-	s->sum.answered++;
-	s->sum.rcode[t->rcode < last ? t->rcode : last]++;
-	latency_add(&s->latency, t->latency);
 }
 
 static void answer(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
@@ -654,23 +562,11 @@ static void answer(struct dns_engine *e, const struct packet *p, const struct tr
 	x->rcode = t.rcode;
 	x->found = t.rcode == DNS_R_NOERROR && t.count[DNS_ANSWER];
 	x->truncated = t.flags & DNS_F_TC;
-	count_answer(e, x, &t);
+	counts_answer(e, x, &t);
 	timers_cancel(&e->timers, &x->timer);
 	table_done(e->table, x);
 	engine_emit(e, &t);
 	symptoms_answer(e, x, &t);
-}
-
-static void count_failed(struct dns_engine *e, const struct trans *x)
-{
-	struct server_state *s = trans_server(e, x);
-
-	if (x->upstream_of)
-		return;
-	e->sum->failed++;
-	names_add(e->names, &x->q, NAMES_FAILED);
-	if (s)
-		s->sum.failed++;
 }
 
 /* An ICMP error or a reset: shown at once. A loopback server is judged at once as well; for
@@ -683,14 +579,14 @@ static void fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 	if (x->failed)
 		return;
 	if (x->stage == TRANS_SHOWN)
-		uncount(e, x);
+		counts_take_back(e, x);
 	x->failed = how->how;
 	x->failure = *how;
 	x->failure.time = p->time;
 	x->failure.packet_nr = p->number;
 	x->stage = TRANS_SHOWN;
 	symptoms_unanswered(e, x);
-	count_failed(e, x);
+	counts_failed(e, x);
 	report_trans(e, x, &t);
 	engine_emit(e, &t);
 	if (ipaddr_is_loopback(&x->key.server)) {
@@ -845,7 +741,7 @@ static void tcp_syn(struct dns_engine *e, const struct packet *p, const struct f
 		trans_remove(e, x);
 	x = trans_new(e, &k, &none, p);
 	if (x)
-		count_query(e, x);
+		counts_query(e, x);
 }
 
 /* A reset from the server's side fails whatever the connection still waits for. */
@@ -1261,7 +1157,7 @@ static void finish_pending(struct dns_engine *e)
 		timers_cancel(&e->timers, &x->timer);
 		report_trans(e, x, &t);
 		if (x->stage == TRANS_PENDING) {
-			count_unanswered(e, x);
+			counts_unanswered(e, x);
 			engine_emit(e, &t);
 		}
 		if (due && !x->verdict_given)
@@ -1269,53 +1165,8 @@ static void finish_pending(struct dns_engine *e)
 	}
 }
 
-static int more_used_first(const void *a, const void *b)
-{
-	const struct server_state *x = *(struct server_state *const *)a;
-	const struct server_state *y = *(struct server_state *const *)b;
-
-	return (x->sum.transactions < y->sum.transactions) -
-	       (x->sum.transactions > y->sum.transactions);
-}
-
-static void add_server(struct dns_server_summary *to, const struct dns_server_summary *from)
-{
-	size_t i;
-
-	to->transactions += from->transactions;
-	to->answered += from->answered;
-	to->unanswered += from->unanswered;
-	to->failed += from->failed;
-	to->not_sent += from->not_sent;
-	to->retries += from->retries;
-	for (i = 0; i < ARRAY_SIZE(to->rcode); i++)
-		to->rcode[i] += from->rcode[i];
-}
-
-/* The same server asked from several namespaces is one line. */
-static void merge_servers(struct dns_engine *e)
-{
-	uint32_t i, j, n = 0;
-
-	for (i = 0; i < e->nr_servers; i++) {
-		struct server_state *s = e->servers[i];
-
-		for (j = 0; j < n && !ipaddr_equal(&e->servers[j]->addr, &s->addr); j++)
-			;
-		if (j == n) {
-			e->servers[n++] = s;
-			continue;
-		}
-		add_server(&e->servers[j]->sum, &s->sum);
-		latency_merge(&e->servers[j]->latency, &s->latency);
-		free(s);
-	}
-	e->nr_servers = n;
-}
-
 const struct dns_summary *dns_engine_finish(struct dns_engine *e, int64_t now)
 {
-	struct dns_summary *s = e->sum;
 	uint32_t i;
 
 	dns_engine_tick(e, now);
@@ -1326,26 +1177,10 @@ const struct dns_summary *dns_engine_finish(struct dns_engine *e, int64_t now)
 			attempt_timeout(e, &e->attempts[i]);
 		}
 	judge_finish(e);
-	merge_servers(e);
-	qsort(e->servers, e->nr_servers, sizeof(e->servers[0]), more_used_first);
-	for (i = 0; i < e->nr_servers; i++) {
-		struct server_state *state = e->servers[i];
-
-		if (!state->sum.transactions)
-			continue;
-		if (s->nr_servers == DNS_MAX_SERVERS) {
-			s->more_servers += state->sum.transactions;
-			continue;
-		}
-		state->sum.addr = state->addr;
-		state->sum.latency = latency_result(&state->latency);
-		s->servers[s->nr_servers++] = state->sum;
-	}
-	s->latency = latency_result(&e->latency);
-	names_summary(e->names, s);
+	counts_finish(e);
 	if (e->multicast)
-		multicast_finish(e->multicast, now, s);
-	return s;
+		multicast_finish(e->multicast, now, e->sum);
+	return e->sum;
 }
 
 static void set_defaults(struct dns_engine_options *o)
