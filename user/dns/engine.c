@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "decode/dns.h"
+#include "dns/attempts.h"
 #include "dns/counts.h"
 #include "dns/engine_state.h"
 #include "dns/judge.h"
@@ -40,8 +41,6 @@
 #include "util/cleanup.h"
 #include "util/hash.h"
 
-/* How long before its packet a socket call may have been seen. */
-#define OWNER_WINDOW (2 * SEC)
 /* A packet of the retry may be read a little after the verdict's time. */
 #define VERDICT_GRACE (200 * MSEC)
 /* A tap is announced before it is attached: by then it is. */
@@ -237,28 +236,6 @@ static void mark_switch(struct dns_engine *e, struct trans *x)
 	}
 }
 
-/* Whose query it is when its packet does not tell, as at the host's end: the one process
- * that called this server lately. With two of them it is nobody's. */
-static struct owner owner_from_attempts(struct dns_engine *e, const struct trans_key *k)
-{
-	const struct attempt *found = NULL;
-	const struct owner none = { 0 };
-	uint32_t i;
-
-	for (i = 0; i < MAX_ATTEMPTS; i++) {
-		const struct attempt *a = &e->attempts[i];
-
-		if (!a->used || a->a.netns != k->netns || a->a.proto != k->proto ||
-		    !ipaddr_equal(&a->a.dst, &k->server) || a->a.time > e->now + RING_SKEW ||
-		    a->a.time < e->now - OWNER_WINDOW)
-			continue;
-		if (found && found->a.owner.pid != a->a.owner.pid)
-			return none;
-		found = a;
-	}
-	return found ? found->a.owner : none;
-}
-
 /* The asking process, from a packet with a query: its sender. */
 static struct owner asker(const struct packet *p)
 {
@@ -276,27 +253,6 @@ static struct owner asker_answered(const struct packet *p)
 	return p->dir == DIR_IN && p->tap->side == SIDE_INSIDE ? p->owner : none;
 }
 
-static void attempt_settled(struct dns_engine *e, struct attempt *a)
-{
-	if (a->timer.pos)
-		e->pending_attempts--;
-	timers_cancel(&e->timers, &a->timer);
-}
-
-/* A packet to the server settles what was tried before it. */
-static void settle_attempts(struct dns_engine *e, const struct trans_key *k)
-{
-	uint32_t i;
-
-	for (i = 0; i < MAX_ATTEMPTS && e->pending_attempts; i++) {
-		struct attempt *a = &e->attempts[i];
-
-		if (a->used && a->timer.pos && a->a.netns == k->netns &&
-		    ipaddr_equal(&a->a.dst, &k->server) && !a->a.dropped_at[0])
-			attempt_settled(e, a);
-	}
-}
-
 static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
 			       const struct question *q, const struct packet *p)
 {
@@ -311,7 +267,7 @@ static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
 	x->tap = p->tap;
 	x->owner = asker(p);
 	if (!x->owner.pid && p->dir != DIR_IN && e->o.from_host_side)
-		x->owner = owner_from_attempts(e, k);
+		x->owner = attempts_owner(e, k);
 	x->server = engine_server(e, k->netns, &k->server);
 	x->timer.kind = TIMER_TRANS;
 	timers_set(&e->timers, &x->timer,
@@ -328,7 +284,7 @@ static void note_query(struct dns_engine *e, const struct trans_key *k, int64_t 
 	if (s && k->proto == IPPROTO_TCP)
 		s->last_tcp = time;
 	engine_netns(e, k->netns)->last_plain = time;
-	settle_attempts(e, k);
+	attempts_settle(e, k);
 }
 
 /* A query again. The same packet on a second interface, a bridge and its port, is no retry. */
@@ -945,156 +901,13 @@ void dns_engine_packet(struct dns_engine *e, const struct packet *p, const struc
 	e->frame = NULL;
 }
 
-/* --- attempts ------------------------------------------------------------------------- */
-
-static void attempt_report(const struct attempt *a, struct dns_transaction *t)
-{
-	memset(t, 0, sizeof(*t));
-	t->state = DNS_NOT_SENT;
-	t->time = a->a.time;
-	t->latency = -1;
-	t->queries = a->count;
-	t->netns = a->a.netns;
-	memcpy(t->target, a->a.target, sizeof(t->target));
-	t->owner = a->a.owner;
-	t->server = a->a.dst;
-	t->server_port = a->a.port;
-	t->proto = a->a.proto;
-	t->failure = a->a.dropped_at[0] ? DNS_FAIL_EGRESS
-		     : a->a.error	? DNS_FAIL_CALL
-					: DNS_FAIL_NONE;
-	t->call = a->a.call;
-	t->error = a->a.error;
-	memcpy(t->ifname, a->a.dropped_at, sizeof(t->ifname));
-}
-
-static const struct question no_question;
-
-static void attempt_timeout(struct dns_engine *e, struct attempt *a)
-{
-	struct rule_input in = { .event = RULE_NOT_SENT };
-	struct dns_transaction t;
-
-	attempt_report(a, &t);
-	t.serial = ++e->serial;
-	t.waited = e->now - a->a.time;
-	judge_event(e, &in, &t, &no_question, a->a.ppid);
-}
-
-static struct attempt *attempt_slot(struct dns_engine *e, const struct dns_attempt *n, bool *joined)
-{
-	struct attempt *oldest = &e->attempts[0];
-	uint32_t i;
-
-	*joined = false;
-	for (i = 0; i < MAX_ATTEMPTS; i++) {
-		struct attempt *a = &e->attempts[i];
-
-		if (a->used && a->timer.pos && a->a.netns == n->netns &&
-		    a->a.owner.pid == n->owner.pid && ipaddr_equal(&a->a.dst, &n->dst)) {
-			*joined = true;
-			return a;
-		}
-		if (oldest->used && (!a->used || a->a.time < oldest->a.time))
-			oldest = a;
-	}
-	attempt_settled(e, oldest);
-	return oldest;
-}
-
-/* The packet may have been read before the attempt: it gets its owner now. */
-static void adopt(struct dns_engine *e, const struct dns_attempt *a)
-{
-	struct trans *x = NULL;
-	unsigned int n = 0;
-
-	if (!e->o.from_host_side)
-		return;
-	while ((x = table_next_live(e->table, x)) && n++ < SCAN_MAX)
-		if (!x->owner.pid && x->key.netns == a->netns && x->key.proto == a->proto &&
-		    ipaddr_equal(&x->key.server, &a->dst) && x->first >= a->time - RING_SKEW &&
-		    x->first <= a->time + OWNER_WINDOW)
-			x->owner = owner_from_attempts(e, &x->key);
-}
-
-static bool receives(uint8_t call)
-{
-	return call == NSW_CALL_RECVFROM || call == NSW_CALL_RECVMSG || call == NSW_CALL_READ;
-}
-
-/* The call of that slot has failed: nobody needs to wait for its packet. What fails only when the
- * answer is read may have been sent, and have met an ICMP error. */
-static void attempt_failed(struct dns_engine *e, struct attempt *slot, const struct dns_attempt *a)
-{
-	struct server_state *s = engine_server(e, a->netns, &slot->a.dst);
-
-	if (receives(a->call) && s && s->last_query >= a->time - RETRY_WINDOW)
-		return;
-	attempt_settled(e, slot);
-	slot->a.call = a->call;
-	slot->a.error = a->error;
-	attempt_timeout(e, slot);
-}
-
-static void attempt_waits(struct dns_engine *e, struct attempt *slot)
-{
-	timers_set(&e->timers, &slot->timer, slot->a.time + e->o.attempt_wait);
-	e->pending_attempts += slot->timer.pos > 0;
-}
-
-/* No packet will come of that slot's call; whether the call fails is known in a moment, if at
- * all. */
-static void attempt_dropped(struct dns_engine *e, struct attempt *slot, const struct dns_attempt *a)
-{
-	memcpy(slot->a.dropped_at, a->dropped_at, sizeof(slot->a.dropped_at));
-	if (!slot->timer.pos)
-		attempt_waits(e, slot);
-}
-
-static void attempt_begin(struct attempt *slot, const struct dns_attempt *a)
-{
-	slot->a = *a;
-	slot->a.dst = ipaddr_unmap(&a->dst);
-	slot->count = 1;
-	slot->used = true;
-	slot->timer.kind = TIMER_ATTEMPT;
-}
+/* --- the rest of the interface ---------------------------------------------------------- */
 
 void dns_engine_attempt(struct dns_engine *e, const struct dns_attempt *a)
 {
-	struct attempt *slot;
-	struct server_state *s;
-	struct dns_transaction t;
-	bool joined;
-
 	dns_engine_tick(e, a->time);
-	slot = attempt_slot(e, a, &joined);
-	if (!joined)
-		attempt_begin(slot, a);
-	if (a->error) {
-		attempt_failed(e, slot, a);
-		return;
-	}
-	if (a->dropped_at[0]) {
-		attempt_dropped(e, slot, a);
-		return;
-	}
-	if (joined) {
-		slot->count++;
-		return;
-	}
-	adopt(e, &slot->a);
-	s = engine_server(e, a->netns, &slot->a.dst);
-	if (s && s->last_query >= a->time - RING_SKEW)
-		return;
-	attempt_waits(e, slot);
-	if (judge_trouble_ahead(e, a->netns, a->owner.pid, &slot->a.dst)) {
-		attempt_report(slot, &t);
-		judge_ask(e, &t, a->ppid);
-	}
+	attempts_add(e, a);
 }
-
-/* --- the rest of the interface ---------------------------------------------------------- */
 
 void dns_engine_facts(struct dns_engine *e, const struct dns_facts *facts, int64_t now)
 {
@@ -1126,10 +939,7 @@ void dns_engine_tick(struct dns_engine *e, int64_t now)
 			e->now = t->due;
 		switch (t->kind) {
 		case TIMER_TRANS: trans_timeout(e, timer_owner(t, struct trans, timer)); break;
-		case TIMER_ATTEMPT:
-			e->pending_attempts--;
-			attempt_timeout(e, timer_owner(t, struct attempt, timer));
-			break;
+		case TIMER_ATTEMPT: attempts_timer(e, t); break;
 		case TIMER_HELD: judge_timer(e, t); break;
 		}
 	}
@@ -1167,15 +977,9 @@ static void finish_pending(struct dns_engine *e)
 
 const struct dns_summary *dns_engine_finish(struct dns_engine *e, int64_t now)
 {
-	uint32_t i;
-
 	dns_engine_tick(e, now);
 	finish_pending(e);
-	for (i = 0; i < MAX_ATTEMPTS; i++)
-		if (e->attempts[i].timer.pos) {
-			attempt_settled(e, &e->attempts[i]);
-			attempt_timeout(e, &e->attempts[i]);
-		}
+	attempts_finish(e);
 	judge_finish(e);
 	counts_finish(e);
 	if (e->multicast)
@@ -1246,7 +1050,7 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 	if (e->o.multicast)
 		e->multicast = multicast_new(&multicast_ops, e);
 	e->ns = calloc(NETNS_SLOTS, sizeof(*e->ns));
-	e->attempts = calloc(MAX_ATTEMPTS, sizeof(*e->attempts));
+	e->attempts = attempts_new();
 	e->held = calloc(MAX_HELD, sizeof(*e->held));
 	e->facts = calloc(MAX_FACTS, sizeof(*e->facts));
 	e->sum = calloc(1, sizeof(*e->sum));
@@ -1276,7 +1080,7 @@ void dns_engine_free(struct dns_engine *e)
 	transit_free(e->transit);
 	multicast_free(e->multicast);
 	free(e->ns);
-	free(e->attempts);
+	attempts_free(e->attempts);
 	free(e->held);
 	free(e->facts);
 	free(e->sum);

@@ -23,7 +23,6 @@
 #define SERVER_BUCKETS 256
 #define MAX_SERVERS    256
 #define MAX_AAAA       3
-#define MAX_ATTEMPTS   256
 #define MAX_HELD       256
 #define MAX_FACTS      256
 #define MAX_ASKED      128
@@ -65,13 +64,6 @@ struct server_state {
 	uint32_t aaaa[MAX_AAAA]; /* their hashes */
 	struct dns_server_summary sum;
 	struct latency latency;
-};
-
-struct attempt {
-	struct timer timer;
-	struct dns_attempt a;
-	uint32_t count;
-	bool used;
 };
 
 /* An event that waits for facts. */
@@ -121,10 +113,9 @@ struct dns_engine {
 	struct server_state *servers[MAX_SERVERS];
 	struct server_state *server_buckets[SERVER_BUCKETS];
 	uint32_t nr_servers;
-	struct attempt *attempts;  /* MAX_ATTEMPTS */
-	uint32_t pending_attempts; /* whose timers run */
-	struct held *held;	   /* MAX_HELD */
-	struct facts_slot *facts;  /* MAX_FACTS */
+	struct attempts *attempts;
+	struct held *held;	  /* MAX_HELD */
+	struct facts_slot *facts; /* MAX_FACTS */
 	struct asked asked[MAX_ASKED];
 	uint32_t next_asked;
 	struct trans_key passable[MAX_PASSABLE]; /* the latest lookups through Docker's resolver */
