@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Socket calls to name servers. Each waits for a packet to that server; one that no
- * packet comes of is judged, and shown as never sent. Calls also tell whose a query
- * is whose packet does not tell. A part of the engine: transactions meet attempts in
- * attempts_settle() and attempts_owner() only.
+ * A socket call to a name server is an attempt. A packet to that server from
+ * that namespace settles it, whoever sent it: it shows that packets get out.
+ * One that stays unsettled is judged like a transaction, as never sent. Where a
+ * packet does not tell whose it is, attempts do.
+ *
+ * A part of the engine. Transactions meet attempts in attempts_settle() and
+ * attempts_owner() only, so the slots are attempts.c's own.
  */
 #ifndef NSWATCH_DNS_ATTEMPTS_H
 #define NSWATCH_DNS_ATTEMPTS_H
@@ -23,7 +26,7 @@ void attempts_add(struct dns_engine *e, const struct dns_attempt *a);
 /* A packet to k's server settles what was tried before it. */
 void attempts_settle(struct dns_engine *e, const struct trans_key *k);
 /* Whose query it is when its packet does not tell, as at the host's end: the one process
- * that called this server lately. With two of them it is nobody's. */
+ * that called k's server lately. With two of them it is nobody's. */
 struct owner attempts_owner(struct dns_engine *e, const struct trans_key *k);
 /* A timer of kind TIMER_ATTEMPT is due. */
 void attempts_timer(struct dns_engine *e, struct timer *t);

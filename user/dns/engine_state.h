@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the engine remembers. For engine.c and judge.c only: the one follows
- * transactions, the other brings what became of them before the rules.
+ * What the engine remembers, for its parts only; engine.c says which they are.
  */
 #ifndef NSWATCH_DNS_ENGINE_STATE_H
 #define NSWATCH_DNS_ENGINE_STATE_H

@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Theory of operation
+ *
+ * Rules want facts about the namespace and the asking process. An event that
+ * has none is held while the question is under way, half a second at most,
+ * and judged with what is known then.
+ */
 #include "dns/judge.h"
 
 #include <string.h>
