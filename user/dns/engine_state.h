@@ -133,10 +133,8 @@ struct dns_engine {
 struct netns_state *engine_netns(struct dns_engine *e, uint64_t netns);
 /* NULL if there are too many. */
 struct server_state *engine_server(struct dns_engine *e, uint64_t netns, const struct ipaddr *addr);
-/* Hands it over. */
+/* Hands the transaction over. */
 void engine_emit(struct dns_engine *e, const struct dns_transaction *t);
-/* Counts and shows a call that never became a packet. */
-void engine_show_not_sent(struct dns_engine *e, const struct dns_transaction *t);
 
 /* Packets of that tap make transactions; those of the other side only mark them. */
 static inline bool engine_is_view(const struct dns_engine *e, const struct tap *tap)

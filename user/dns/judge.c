@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "dns/counts.h"
 #include "dns/engine_state.h"
 #include "dns/evidence.h"
 #include "dns/rules_text.h"
@@ -234,8 +235,10 @@ static void judge_held(struct dns_engine *e, struct held *h)
 	h->used = false;
 	if (r)
 		found(e, r, &in);
-	if ((r || h->t.error) && h->t.state == DNS_NOT_SENT)
-		engine_show_not_sent(e, &h->t);
+	if ((r || h->t.error) && h->t.state == DNS_NOT_SENT) {
+		counts_not_sent(e, &h->t);
+		engine_emit(e, &h->t);
+	}
 }
 
 /* A free one; else the one that has waited longest for facts is judged without. What waits for
