@@ -194,12 +194,10 @@ struct dns_engine *dns_engine_new(const struct dns_engine_options *o,
 		e->multicast = multicast_new(&multicast_ops, e);
 	e->ns = calloc(NETNS_SLOTS, sizeof(*e->ns));
 	e->attempts = attempts_new();
-	e->held = calloc(MAX_HELD, sizeof(*e->held));
-	e->facts = calloc(MAX_FACTS, sizeof(*e->facts));
+	e->judge = judge_new();
 	e->sum = calloc(1, sizeof(*e->sum));
 	if (!e->table || !e->tcp || !e->frag || !e->names || !e->patterns || !e->transit ||
-	    !e->ns || !e->attempts || !e->held || !e->facts || !e->sum ||
-	    (e->o.multicast && !e->multicast)) {
+	    !e->ns || !e->attempts || !e->judge || !e->sum || (e->o.multicast && !e->multicast)) {
 		dns_engine_free(e);
 		return NULL;
 	}
@@ -224,8 +222,7 @@ void dns_engine_free(struct dns_engine *e)
 	multicast_free(e->multicast);
 	free(e->ns);
 	attempts_free(e->attempts);
-	free(e->held);
-	free(e->facts);
+	judge_free(e->judge);
 	free(e->sum);
 	free(e);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the engine remembers, for its parts only; engine.c says which they are.
+ * What the parts of the engine have in common, and for them only: engine.c says
+ * which they are.
  */
 #ifndef NSWATCH_DNS_ENGINE_STATE_H
 #define NSWATCH_DNS_ENGINE_STATE_H
@@ -9,7 +10,6 @@
 
 #include "dns/engine.h"
 #include "dns/latency.h"
-#include "dns/rules.h"
 #include "dns/table.h"
 #include "dns/timers.h"
 #include "dns/transaction.h"
@@ -22,9 +22,6 @@
 #define SERVER_BUCKETS 256
 #define MAX_SERVERS    256
 #define MAX_AAAA       3
-#define MAX_HELD       256
-#define MAX_FACTS      256
-#define MAX_ASKED      128
 #define MAX_PASSABLE   64
 
 /* How far the packets' ring may lag behind the attempts'. */
@@ -65,31 +62,6 @@ struct server_state {
 	struct latency latency;
 };
 
-/* An event that waits for facts. */
-struct held {
-	struct timer timer;
-	struct rule_input in; /* without t and facts */
-	struct dns_transaction t;
-	struct question q;
-	bool used;
-	bool facts_came;
-};
-
-/* A question that was asked lately. */
-struct asked {
-	uint64_t netns;
-	uint32_t pid;
-	struct ipaddr server;
-	uint16_t port;
-	int64_t time;
-};
-
-struct facts_slot {
-	struct dns_facts facts;
-	int64_t time;
-	bool used;
-};
-
 struct dns_engine {
 	struct dns_engine_options o;
 	struct dns_engine_ops ops;
@@ -113,17 +85,11 @@ struct dns_engine {
 	struct server_state *server_buckets[SERVER_BUCKETS];
 	uint32_t nr_servers;
 	struct attempts *attempts;
-	struct held *held;	  /* MAX_HELD */
-	struct facts_slot *facts; /* MAX_FACTS */
-	struct asked asked[MAX_ASKED];
-	uint32_t next_asked;
+	struct judge *judge;
 	struct trans_key passable[MAX_PASSABLE]; /* the latest lookups through Docker's resolver */
 	uint32_t next_passable;
 	struct latency latency;
 	struct dns_summary *sum;
-	bool ending;
-	/* Serial of the transaction that each finding counted last. */
-	uint64_t found_serial[DNS_MAX_FINDINGS];
 	/* The packet under work, for callbacks. */
 	const struct packet *packet;
 	const struct frame *frame;

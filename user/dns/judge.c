@@ -8,6 +8,7 @@
  */
 #include "dns/judge.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "dns/counts.h"
@@ -22,6 +23,55 @@
 /* What rules_wait() waits. */
 #define MORE_CASES (30 * SEC)
 
+#define MAX_HELD  256
+#define MAX_FACTS 256
+#define MAX_ASKED 128
+
+/* An event that waits for facts. */
+struct held {
+	struct timer timer;
+	struct rule_input in; /* without t and facts */
+	struct dns_transaction t;
+	struct question q;
+	bool used;
+	bool facts_came;
+};
+
+/* A question that was asked lately. */
+struct asked {
+	uint64_t netns;
+	uint32_t pid;
+	struct ipaddr server;
+	uint16_t port;
+	int64_t time;
+};
+
+struct facts_slot {
+	struct dns_facts facts;
+	int64_t time;
+	bool used;
+};
+
+struct judge {
+	struct held held[MAX_HELD];
+	struct facts_slot facts[MAX_FACTS];
+	struct asked asked[MAX_ASKED];
+	uint32_t next_asked;
+	bool ending;
+	/* Serial of the transaction that each finding counted last. */
+	uint64_t found_serial[DNS_MAX_FINDINGS];
+};
+
+struct judge *judge_new(void)
+{
+	return calloc(1, sizeof(struct judge));
+}
+
+void judge_free(struct judge *j)
+{
+	free(j);
+}
+
 /* --- facts ---------------------------------------------------------------------- */
 
 /* The facts that fit best: of the asking process itself, else of the namespace. */
@@ -31,7 +81,7 @@ static const struct facts_slot *facts_find(const struct dns_engine *e, uint64_t 
 	uint32_t i;
 
 	for (i = 0; i < MAX_FACTS; i++) {
-		const struct facts_slot *s = &e->facts[i];
+		const struct facts_slot *s = &e->judge->facts[i];
 
 		if (!s->used || s->facts.netns != netns)
 			continue;
@@ -45,11 +95,11 @@ static const struct facts_slot *facts_find(const struct dns_engine *e, uint64_t 
 
 static struct facts_slot *facts_slot_for(struct dns_engine *e, const struct dns_facts *f)
 {
-	struct facts_slot *oldest = &e->facts[0];
+	struct facts_slot *oldest = &e->judge->facts[0];
 	uint32_t i;
 
 	for (i = 0; i < MAX_FACTS; i++) {
-		struct facts_slot *s = &e->facts[i];
+		struct facts_slot *s = &e->judge->facts[i];
 
 		if (s->used && s->facts.netns == f->netns && s->facts.asker.pid == f->asker.pid)
 			return s;
@@ -105,9 +155,9 @@ static void found(struct dns_engine *e, const struct dns_rule *r, const struct r
 	if (!f)
 		return;
 	i = (size_t)(f - e->sum->findings);
-	if (e->found_serial[i] == in->t->serial)
+	if (e->judge->found_serial[i] == in->t->serial)
 		return;
-	e->found_serial[i] = in->t->serial;
+	e->judge->found_serial[i] = in->t->serial;
 	if (e->ops.losses)
 		e->ops.losses(e->ctx);
 	f->possible = lost_near(e, in->t->netns, in->t->time);
@@ -136,17 +186,18 @@ static void blind(struct dns_engine *e, const struct rule_input *about)
 
 static bool asked_lately(struct dns_engine *e, const struct dns_transaction *t)
 {
+	struct judge *j = e->judge;
 	struct asked *a;
 	uint32_t i;
 
 	for (i = 0; i < MAX_ASKED; i++) {
-		a = &e->asked[i];
+		a = &j->asked[i];
 		if (a->netns == t->netns && a->pid == t->owner.pid &&
 		    ipaddr_equal(&a->server, &t->server) && a->port == t->server_port && a->time &&
 		    e->now - a->time < e->o.facts_wait)
 			return true;
 	}
-	a = &e->asked[e->next_asked++ % MAX_ASKED];
+	a = &j->asked[j->next_asked++ % MAX_ASKED];
 	*a = (struct asked){ t->netns, t->owner.pid, t->server, t->server_port, e->now };
 	return false;
 }
@@ -226,7 +277,7 @@ static void judge_held(struct dns_engine *e, struct held *h)
 	add_route_error(&h->t, &in);
 	evidence_fill(e, &in, &h->q);
 	r = rules_match(&in);
-	if (rules_wait(&in) && !e->ending && (!r || r->can_wait)) {
+	if (rules_wait(&in) && !e->judge->ending && (!r || r->can_wait)) {
 		h->in.waited = true;
 		h->in.not_before = e->now + MORE_CASES;
 		timers_set(&e->timers, &h->timer, h->in.not_before);
@@ -249,7 +300,7 @@ static struct held *held_slot(struct dns_engine *e)
 	uint32_t i;
 
 	for (i = 0; i < MAX_HELD; i++) {
-		struct held *h = &e->held[i];
+		struct held *h = &e->judge->held[i];
 
 		if (!h->used)
 			return h;
@@ -330,7 +381,7 @@ void judge_facts(struct dns_engine *e, const struct dns_facts *facts)
 	s->time = facts->time ?: e->now;
 	s->used = true;
 	for (i = 0; i < MAX_HELD; i++) {
-		struct held *h = &e->held[i];
+		struct held *h = &e->judge->held[i];
 
 		if (!h->used || h->t.netns != facts->netns || h->t.owner.pid != facts->asker.pid)
 			continue;
@@ -356,10 +407,13 @@ void judge_finish(struct dns_engine *e)
 {
 	uint32_t i;
 
-	e->ending = true;
-	for (i = 0; i < MAX_HELD; i++)
-		if (e->held[i].used) {
-			e->held[i].in.last_call = e->held[i].in.not_before > e->now;
-			judge_held(e, &e->held[i]);
-		}
+	e->judge->ending = true;
+	for (i = 0; i < MAX_HELD; i++) {
+		struct held *h = &e->judge->held[i];
+
+		if (!h->used)
+			continue;
+		h->in.last_call = h->in.not_before > e->now;
+		judge_held(e, h);
+	}
 }

@@ -14,6 +14,12 @@
 #include "dns/table.h"
 #include "dns/timers.h"
 
+struct judge;
+
+/* NULL when out of memory. */
+struct judge *judge_new(void);
+void judge_free(struct judge *j);
+
 /* Judges the event now if fresh facts of the asking process are there or nobody can be asked for
  * them; else when they come, or when they have been waited for; in any case not before
  * about->not_before, unless the run ends. about has the event and what goes with it; *t and *q,
