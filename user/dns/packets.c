@@ -269,7 +269,7 @@ static void icmp_packet(struct dns_engine *e, const struct packet *p, const stru
 	if (f->ip_version == 4 ? f->icmp_type == 3 && f->icmp_code == 4 : f->icmp_type == 2)
 		return;
 	x = quoted_trans(e, p, f);
-	if (x && x->stage != TRANS_DONE)
+	if (x)
 		trans_fail(e, p, x, &how);
 }
 

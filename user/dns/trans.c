@@ -464,7 +464,7 @@ void trans_fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 {
 	struct dns_transaction t;
 
-	if (x->failed)
+	if (x->failed || x->stage == TRANS_DONE)
 		return;
 	if (x->stage == TRANS_SHOWN)
 		counts_take_back(e, x);

@@ -26,7 +26,8 @@ void trans_connect(struct dns_engine *e, const struct packet *p, const struct tr
 /* It is no longer just being opened: it was accepted, or carries a query. */
 void trans_connected(struct dns_engine *e, const struct trans_key *k);
 
-/* An ICMP error or a reset came for x; of *how, time and packet_nr are p's. */
+/* An ICMP error or a reset came for x, which may have its answer already; of *how, time and
+ * packet_nr are p's. */
 void trans_fail(struct dns_engine *e, const struct packet *p, struct trans *x,
 		const struct trans_failure *how);
 
