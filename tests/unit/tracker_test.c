@@ -478,10 +478,15 @@ static void memory_is_bounded(void **state)
 #define ACK 0x10
 #define PSH 0x18
 
+static void connect_to(struct bench *b, uint16_t port, uint32_t server)
+{
+	tcp(b, &b->eth0, CLIENT, port, server, 53, 999, SYN, NULL, 0);
+	tcp(b, &b->eth0, server, 53, CLIENT, port, 1999, SYN | ACK, NULL, 0);
+}
+
 static void connect_tcp(struct bench *b, uint16_t port)
 {
-	tcp(b, &b->eth0, CLIENT, port, SERVER, 53, 999, SYN, NULL, 0);
-	tcp(b, &b->eth0, SERVER, 53, CLIENT, port, 1999, SYN | ACK, NULL, 0);
+	connect_to(b, port, SERVER);
 }
 
 static uint32_t put_prefixed(uint8_t *p, uint16_t id, int rcode)
@@ -573,6 +578,27 @@ static void tcp_connection_alone_is_no_transaction(void **state)
 	s = dns_engine_finish(b->e, b->now);
 	assert_int_equal(b->nt, 0);
 	assert_int_equal(s->transactions, 0);
+	bench_free(b);
+}
+
+/* A server has its own line in the summary, or is among the others. */
+static void many_servers_are_all_counted(void **state)
+{
+	const struct dns_summary *s;
+	struct bench *b = bench_new();
+	uint64_t sum = 0;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 300; i++)
+		query(b, &b->eth0, CLIENT, 40000, SERVER + i, 7, "example.com", 1);
+	for (i = 290; i < 310; i++)
+		connect_to(b, 40000, SERVER + i);
+	s = dns_engine_finish(b->e, b->now);
+	for (i = 0; i < s->nr_servers; i++)
+		sum += s->servers[i].transactions;
+	assert_int_equal(s->transactions, 300);
+	assert_int_equal(sum + s->more_servers, 300);
 	bench_free(b);
 }
 
@@ -835,6 +861,7 @@ int main(void)
 		cmocka_unit_test(tcp_goes_on_behind_a_lost_segment),
 		cmocka_unit_test(tcp_refused_and_ignored),
 		cmocka_unit_test(tcp_connection_alone_is_no_transaction),
+		cmocka_unit_test(many_servers_are_all_counted),
 		cmocka_unit_test(timers_run_in_order),
 		cmocka_unit_test(percentiles_are_exact_to_a_percent),
 		cmocka_unit_test(each_name_has_percentiles),

@@ -31,6 +31,8 @@ void counts_no_query(struct dns_engine *e, const struct trans *x)
 	e->sum->transactions--;
 	if (s)
 		s->sum.transactions--;
+	else
+		e->sum->more_servers--;
 }
 
 void counts_retry(struct dns_engine *e, const struct trans *x)
@@ -123,6 +125,8 @@ void counts_not_sent(struct dns_engine *e, const struct dns_transaction *t)
 	if (s) {
 		s->sum.transactions++;
 		s->sum.not_sent++;
+	} else {
+		e->sum->more_servers++;
 	}
 }
 
