@@ -1251,6 +1251,62 @@ static uint32_t give_and_count_held(struct capfile *c, uint32_t nr)
 	return held;
 }
 
+static void use_one_cpu(cpu_set_t *before)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	assert_int_equal(sched_getaffinity(0, sizeof(*before), before), 0);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
+/* A ring full of chunks at once, to a file. How many of them were held. */
+static uint32_t give_all_at_once(void)
+{
+	static const struct bunch chunk = { 0, 22, 1400 };
+	static const struct capfile_options options = {
+		.format = FORMAT_PCAPNG,
+		.borrow_bytes = 1024 * 1024,
+	};
+	static struct packet_run runs[RING_CHUNKS - 1];
+	struct capfile *c = new_file(create("late"), &options);
+	uint32_t held = 0, i;
+
+	new_ring();
+	for (i = 0; i < ARRAY_SIZE(runs); i++)
+		runs[i] = lay_run(&chunk, i);
+	for (i = 0; i < ARRAY_SIZE(runs); i++) {
+		hold_add(runs[i].hold);
+		capfile_run(c, &runs[i]);
+		held += runs[i].hold->users > 1;
+		hold_drop(runs[i].hold);
+	}
+	assert_int_equal(capfile_close(c, NULL), 0);
+	capfile_free(c);
+	assert_int_equal(count_file("late"), ARRAY_SIZE(runs) * chunk.n);
+	return held;
+}
+
+/* No CPU is left for the writer: it gets its moments, and nothing has to be copied. Unless
+ * others keep it from running. */
+static void test_late_writer_is_waited_for(void **state)
+{
+	cpu_set_t before;
+	uint32_t most = 0, held;
+	int tries;
+
+	(void)state;
+	use_one_cpu(&before);
+	for (tries = 0; tries < 5 && most < RING_CHUNKS - 8; tries++) {
+		held = give_all_at_once();
+		if (held > most)
+			most = held;
+	}
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	assert_in_range(most, RING_CHUNKS - 8, RING_CHUNKS - 1);
+}
+
 /* While the output lags behind, its queue has room, and then it has not; the ring has. */
 static void test_lag_leaves_the_ring_free(void **state)
 {
@@ -1536,6 +1592,7 @@ int main(void)
 		cmocka_unit_test(test_missed_before_a_run),
 		cmocka_unit_test(test_held_until_written),
 		cmocka_unit_test(test_let_go_batches_share_the_queue),
+		cmocka_unit_test(test_late_writer_is_waited_for),
 		cmocka_unit_test(test_lag_leaves_the_ring_free),
 		cmocka_unit_test(test_runs_over_size_limit),
 		cmocka_unit_test(test_runs_to_full_device),
