@@ -295,7 +295,7 @@ static void close_seat(struct collector *c, struct seat *s)
 	s->kernel_id = 0;
 }
 
-/* Of those that are closed there is one: there are as many seats as ids, and the one that
+/* Of those that are closed there is one: there are no fewer seats than ids, and the one that
  * a seat is taken for has none. */
 static uint32_t next_seat(struct collector *c)
 {
@@ -357,6 +357,14 @@ static void on_tap(struct collector *c, const struct tap *tap)
 	pipeline_tap(c->pipeline, &s->tap, stream_now(c->stream));
 }
 
+static void add_gone(struct collector *c, uint32_t kernel_id, int64_t until)
+{
+	c->gone[(c->first_gone + c->nr_gone++) % c->nr_seats] = (struct gone){
+		.id = kernel_id,
+		.until = until,
+	};
+}
+
 static void on_gone(struct collector *c, uint32_t kernel_id)
 {
 	const struct seat *s = seat_by(c, kernel_id);
@@ -367,10 +375,7 @@ static void on_gone(struct collector *c, uint32_t kernel_id)
 		return;
 	if (c->seat_of[kernel_id])
 		pipeline_tap_gone(c->pipeline, &c->seats[c->seat_of[kernel_id]].tap);
-	c->gone[(c->first_gone + c->nr_gone++) % c->nr_seats] = (struct gone){
-		.id = kernel_id,
-		.until = now_ns(CLOCK_MONOTONIC) + GONE_NS,
-	};
+	add_gone(c, kernel_id, now_ns(CLOCK_MONOTONIC) + GONE_NS);
 }
 
 /* Whether each record that ever bore that id has been read, if none comes any more. Those
@@ -385,23 +390,30 @@ static bool is_read(const struct collector *c, uint32_t kernel_id)
 	       stream_is_drained(c->stream);
 }
 
-/* Tells the loader of the ids whose last record has been read. */
+static struct gone take_gone(struct collector *c)
+{
+	struct gone g = c->gone[c->first_gone];
+
+	c->first_gone = (c->first_gone + 1) % c->nr_seats;
+	c->nr_gone--;
+	return g;
+}
+
+/* Tells the loader of the ids whose last record has been read. One that waits for that longer
+ * than others lets them pass. */
 static void give_back_ids(struct collector *c)
 {
 	struct wire_msg m = { .type = WIRE_FREED };
+	uint32_t n = c->nr_gone;
 
-	while (c->nr_gone) {
-		const struct gone *g = &c->gone[c->first_gone];
+	while (n-- && now_ns(CLOCK_MONOTONIC) >= c->gone[c->first_gone].until) {
+		struct gone g = take_gone(c);
 
-		if (now_ns(CLOCK_MONOTONIC) < g->until || !is_read(c, g->id))
-			return;
-		m.code = (int)g->id;
-		if (wire_send(c->s->sock, &m, -1))
-			return;
-		if (c->seat_of[g->id])
-			close_seat(c, &c->seats[c->seat_of[g->id]]);
-		c->first_gone = (c->first_gone + 1) % c->nr_seats;
-		c->nr_gone--;
+		m.code = (int)g.id;
+		if (!is_read(c, g.id) || wire_send(c->s->sock, &m, -1))
+			add_gone(c, g.id, g.until);
+		else if (c->seat_of[g.id])
+			close_seat(c, &c->seats[c->seat_of[g.id]]);
 	}
 }
 

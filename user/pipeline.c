@@ -478,8 +478,9 @@ static void compare_run(struct pipeline *p, const struct packet_run *run)
 {
 	struct packet pkt = { .number = p->taken, .tap = run->tap };
 	size_t at;
+	uint32_t n;
 
-	for (at = 0; at < run->len; at += block_len(run->blocks + at)) {
+	for (at = 0; at < run->len && (n = run_block_len(run, at)); at += n) {
 		block_packet(run->blocks + at, &pkt);
 		pkt.number++;
 		vantage_packet(p->vantage, &pkt);

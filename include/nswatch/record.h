@@ -71,9 +71,9 @@ enum nsw_block_flag {
 
 /* A position in a lane. The upper half is the number of chunks begun, up to the one it is in.
  * The lower half says what stands in that one up to there: the offset in the lowest 16 bits,
- * then how many blocks that are, and whether this number is of use: if all are of one tap,
- * and all of each is there. At first the position is the end of a chunk that there is not, whose
- * number is that of all chunks and that of the CPU. */
+ * then how many blocks that are, and whether this number is of use: only if all are of one tap,
+ * and none is longer than NSW_WHOLE_BLOCK. At first the position is the end of a chunk that
+ * there is not, whose number is that of all chunks and that of the CPU. */
 #define NSW_OFF_MASK  0xffffu
 #define NSW_ONE_BLOCK 0x10000u
 #define NSW_MIXED     0x80000000u /* it is of no use */
@@ -84,7 +84,7 @@ struct nsw_lane {
 	__u32 busy;  /* not 0: a block is in the making */
 	__u32 chunk; /* that end is in */
 	__u32 ahead; /* chunks linked behind that one already */
-	__u32 tap;   /* of the last block */
+	__u32 tap;   /* of the last block that is not long */
 	/* A block in the making that needs another chunk. */
 	struct {
 		__u32 chunk, off, ahead; /* where it goes on, as above */

@@ -750,6 +750,29 @@ static void skips_the_rest(void (*spoil)(struct nsw_block *block))
 	bed_free(b);
 }
 
+/* What is left out is no part of a run that comes after it in the chunk. */
+static void run_after_what_is_skipped(void **state)
+{
+	struct bed *b = small_bed(1, 4);
+	uint64_t t = now(b) - MSEC;
+	struct packet_run run;
+
+	(void)state;
+	add(b, 0, t, 1);
+	add(b, 0, t, 8);
+	add(b, 0, t, 8);
+	head_at(b, b->lanes[0].chunk, BLOCK_LEN(SMALL_CAPLEN))->len = 0;
+	assert_true(stream_poll(b->s, false));
+	assert_int_equal(digits(b), 1);
+	add(b, 0, t, 2);
+	add(b, 0, t, 3);
+	assert_true(stream_poll(b->s, false));
+	assert_true(stream_run(b->s, &run));
+	assert_int_equal(run.n, 2);
+	assert_int_equal(run.len, 2 * BLOCK_LEN(SMALL_CAPLEN));
+	bed_free(b);
+}
+
 static void no_length(struct nsw_block *block)
 {
 	block->len = 0;
@@ -1389,7 +1412,7 @@ static void steps_of_the_clock(void **state)
 	bed_free(b);
 }
 
-/* The system clock is not set here. */
+/* The system clock is not set here: that a step is noticed, tools/vm shows. */
 static void the_clock_has_not_stepped(void **state)
 {
 	int fd = clock_steps_fd();
@@ -1758,6 +1781,7 @@ int main(void)
 		cmocka_unit_test(run_leaves_what_is_too_young),
 		cmocka_unit_test(run_is_the_rest_of_the_chunk),
 		cmocka_unit_test(run_of_a_chunk_is_not_walked),
+		cmocka_unit_test(run_after_what_is_skipped),
 		cmocka_unit_test(owner_and_direction),
 		cmocka_unit_test(owner_of_a_straddling_block),
 		cmocka_unit_test(no_owner),

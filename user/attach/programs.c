@@ -197,7 +197,9 @@ static int configure(struct programs *p, const struct programs_options *o)
 	skel->rodata->cfg_snaplen = o->snaplen;
 	skel->rodata->cfg_clock = p->clock;
 	skel->rodata->cfg_chunks = p->ring.nr_chunks;
-	skel->rodata->cfg_wake_chunks = (p->ring.nr_chunks - p->ring.nr_lanes) / 4 * 3;
+	/* A quarter may wait to be written (struct capfile_options), and a sixth come during a
+	 * nap (user/collector.c). */
+	skel->rodata->cfg_wake_chunks = (p->ring.nr_chunks - p->ring.nr_lanes) * 7 / 12;
 	skel->rodata->cfg_slot_mask = p->ring.nr_slots - 1;
 	skel->rodata->cfg_owner = o->owners;
 	number_calls(skel);

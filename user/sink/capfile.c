@@ -486,14 +486,19 @@ static size_t fill_batch(struct capfile *c, struct slot *s, const struct packet_
 static bool can_keep(struct capfile *c)
 {
 	size_t held = writer_held(c->writer), kept = c->batch ? batch_keeps(c->batch) : 0;
+	size_t room = c->o.borrow_bytes / 4;
 
 	if (c->lags && held + kept > c->o.borrow_bytes / 2)
 		return false;
 	c->lags = false;
 	if (held + kept + NSW_CHUNK <= c->o.borrow_bytes)
 		return true;
+	if (room < NSW_CHUNK)
+		room = NSW_CHUNK;
+	if (room > c->o.borrow_bytes)
+		return false;
 	submit(c);
-	c->lags = !writer_wait_held(c->writer, c->o.borrow_bytes / 4 * 3, BORROW_WAIT_NS);
+	c->lags = !writer_wait_held(c->writer, c->o.borrow_bytes - room, BORROW_WAIT_NS);
 	return !c->lags;
 }
 
@@ -525,11 +530,14 @@ static bool borrow(struct capfile *c, struct slot *s, const struct packet_run *r
 static size_t put_one(struct capfile *c, const struct packet_run *run, size_t at, size_t *packets)
 {
 	struct packet p = { .tap = run->tap };
+	uint32_t len = run_block_len(run, at);
 
+	if (!len)
+		return run->len;
 	block_packet(run->blocks + at, &p);
 	capfile_packet(c, &p, NULL);
 	--*packets;
-	return at + block_len(run->blocks + at);
+	return at + len;
 }
 
 void capfile_run(struct capfile *c, const struct packet_run *run)
@@ -548,6 +556,8 @@ void capfile_run(struct capfile *c, const struct packet_run *run)
 		else
 			at = put_one(c, run, at, &left);
 	}
+	s->lost += left;
+	s->missed += left;
 }
 
 void capfile_let_go(struct capfile *c)

@@ -85,7 +85,8 @@ bool capfile_packet(struct capfile *c, const struct packet *p, const char *comme
 bool capfile_is_full(const struct capfile *c);
 
 /* Adds many packets, counting those that are lost. For a file without limits. Some are
- * written from where they are: see struct packet_run. */
+ * written from where they are: see struct packet_run; for that, it may wait a quarter of a
+ * millisecond for the writer, until that turns out to lag. */
 void capfile_run(struct capfile *c, const struct packet_run *run);
 /* After the last run for now: hands what is not copied to the writer. */
 void capfile_let_go(struct capfile *c);

@@ -100,17 +100,23 @@ size_t pcap_put_run(uint8_t *out, size_t room, const struct packet_run *run, siz
 		const uint8_t *block = run->blocks + part->end;
 		const struct nsw_block *b = block_head(block);
 		struct record_header h = record_time(block_time(block));
-		uint32_t most = b->len - (uint32_t)(sizeof(*b) + sizeof(struct nsw_block_tail));
-		uint32_t caplen = b->caplen < most ? b->caplen : most;
+		uint32_t n = run_block_len(run, part->end), caplen;
 		uint8_t *p = out + len;
 
+		if (!n) {
+			part->end = run->len;
+			break;
+		}
+		caplen = n - (uint32_t)NSW_LEAST_BLOCK;
+		if (caplen > b->caplen)
+			caplen = b->caplen;
 		p = store_u32(p, h.seconds);
 		p = store_u32(p, h.nanoseconds);
 		p = store_u32(p, caplen);
 		p = store_u32(p, b->wirelen);
 		memcpy(p, b + 1, caplen);
 		len += sizeof(h) + caplen;
-		part->end += b->len;
+		part->end += n;
 		part->packets++;
 	}
 	return len;

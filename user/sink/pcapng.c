@@ -339,10 +339,13 @@ size_t pcapng_put_run(uint8_t *out, size_t room, uint32_t interface, const struc
 
 	*part = (struct run_part){ .end = first };
 	while (part->end < run->len && len < room) {
-		const uint8_t *block = run->blocks + part->end;
-		uint32_t n = block_len(block);
+		uint32_t n = run_block_len(run, part->end);
 
-		memcpy(out + len, block, n);
+		if (!n) {
+			part->end = run->len;
+			break;
+		}
+		memcpy(out + len, run->blocks + part->end, n);
 		store_u32(out + len + offsetof(struct packet_head, interface), interface);
 		len += n;
 		part->end += n;
@@ -354,8 +357,9 @@ size_t pcapng_put_run(uint8_t *out, size_t room, uint32_t interface, const struc
 void pcapng_set_interface(const struct packet_run *run, size_t first, uint32_t interface)
 {
 	size_t at;
+	uint32_t n;
 
-	for (at = first; at < run->len; at += block_len(run->blocks + at))
+	for (at = first; at < run->len && (n = run_block_len(run, at)); at += n)
 		store_u32(run->blocks + at + offsetof(struct packet_head, interface), interface);
 }
 

@@ -2,12 +2,12 @@
 /*
  * Theory of operation
  *
- * The producer must never wait for a disk or a pipe, so a thread of its own
- * does the writing. Between the two lies a pool of batches: a stack of free
- * ones and a queue of full ones, under one lock that is taken per batch, not
- * per packet. The free ones are a stack so that the memory in use is that
- * which was written last and still lies in the cache; the rest of the pool is
- * never touched, thus not even allocated, unless the output falls behind.
+ * The producer must never wait for a disk or a pipe, but for a moment that it
+ * chooses (writer_wait_held()), so a thread of its own does the writing. Between the two lies a
+ * pool of batches: a stack of free ones and a queue of full ones, under one lock that is taken per
+ * batch, not per packet. The free ones are a stack so that the memory in use is that which was
+ * written last and still lies in the cache; the rest of the pool is never touched, thus not even
+ * allocated, unless the output falls behind.
  *
  * A batch may be submitted before it is full, to let a reader at the end of a
  * pipe see the packets now. When the writer lags, such batches would eat up

@@ -56,6 +56,14 @@ static inline bool block_is_sane(const uint8_t *block, uint32_t snaplen)
 	       (len == plain || len == plain + NSW_OWNER_OPTION);
 }
 
+/* Of the block at that place of a run; 0: it cannot be true, and what is behind it is lost. */
+static inline uint32_t run_block_len(const struct packet_run *run, size_t at)
+{
+	uint32_t len = block_len(run->blocks + at);
+
+	return len >= NSW_LEAST_BLOCK && len <= run->len - at ? len : 0;
+}
+
 /* All of a sane block but its tap and number. Borrows its bytes. */
 static inline void block_packet(const uint8_t *block, struct packet *p)
 {

@@ -17,6 +17,11 @@
  * the flag may be seen too late; but not by much, and the consumer looks a last time
  * STREAM_SETTLE_MS later before it sleeps for good.
  *
+ * Runs. Each chunk says how many blocks it has up to its end, if they are of one tap and whole;
+ * so what a chunk has left can be given out without a look at more than its first block and
+ * its last ones: those between would have to come from another core's cache. That their
+ * lengths can be true is up to whoever walks a run (run_block_len()).
+ *
  * Chunks. The stream holds one from its beginning until it has been read to the end;
  * somebody else may hold it longer (struct hold).
  */
@@ -169,6 +174,12 @@ static uint32_t end_in_chunk(const struct stream *s, const struct lane *l)
 	return s->ring.links[l->at.chunk].end;
 }
 
+/* Of no use if they are mixed. */
+static uint32_t blocks_of(uint32_t end)
+{
+	return (end & ~NSW_MIXED) / NSW_ONE_BLOCK;
+}
+
 static uint32_t filled(const struct stream *s, const struct lane *l)
 {
 	return off_of(end_in_chunk(s, l));
@@ -196,8 +207,12 @@ static bool find_next(struct stream *s, struct lane *l)
 static void skip_all(struct stream *s, struct lane *l)
 {
 	s->strays++;
-	while (find_next(s, l))
-		l->at.off = filled(s, l);
+	while (find_next(s, l)) {
+		uint32_t end = end_in_chunk(s, l);
+
+		l->at.off = off_of(end);
+		l->at.blocks = blocks_of(end);
+	}
 }
 
 /* The block at the cursor, put together. NULL: it does not go on where it should. */
@@ -430,15 +445,18 @@ static bool measure_blocks(const struct stream *s, struct packet_run *run, size_
 	return last != NULL;
 }
 
-/* The block that ends there, or NULL: what stands there cannot be true. */
-static const uint8_t *block_before(const uint8_t *end, size_t room)
+/* The last block of a run, or NULL: what stands there cannot be true. */
+static const uint8_t *last_block(const struct packet_run *run)
 {
-	const struct nsw_block_tail *tail = (const void *)(end - sizeof(struct nsw_block_tail));
-	const uint8_t *block = end - tail->len;
+	const uint8_t *end = run->blocks + run->len;
+	uint32_t len;
 
-	if (tail->len > room || tail->len < NSW_LEAST_BLOCK || block_len(block) != tail->len)
+	if (run->len < NSW_LEAST_BLOCK)
 		return NULL;
-	return block;
+	len = ((const struct nsw_block_tail *)(const void *)end)[-1].len;
+	if (len > run->len || len < NSW_LEAST_BLOCK || len % 4 || block_len(end - len) != len)
+		return NULL;
+	return end - len;
 }
 
 /*
@@ -451,10 +469,10 @@ static bool measure_rest(const struct stream *s, const struct lane *l, struct pa
 
 	if (end & NSW_MIXED)
 		return false;
-	run->n = (end & ~NSW_MIXED) / NSW_ONE_BLOCK - l->at.blocks;
+	run->n = blocks_of(end) - l->at.blocks;
 	run->len = off_of(end) - l->at.off;
 	for (back = 0; back < most && run->n; back++) {
-		const uint8_t *last = block_before(run->blocks + run->len, run->len);
+		const uint8_t *last = last_block(run);
 
 		if (!last)
 			return false;
