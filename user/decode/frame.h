@@ -41,8 +41,22 @@ enum frame_fault {
 	FAULT_TCP_HEADER_LEN, /* bytes, less than 20 */
 };
 
+#define TCP_HLEN_MIN 20 /* of a header without options */
+
+/* RFC 9293, section 3.1; TH_AE was NS once, RFC 3540. */
+enum tcp_flag {
+	TH_FIN = 0x01,
+	TH_SYN = 0x02,
+	TH_RST = 0x04,
+	TH_ACK = 0x10,
+	TH_URG = 0x20,
+	TH_ECE = 0x40,
+	TH_CWR = 0x80,
+	TH_AE = 0x100,
+	TH_RESERVED = 0xe00,
+};
+
 /* Most IPv6 extension headers that are recorded; more are malformed. */
-#define TCP_HLEN_MIN  20 /* of a header without options */
 #define FRAME_MAX_EXT 8
 
 /* An inner or outer flow: what an IP header and the ports behind it say. */
@@ -111,7 +125,7 @@ struct frame {
 	bool has_tcp; /* up to the window */
 	bool has_urgent;
 	uint32_t tcp_seq, tcp_ack;
-	uint16_t tcp_flags; /* 12 bits, with the reserved ones */
+	uint16_t tcp_flags; /* enum tcp_flag: 12 bits, with the reserved ones */
 	uint16_t tcp_window;
 	uint16_t tcp_urgent;
 	uint8_t tcp_hlen; /* bytes, as the header says */

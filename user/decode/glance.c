@@ -9,14 +9,13 @@
 #include <string.h>
 
 #include "decode/cursor.h"
+#include "decode/frame.h"
 #include "util/hash.h"
 
 #define MACS	 12 /* bytes before the first type */
 #define MAX_TAGS 2
 
 #define TCP_FLAGS 13 /* where they are in the header */
-#define TCP_SYN	  0x02
-#define TCP_ACK	  0x10
 
 /* Where the layers of a frame begin; 0: there is none, or it was cut off. */
 struct layers {
@@ -132,8 +131,7 @@ static void see_tcp(struct glance *g, struct cursor c)
 	h = cursor_bytes(&c, TCP_FLAGS + 1 - 4);
 	if (!h)
 		return;
-	g->role = (h[TCP_FLAGS - 4] & (TCP_SYN | TCP_ACK)) == TCP_SYN ? GLANCE_REQUEST
-								      : GLANCE_ANSWER;
+	g->role = (h[TCP_FLAGS - 4] & (TH_SYN | TH_ACK)) == TH_SYN ? GLANCE_REQUEST : GLANCE_ANSWER;
 	if (g->role == GLANCE_ANSWER)
 		turn(&g->talk);
 }
@@ -276,7 +274,7 @@ uint32_t glance_answer(const uint8_t *data, uint32_t caplen, uint8_t out[GLANCE_
 		swap(out + l.l3 + 8, out + l.l3 + 18, 10);
 	} else if (l.l4 && l.proto == IPPROTO_TCP && len > l.l4 + TCP_FLAGS) {
 		swap(out + l.l4, out + l.l4 + 2, 2);
-		out[l.l4 + TCP_FLAGS] = TCP_SYN | TCP_ACK;
+		out[l.l4 + TCP_FLAGS] = TH_SYN | TH_ACK;
 	} else if (l.l4 && (l.proto == IPPROTO_ICMP || l.proto == IPPROTO_ICMPV6) && len > l.l4) {
 		out[l.l4] = icmp[l.proto == IPPROTO_ICMPV6].reply;
 	} else {

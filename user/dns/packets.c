@@ -148,11 +148,6 @@ static struct tcp_key tcp_key_of(const struct packet *p, const struct flow *flow
 	return k;
 }
 
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
-
 static void tcp_syn(struct dns_engine *e, const struct packet *p, const struct flow *flow)
 {
 	struct trans_key k = key_of(p, flow, true, 0);
@@ -188,9 +183,9 @@ static void tcp_data(struct dns_engine *e, const struct packet *p, const struct 
 		.data = f->data + f->payload_off,
 		.caplen = f->payload_caplen,
 		.len = f->payload_len,
-		.syn = f->tcp_flags & TCP_SYN,
-		.fin = f->tcp_flags & TCP_FIN,
-		.rst = f->tcp_flags & TCP_RST,
+		.syn = f->tcp_flags & TH_SYN,
+		.fin = f->tcp_flags & TH_FIN,
+		.rst = f->tcp_flags & TH_RST,
 	};
 	struct tcp_key k;
 
@@ -205,7 +200,7 @@ static void tcp_packet(struct dns_engine *e, const struct packet *p, const struc
 	const struct flow *flow = &f->flow;
 	bool to_server = is_dns_port(e, flow->dport) || engine_is_docker(&flow->dst);
 	bool from_server = is_dns_port(e, flow->sport) || engine_is_docker(&flow->src);
-	bool syn = f->tcp_flags & TCP_SYN;
+	bool syn = f->tcp_flags & TH_SYN;
 
 	if (is_multicast(e, flow)) {
 		tcp_data(e, p, f);
@@ -215,9 +210,9 @@ static void tcp_packet(struct dns_engine *e, const struct packet *p, const struc
 		symptoms_other_tcp(e, p, f);
 	if ((!to_server && !from_server) || f->frag_off || !flow->has_ports)
 		return;
-	if (to_server && syn && !(f->tcp_flags & TCP_ACK))
+	if (to_server && syn && !(f->tcp_flags & TH_ACK))
 		tcp_syn(e, p, flow);
-	if (from_server && f->tcp_flags & TCP_RST && engine_is_view(e, p->tap))
+	if (from_server && f->tcp_flags & TH_RST && engine_is_view(e, p->tap))
 		tcp_reset(e, p, flow);
 	if (from_server && syn && engine_is_view(e, p->tap)) {
 		struct trans_key c = key_of(p, flow, false, 0);

@@ -279,9 +279,6 @@ void symptoms_stray(struct dns_engine *e, const struct trans_key *k, const struc
 
 /* --- what is not on port 53 -------------------------------------------------------------- */
 
-#define TCP_SYN	 0x02
-#define TCP_RST	 0x04
-#define TCP_ACK	 0x10
 #define PORT_DOT 853 /* RFC 7858 */
 
 static bool is_doh_server(const struct ipaddr *a)
@@ -373,10 +370,10 @@ void symptoms_other_tcp(struct dns_engine *e, const struct packet *p, const stru
 
 	if (!flow->has_ports || f->frag_off || p->tap->side != SIDE_INSIDE)
 		return;
-	if ((f->tcp_flags & (TCP_RST | TCP_ACK)) == (TCP_RST | TCP_ACK) && !f->tcp_seq &&
+	if ((f->tcp_flags & (TH_RST | TH_ACK)) == (TH_RST | TH_ACK) && !f->tcp_seq &&
 	    ipaddr_is_loopback(&flow->src) && ipaddr_is_loopback(&flow->dst))
 		local_refusal(e, p, f);
-	else if ((f->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && p->dir != DIR_IN &&
+	else if ((f->tcp_flags & (TH_SYN | TH_ACK)) == TH_SYN && p->dir != DIR_IN &&
 		 !ipaddr_is_loopback(&flow->dst) && is_for_encrypted(flow))
 		encrypted(e, p, f);
 }

@@ -14,7 +14,6 @@ enum { PORT_DNS = 53, PORT_LLMNR = 5355 };
 
 #define UDP_HLEN   8
 #define MARKS_SIZE 512
-enum { TH_SYN = 0x02, TH_RST = 0x04, TH_ACK = 0x10, TH_URG = 0x20, TH_RESERVED = 0xe00 };
 
 static void put_ports(struct line *l)
 {

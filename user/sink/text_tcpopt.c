@@ -14,8 +14,6 @@
 #define MAX_SHIFT  14 /* RFC 7323 2.3 */
 #define OPT_HEADER 2  /* kind and length, which the length counts */
 
-enum { TH_SYN = 0x02, TH_ACK = 0x10 };
-
 /* One walk over the options of a segment. */
 struct options {
 	struct line *l;

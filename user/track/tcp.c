@@ -29,16 +29,6 @@
 #define SCALE_UNUSED   (-2)
 #define MAX_STREAM     (4u << 16) /* a message of 64 KiB, and segments behind it */
 
-enum {
-	TH_FIN = 0x01,
-	TH_SYN = 0x02,
-	TH_RST = 0x04,
-	TH_ACK = 0x10,
-	TH_ECE = 0x40,
-	TH_CWR = 0x80,
-	TH_AE = 0x100,
-};
-
 struct half {
 	bool has_base;
 	bool first_ack_due; /* a SYN was sent, no ACK yet: its window is not scaled */
