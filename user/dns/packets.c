@@ -14,6 +14,8 @@
 #include "track/frag.h"
 #include "util/cleanup.h"
 
+/* Docker's embedded resolver has port 53: the namespace's NAT turns that into a random one before
+ * any interface sees the query, and back for the answer. */
 static struct trans_key key_of(const struct packet *p, const struct flow *flow, bool from_client,
 			       uint16_t id)
 {
@@ -25,16 +27,11 @@ static struct trans_key key_of(const struct packet *p, const struct flow *flow, 
 	k.server = from_client ? flow->dst : flow->src;
 	k.client_port = from_client ? flow->sport : flow->dport;
 	k.server_port = from_client ? flow->dport : flow->sport;
+	if (engine_is_docker(&k.server))
+		k.server_port = 53;
 	k.proto = flow->proto;
 	k.id = id;
 	return k;
-}
-
-/* Docker's embedded resolver: the namespace's NAT turns port 53 into a random one before any
- * interface sees the query, and back for the answer. */
-static uint16_t server_port(const struct ipaddr *server, uint16_t port)
-{
-	return engine_is_docker(server) ? 53 : port;
 }
 
 static bool is_dns_port(const struct dns_engine *e, uint16_t port)
@@ -80,7 +77,6 @@ static void message(struct dns_engine *e, const uint8_t *data, uint32_t caplen, 
 	}
 	from_client = !(m.flags & DNS_F_QR);
 	k = key_of(p, &flow, from_client, m.id);
-	k.server_port = server_port(&k.server, k.server_port);
 	if (from_client)
 		trans_query(e, p, &k, &m);
 	else
@@ -97,7 +93,7 @@ static void tcp_message(void *ctx, const uint8_t *data, uint32_t caplen, uint32_
 static bool looks_like_dns(const struct frame *f)
 {
 	const uint8_t *data = f->data + f->payload_off;
-	static const uint16_t others[] = { 137, 5353, 5355 };
+	static const uint16_t others[] = { 137, MULTICAST_PORT_MDNS, MULTICAST_PORT_LLMNR };
 	struct dns_walk w;
 	struct dns_msg m;
 	struct dns_rr rr;
@@ -152,7 +148,6 @@ static void tcp_syn(struct dns_engine *e, const struct packet *p, const struct f
 {
 	struct trans_key k = key_of(p, flow, true, 0);
 
-	k.server_port = server_port(&k.server, k.server_port);
 	k.connect = true;
 	trans_connect(e, p, &k);
 }
@@ -165,7 +160,6 @@ static void tcp_reset(struct dns_engine *e, const struct packet *p, const struct
 	struct trans *x = NULL, *next;
 	unsigned int n = 0;
 
-	k.server_port = server_port(&k.server, k.server_port);
 	for (x = table_next_live(e->table, NULL); x && n++ < SCAN_MAX; x = next) {
 		next = table_next_live(e->table, x);
 		k.id = x->key.id;
@@ -217,7 +211,6 @@ static void tcp_packet(struct dns_engine *e, const struct packet *p, const struc
 	if (from_server && syn && engine_is_view(e, p->tap)) {
 		struct trans_key c = key_of(p, flow, false, 0);
 
-		c.server_port = server_port(&c.server, c.server_port);
 		trans_connected(e, &c);
 	}
 	tcp_data(e, p, f);
@@ -232,7 +225,6 @@ static struct trans *quoted_trans(struct dns_engine *e, const struct packet *p,
 	struct trans *x = NULL;
 	unsigned int n = 0;
 
-	k.server_port = server_port(&k.server, k.server_port);
 	if (f->quoted_payload_off && f->quoted_payload_caplen >= 2 && k.proto == IPPROTO_UDP) {
 		k.id = (uint16_t)(payload[0] << 8 | payload[1]);
 		return table_find(e->table, &k, NULL);
