@@ -872,16 +872,22 @@ static struct packet_run lay_run(const struct bunch *b, uint64_t from)
 
 /* The stream's part: it holds the chunk until the run is given. Whether somebody held it
  * longer, at that moment. */
+static bool give_laid(struct capfile *c, const struct packet_run *run)
+{
+	bool is_held;
+
+	hold_add(run->hold);
+	capfile_run(c, run);
+	is_held = run->hold->users > 1;
+	hold_drop(run->hold);
+	return is_held;
+}
+
 static bool give_run(struct capfile *c, const struct bunch *b, uint64_t from)
 {
 	struct packet_run run = lay_run(b, from);
-	bool is_held;
 
-	hold_add(run.hold);
-	capfile_run(c, &run);
-	is_held = run.hold->users > 1;
-	hold_drop(run.hold);
-	return is_held;
+	return give_laid(c, &run);
 }
 
 static bool give_packets(struct capfile *c, const struct bunch *b, uint64_t from)
@@ -1135,7 +1141,7 @@ static void test_run_with_an_untrue_length(void **state)
 		run = lay_run(&bunch, 0);
 		second = (void *)(run.blocks + block_len(run.blocks));
 		second->len = lengths[i % ARRAY_SIZE(lengths)];
-		capfile_run(c, &run);
+		give_laid(c, &run);
 		assert_int_equal(capfile_close(c, NULL), 0);
 		b = books_of(c);
 		capfile_free(c);
@@ -1311,12 +1317,8 @@ static uint32_t give_all_at_once(void)
 	new_ring();
 	for (i = 0; i < ARRAY_SIZE(runs); i++)
 		runs[i] = lay_run(&chunk, i);
-	for (i = 0; i < ARRAY_SIZE(runs); i++) {
-		hold_add(runs[i].hold);
-		capfile_run(c, &runs[i]);
-		held += runs[i].hold->users > 1;
-		hold_drop(runs[i].hold);
-	}
+	for (i = 0; i < ARRAY_SIZE(runs); i++)
+		held += give_laid(c, &runs[i]);
 	assert_int_equal(capfile_close(c, NULL), 0);
 	capfile_free(c);
 	assert_int_equal(count_file("late"), ARRAY_SIZE(runs) * chunk.n);
