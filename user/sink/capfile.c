@@ -371,6 +371,8 @@ struct capfile *capfile_new(int fd, const struct capfile_options *o, struct err 
 		c->o.snaplen = NSW_MAX_SNAP;
 	if (!c->o.borrow_bytes)
 		c->o.borrow_bytes = BORROW_BYTES;
+	if (!c->o.borrow_wait_ns)
+		c->o.borrow_wait_ns = BORROW_WAIT_NS;
 	if (!c->o.next_fd)
 		c->o.max_files = 1;
 	c->started = now_ns(CLOCK_REALTIME);
@@ -498,7 +500,7 @@ static bool can_keep(struct capfile *c)
 	if (room > c->o.borrow_bytes)
 		return false;
 	submit(c);
-	c->lags = !writer_wait_held(c->writer, c->o.borrow_bytes - room, BORROW_WAIT_NS);
+	c->lags = !writer_wait_held(c->writer, c->o.borrow_bytes - room, c->o.borrow_wait_ns);
 	return !c->lags;
 }
 

@@ -28,6 +28,7 @@ struct capfile_options {
 	size_t queue_bytes; /* what may wait for the output; 0 is 8 MiB, the least is 4 MiB */
 
 	size_t borrow_bytes; /* of runs that may be written from where they are; 0 is 2 MiB */
+	long borrow_wait_ns; /* for the writer then, less than a second; 0 is 250 us */
 
 	bool gzip; /* compress the files; max_bytes still counts what goes in */
 
