@@ -138,7 +138,7 @@ def test_fragments_quotes_and_extension_headers(lab, php, big, watch, out):
         assert found & set(numbers) and found - set(numbers), kind
 
 
-# Stands before libbpf and refuses the map of fragments, unless it is the small one.
+# Stands before libbpf and refuses what is described.
 REFUSE = """
 #include <dlfcn.h>
 #include <errno.h>
@@ -156,13 +156,10 @@ long syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
-	if (number == SYS_bpf && a[0] == BPF_MAP_CREATE) {
-		const union bpf_attr *attr = (void *)a[1];
-
-		if (!strcmp(attr->map_name, "fragments") && attr->max_entries > 1) {
-			errno = EINVAL;
-			return -1;
-		}
+	const union bpf_attr *attr = (void *)a[1];
+	if (number == SYS_bpf && a[0] == CALL && REFUSED) {
+		errno = EINVAL;
+		return -1;
 	}
 	return ((long (*)(long, ...))dlsym(RTLD_NEXT, "syscall"))(number, a[0], a[1], a[2],
 								  a[3], a[4], a[5]);
@@ -170,12 +167,19 @@ long syscall(long number, ...)
 """
 
 
-def test_kernel_that_refuses_the_selection(lab, php, watch, out):
+def refusing(out, call, refused):
+    """The environment of a kernel that refuses it."""
     shim = f"{out}/refuse.so"
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-x", "c", "-", "-o", shim],
-                   input=REFUSE, text=True, check=True)
+    subprocess.run(["cc", "-D_GNU_SOURCE", f"-DCALL={call}", f"-DREFUSED={refused}", "-shared",
+                    "-fPIC", "-x", "c", "-", "-o", shim], input=REFUSE, text=True, check=True)
+    return {"LD_PRELOAD": shim, "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+
+def test_kernel_that_refuses_the_selection(lab, php, watch, out):
+    # The map of fragments, unless it is the small one.
     w = watch("netns:php", "--dns", "--json", "udp", "or", "icmp",
-              env={"LD_PRELOAD": shim, "ASAN_OPTIONS": "verify_asan_link_order=0"})
+              env=refusing(out, "BPF_MAP_CREATE",
+                           '!strcmp(attr->map_name, "fragments") && attr->max_entries > 1'))
     php.run(["dig", "+tries=1", f"@{UPSTREAM4}", "www.example.test"])
     php.run(["dig", "+tcp", "+tries=1", f"@{UPSTREAM4}", "www.example.test"])
     php.run(["ping", "-c", "1", UPSTREAM4])
@@ -185,6 +189,18 @@ def test_kernel_that_refuses_the_selection(lab, php, watch, out):
     # The query and its answer, and the ping and its: on eth0 and the host's end of it.
     assert result.books["matched"] == 8
     assert [t["state"] for t in result.of_type("transaction")] == ["answered"]
+
+
+@pytest.mark.parametrize("args", [(), ("udp",), ("--dns",), ("--dns", "udp")])
+def test_kernel_that_refuses_the_program(php, watch, out, args):
+    # Not what the loader puts there until it knows the tap.
+    result = watch("netns:php", *args, attach=False,
+                   env=refusing(out, "BPF_PROG_LOAD",
+                                '!strcmp(attr->prog_name, "tc_egress") && '
+                                'attr->insn_cnt > 100')).wait()
+    assert result.status == 1
+    assert "the kernel refuses the program: Invalid argument" in result.err
+    assert "watching" not in result.err and "user space" not in result.err
 
 
 # The beginning of a connection over TCP and of one over QUIC; nothing leads there.

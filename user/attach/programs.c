@@ -437,14 +437,18 @@ static int load_instance(struct programs *p, enum programs_hook hook, uint32_t v
 	return err;
 }
 
-/* Whether the kernel takes the program with this filter, this selection in it. It is
+/* Whether the kernel takes the program, with the filter and the selection in it. It is
  * one that is needed in a moment, as a rule. */
-static int try_filter(struct programs *p, struct err *e)
+static int try_program(struct programs *p, struct err *e)
 {
 	int *fd = p->one_for_all ? &p->shared[HOOK_EGRESS] : &p->tried;
 
 	*fd = load_instance(p, HOOK_EGRESS, p->one_for_all ? 0 : FIRST_TAP);
-	return *fd < 0 ? err_sys(e, *fd, "the kernel refuses the filter's program") : 0;
+	if (*fd >= 0)
+		return 0;
+	err_sys(e, *fd, "the kernel refuses the program");
+	err_hint(e, "--verbose for what its verifier says");
+	return e->code;
 }
 
 int programs_load(struct programs **out, const struct programs_options *o, struct err *e)
@@ -473,8 +477,8 @@ int programs_load(struct programs **out, const struct programs_options *o, struc
 		err = map_counts(p, o, e);
 	if (!err)
 		err = map_ring(p, e);
-	if (!err && (o->filter || o->dns))
-		err = try_filter(p, e);
+	if (!err)
+		err = try_program(p, e);
 	if (err) {
 		programs_free(p);
 		return err;
