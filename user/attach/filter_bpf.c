@@ -887,8 +887,8 @@ static void translate_layout(struct xlate *x, enum layout_id id)
 	memset(x->slow, 0, x->n * sizeof(*x->slow));
 	x->known[0] = (struct known){ .reached = true };
 	x->place[id][FAST][x->n + AT_ENTRY] = x->nout;
-	put_field(x, R_END, SKB(data_end));
-	put_field(x, R_DATA, SKB(data));
+	put_load(x, BPF_W, R_END, BPF_REG_1, SKB(data_end));
+	put_load(x, BPF_W, R_DATA, BPF_REG_1, SKB(data));
 	put_zeroes(x);
 	translate_copy(x, FAST);
 	translate_copy(x, SLOW);
