@@ -24,7 +24,7 @@ OUT     ?= .output
 CC      ?= cc
 CLANG   ?= clang
 # As libbpf's headers call the machine.
-BPFARCH := -D__TARGET_ARCH_$(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
+BPFARCH := -D__TARGET_ARCH_$(shell $(CC) -dumpmachine | sed 's/-.*//; s/x86_64/x86/; s/aarch64/arm64/')
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 PKGCONF ?= pkg-config
 
@@ -84,7 +84,7 @@ $(OUT)/nswatch.bpf.o: bpf/nswatch.bpf.c $(BPFHDRS)
 	$(say) BPF $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) -std=gnu11 -g -O2 -target bpf -mcpu=v3 $(BPFARCH) -Wall -Werror -I. -Iinclude -Ibpf \
-		-idirafter /usr/include/$(shell $(CC) -print-multiarch) -c -o $@.tmp $<
+		-idirafter $(shell $(CC) -print-sysroot)/usr/include/$(shell $(CC) -print-multiarch) -c -o $@.tmp $<
 	$(Q)$(BPFTOOL) gen object $@ $@.tmp && rm -f $@.tmp
 
 $(OUT)/nswatch.skel.h: $(OUT)/nswatch.bpf.o
