@@ -14,6 +14,7 @@
 const volatile __u32 cfg_chunks = 1;
 const volatile __u32 cfg_wake_chunks = 1; /* so few free ones are too few to let it nap on */
 const volatile __u32 cfg_slot_mask = 1;
+const volatile bool cfg_has_exchange = true; /* Linux 5.12; on arm64 5.18, commit 1902472b4fa9 */
 
 /*
  * The consumer's half of the wake-up protocol (user/stream/stream.c): an enum
@@ -173,16 +174,31 @@ static __always_inline bool advance(struct nsw_lane *lane)
 	return true;
 }
 
+/* What was stored before is seen before what is stored after: the first release of the lock
+ * comes after the one, the second acquisition before the other. */
+static __always_inline void order_stores(void)
+{
+	struct pool *pool = bpf_map_lookup_elem(&pools, &(__u32){ 0 });
+
+	if (!pool)
+		return; /* cannot be */
+	bpf_spin_lock(&pool->lock);
+	bpf_spin_unlock(&pool->lock);
+	bpf_spin_lock(&pool->lock);
+	bpf_spin_unlock(&pool->lock);
+}
+
 /* The blocks up to that position are whole. */
 static __always_inline void publish(struct nsw_lane *lane, __u64 end)
 {
-#ifdef __TARGET_ARCH_x86
-	/* Stores are seen in their order. */
-	*(volatile __u64 *)&lane->end = end;
-#else
-	/* With a full barrier: Linux 5.12, on arm64 5.18. */
-	__sync_lock_test_and_set(&lane->end, end);
+#ifndef __TARGET_ARCH_x86 /* there, stores are seen in their order */
+	if (cfg_has_exchange) {
+		__sync_lock_test_and_set(&lane->end, end);
+		return;
+	}
+	order_stores();
 #endif
+	*(volatile __u64 *)&lane->end = end;
 }
 
 static __always_inline void publish_next(struct nsw_lane *lane)

@@ -147,6 +147,23 @@ static void test_kernel_functions(void **state)
 	assert_int_equal(insns_drop_kfuncs(prog, ARRAY_SIZE(prog), true), 0);
 }
 
+static void test_exchanges(void **state)
+{
+	const struct bpf_insn exchange = { .code = BPF_STX | BPF_ATOMIC | BPF_DW,
+					   .dst_reg = BPF_REG_10,
+					   .off = -8,
+					   .imm = BPF_XCHG };
+	const struct bpf_insn add = { .code = exchange.code, .dst_reg = BPF_REG_10, .off = -8 };
+	struct bpf_insn prog[] = { wide_load[0], exchange, exchange, add, EXIT };
+
+	(void)state;
+	insns_drop_exchanges(prog, ARRAY_SIZE(prog));
+	assert_memory_equal(&prog[1], &exchange, sizeof(exchange)); /* the load's second half */
+	assert_int_equal(prog[2].code, BPF_JMP | BPF_JA);
+	assert_int_equal(prog[2].off, 0);
+	assert_memory_equal(&prog[3], &add, sizeof(add));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +174,7 @@ int main(void)
 		cmocka_unit_test(test_jump_that_does_not_reach),
 		cmocka_unit_test(test_tap),
 		cmocka_unit_test(test_kernel_functions),
+		cmocka_unit_test(test_exchanges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

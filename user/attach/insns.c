@@ -11,6 +11,7 @@
 #define MOV_IMM	  (BPF_ALU64 | BPF_MOV | BPF_K)
 #define CALL	  (BPF_JMP | BPF_CALL)
 #define JUMP	  (BPF_JMP | BPF_JA)
+#define ATOMIC	  (BPF_STX | BPF_ATOMIC | BPF_DW)
 #define LOAD_WIDE (BPF_LD | BPF_IMM | BPF_DW) /* two instructions long */
 
 /* Index of the marked instruction, or n. */
@@ -107,6 +108,18 @@ unsigned int insns_drop_kfuncs(struct bpf_insn *insns, size_t n, bool all)
 		dropped++;
 	}
 	return dropped;
+}
+
+void insns_drop_exchanges(struct bpf_insn *insns, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (insns[i].code == LOAD_WIDE)
+			i++;
+		else if (insns[i].code == ATOMIC && insns[i].imm == BPF_XCHG)
+			insns[i] = jump(i, i + 1);
+	}
 }
 
 int insns_set_tap(struct bpf_insn *insns, size_t n, uint32_t value)

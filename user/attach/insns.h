@@ -32,6 +32,10 @@ int insns_with_filter(const struct bpf_insn *insns, size_t n, const struct bpf_i
  */
 unsigned int insns_drop_kfuncs(struct bpf_insn *insns, size_t n, bool all);
 
+/* Makes nothing of each atomic exchange: for programs that do not come to one, on kernels that
+ * refuse it all the same. */
+void insns_drop_exchanges(struct bpf_insn *insns, size_t n);
+
 /* Fills in which tap the program serves. value 0: it looks that up. -ENOENT without a mark. */
 int insns_set_tap(struct bpf_insn *insns, size_t n, uint32_t value);
 

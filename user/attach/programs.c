@@ -105,6 +105,8 @@ static int stitch(struct bpf_program *prog, struct bpf_prog_load_opts *opts, lon
 				under_way.o->filter, under_way.o->filter_len, &t->insns, &t->n);
 	if (!err)
 		insns_drop_kfuncs(t->insns, t->n, false);
+	if (!err && !under_way.p->skel->rodata->cfg_has_exchange)
+		insns_drop_exchanges(t->insns, t->n);
 	opts->func_info_cnt = opts->line_info_cnt = 0;
 	return err ?: bpf_program__set_insns(prog, nothing, ARRAY_SIZE(nothing));
 }
@@ -158,6 +160,26 @@ static enum nsw_clock choose_clock(void)
 	return tai ? NSW_CLOCK_TAI : NSW_CLOCK_BOOT;
 }
 
+/* And the JIT knows it: a program that it does not take is interpreted, if not refused. */
+static bool has_exchange(void)
+{
+	static const struct bpf_insn exchange[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8 },
+		{ .code = BPF_STX | BPF_ATOMIC | BPF_DW,
+		  .dst_reg = BPF_REG_10,
+		  .off = -8,
+		  .imm = BPF_XCHG },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	_cleanup_fd_ int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "exchange", "GPL", exchange,
+					    ARRAY_SIZE(exchange), NULL);
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) && info.jited_prog_len;
+}
+
 /* What only the selection of DNS uses takes no memory without it. */
 static int shrink_dns_maps(const struct nswatch_bpf *skel)
 {
@@ -201,6 +223,7 @@ static int configure(struct programs *p, const struct programs_options *o)
 	 * nap (user/collector.c). */
 	skel->rodata->cfg_wake_chunks = (p->ring.nr_chunks - p->ring.nr_lanes) * 7 / 12;
 	skel->rodata->cfg_slot_mask = p->ring.nr_slots - 1;
+	skel->rodata->cfg_has_exchange = has_exchange();
 	skel->rodata->cfg_owner = o->owners;
 	number_calls(skel);
 	choose_tracepoints(p);
