@@ -211,4 +211,4 @@ clean:
 
 .PHONY: all asan check bpf-check fuzz bench lint format install uninstall clean
 .SECONDARY:
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT) -path $(OUT)/vm -prune -o -name '*.d' -print 2>/dev/null)

@@ -663,27 +663,49 @@ class Docker:
         self.cli("rm", "-f", name, check=False)
 
 
-def make_rootfs(root, extra=()):
-    """A file system with busybox and real glibc clients, made from what is
-    installed here."""
+class ThisMachine:
+    """Where programs are taken from; see also sysroot.py."""
+    root = ""
+    cc = ["cc"]
+
+    @staticmethod
+    def which(program):
+        return shutil.which(program)
+
+    @staticmethod
+    def library(name):
+        out = subprocess.run(["ldconfig", "-p"], stdout=subprocess.PIPE, text=True,
+                             check=True, env={"PATH": "/usr/sbin:/sbin"}).stdout
+        return re.search(rf"{re.escape(name)} \(libc6,\S+ => (\S+)|"
+                         rf"{re.escape(name)} .* => (\S+)", out).group(1) or ""
+
+    @staticmethod
+    def libraries(program):
+        """Of those it is linked with, the paths."""
+        out = subprocess.run(["ldd", program], stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True).stdout
+        return re.findall(r"(/\S+) \(0x", out)
+
+
+def make_rootfs(root, extra=(), machine=ThisMachine):
+    """A file system with busybox and real glibc clients, made from what there is."""
     for name in ("bin", "etc", "proc", "sys", "dev", "tmp", "run", "root"):
         os.makedirs(os.path.join(root, name), exist_ok=True)
-    busybox = os.path.join(root, "bin/busybox")
-    copy_program(shutil.which("busybox"), root, "bin/busybox")
-    applets = subprocess.run([busybox, "--list"], stdout=subprocess.PIPE,
+    copy_program(machine.which("busybox"), root, "bin/busybox", machine)
+    applets = subprocess.run(["busybox", "--list"], stdout=subprocess.PIPE,
                              text=True, check=True).stdout.split()
     for applet in applets:
         link = os.path.join(root, "bin", applet)
         if not os.path.lexists(link):
             os.symlink("busybox", link)
     for program in ("getent",) + tuple(extra):
-        copy_program(shutil.which(program), root,
-                     os.path.join("bin", os.path.basename(program)))
-    libdir = os.path.dirname(real_library("libc.so.6"))
+        copy_program(machine.which(program), root,
+                     os.path.join("bin", os.path.basename(program)), machine)
+    libdir = os.path.dirname(machine.library("libc.so.6"))
     for name in ("libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"):
         path = os.path.join(libdir, name)
-        if os.path.exists(path):
-            copy_into(path, root, path)
+        if os.path.exists(machine.root + path):
+            copy_into(machine.root + path, root, path)
     with open(os.path.join(root, "etc/nsswitch.conf"), "w") as f:
         f.write("passwd: files\ngroup: files\nhosts: files dns\n")
     with open(os.path.join(root, "etc/passwd"), "w") as f:
@@ -695,13 +717,6 @@ def make_rootfs(root, extra=()):
         f.write("127.0.0.1 localhost\n")
 
 
-def real_library(name):
-    out = subprocess.run(["ldconfig", "-p"], stdout=subprocess.PIPE, text=True,
-                         check=True, env={"PATH": "/usr/sbin:/sbin"}).stdout
-    return re.search(rf"{re.escape(name)} \(libc6,\S+ => (\S+)|"
-                     rf"{re.escape(name)} .* => (\S+)", out).group(1) or ""
-
-
 def copy_into(source, root, dest):
     full = os.path.join(root, dest.lstrip("/"))
     if os.path.lexists(full):
@@ -710,13 +725,11 @@ def copy_into(source, root, dest):
     shutil.copy(source, full)
 
 
-def copy_program(program, root, dest):
+def copy_program(program, root, dest, machine=ThisMachine):
     """A program and the shared libraries it needs, at their own paths."""
     copy_into(program, root, dest)
-    out = subprocess.run(["ldd", program], stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL, text=True).stdout
-    for path in re.findall(r"(/\S+) \(0x", out):
-        copy_into(path, root, path)
+    for path in machine.libraries(program):
+        copy_into(machine.root + path, root, path)
 
 
 def descendants(pid):
