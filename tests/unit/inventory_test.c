@@ -138,15 +138,16 @@ static void test_links(void **state)
 
 #define STEADY 80
 
-/* Adds interfaces PREFIX1, PREFIX2, ..., for a second at most. */
-static int add_bridges(const struct child *c, const char *prefix, unsigned int n)
+/* Adds interfaces PREFIX1, PREFIX2, ..., for so many seconds at most; 0: all of them. */
+static int add_bridges(const struct child *c, const char *prefix, unsigned int n,
+		       unsigned int seconds)
 {
 	char cmd[256];
 
 	snprintf(cmd, sizeof(cmd),
 		 "seq 1 %u | sed 's/.*/link add %s& type bridge/' | "
-		 "timeout 1 nsenter --net=%s ip -batch -",
-		 n, prefix, c->path);
+		 "timeout %u nsenter --net=%s ip -batch -",
+		 n, prefix, seconds, c->path);
 	return system(cmd);
 }
 
@@ -172,11 +173,11 @@ static void test_links_while_they_change(void **state)
 
 	(void)state;
 	SPAWN_OR_SKIP(&c, CLONE_NEWNET, NULL, NULL);
-	assert_int_equal(add_bridges(&c, "d", STEADY), 0);
+	assert_int_equal(add_bridges(&c, "d", STEADY, 0), 0);
 	adding = fork();
 	assert_true(adding >= 0);
 	if (!adding) {
-		add_bridges(&c, "x", STEADY);
+		add_bridges(&c, "x", STEADY, 1);
 		_exit(0);
 	}
 	do {
