@@ -32,6 +32,7 @@
 
 #define MAX_STUCK 64 /* threads that dead file systems may hold, one for each process */
 #define MAX_RACES 100
+#define MAX_LATE  10 /* timeouts that a thread without a CPU is given in all */
 
 struct view {
 	const char *root;
@@ -271,6 +272,7 @@ static int read_view(const struct view *v, struct resolv_file *out)
 struct job {
 	char root[64], file[RESOLV_PATH_LEN];
 	pid_t pid;
+	pid_t tid; /* of the thread, once it runs */
 	struct resolv_file out;
 	bool done, abandoned;
 	struct job *next; /* among the abandoned */
@@ -319,6 +321,9 @@ static void *job_thread(void *arg)
 	struct job *j = arg;
 	struct view v = { j->root, j->pid, j->file };
 
+	pthread_mutex_lock(&lock);
+	j->tid = gettid();
+	pthread_mutex_unlock(&lock);
 	j->out.error = -read_view(&v, &j->out);
 	pthread_mutex_lock(&lock);
 	j->done = true;
@@ -345,7 +350,24 @@ static int start(struct job *j)
 	return -r;
 }
 
-static int run(struct job *j, struct resolv_file *out)
+/* A file system hangs only whom it lets sleep: who could run waits for a CPU. */
+static bool is_runnable(const struct job *j)
+{
+	char path[48], text[128] = "", *state;
+	_cleanup_fd_ int fd = -1;
+
+	if (!j->tid)
+		return true;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)j->tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return false;
+	state = strrchr(text, ')');
+	return state && !strncmp(state, ") R", 3);
+}
+
+/* Lock held. */
+static void wait_for_timeout(struct job *j)
 {
 	struct timespec until;
 	int r = 0;
@@ -354,9 +376,18 @@ static int run(struct job *j, struct resolv_file *out)
 	until.tv_nsec += RESOLV_FILE_TIMEOUT_MS * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
-	pthread_mutex_lock(&lock);
 	while (!j->done && r != ETIMEDOUT)
 		r = pthread_cond_timedwait(&finished, &lock, &until);
+}
+
+static int run(struct job *j, struct resolv_file *out)
+{
+	int late = 0;
+
+	pthread_mutex_lock(&lock);
+	do
+		wait_for_timeout(j);
+	while (!j->done && ++late < MAX_LATE && is_runnable(j));
 	if (j->done) {
 		*out = j->out;
 		free(j);

@@ -15,7 +15,8 @@
  * it. Fills *out but for source and pid. Only a regular file is opened: a
  * device or a FIFO gives error EINVAL, a file above the limit EFBIG. A container
  * can put a file system of its own in the way that never answers; after the
- * timeout that is error ETIMEDOUT. Returns -out->error.
+ * timeout that is error ETIMEDOUT. It is up to ten times as long while there is
+ * no CPU for the reading. Returns -out->error.
  *
  * pid is for mountinfo, to tell host_path; 0 for nswatch itself.
  */
