@@ -4,7 +4,8 @@
  *
  * Rules want facts about the namespace and the asking process. An event that
  * has none is held while the question is under way, half a second at most,
- * and judged with what is known then.
+ * and judged with what is known then. A refused connection, of which nothing can be told
+ * without, is held longer: what listens is looked for in all namespaces.
  */
 #include "dns/judge.h"
 
@@ -19,7 +20,8 @@
 
 /* A namespace's facts from before an event are no proof, give or take the time that they
  * travelled. */
-#define FACTS_SLACK (50 * MSEC)
+#define FACTS_SLACK    (50 * MSEC)
+#define LISTENERS_WAIT (5 * SEC)
 /* What rules_wait() waits. */
 #define MORE_CASES (30 * SEC)
 
@@ -33,6 +35,7 @@ struct held {
 	struct rule_input in; /* without t and facts */
 	struct dns_transaction t;
 	struct question q;
+	int64_t since;
 	bool used;
 	bool facts_came;
 };
@@ -202,7 +205,7 @@ static bool asked_lately(struct dns_engine *e, const struct dns_transaction *t)
 	return false;
 }
 
-void judge_ask(struct dns_engine *e, const struct dns_transaction *t, uint32_t ppid)
+bool judge_ask(struct dns_engine *e, const struct dns_transaction *t, uint32_t ppid)
 {
 	struct dns_ask a = {
 		.netns = t->netns,
@@ -214,9 +217,10 @@ void judge_ask(struct dns_engine *e, const struct dns_transaction *t, uint32_t p
 	};
 
 	if (!e->ops.ask || asked_lately(e, t))
-		return;
+		return false;
 	memcpy(a.target, t->target, sizeof(a.target));
 	e->ops.ask(e->ctx, &a);
+	return true;
 }
 
 bool judge_trouble_ahead(const struct dns_engine *e, uint64_t netns, uint32_t pid,
@@ -304,7 +308,7 @@ static struct held *held_slot(struct dns_engine *e)
 
 		if (!h->used)
 			return h;
-		if (h->in.not_before <= e->now && (!oldest || h->timer.due < oldest->timer.due))
+		if (h->in.not_before <= e->now && (!oldest || h->since < oldest->since))
 			oldest = h;
 	}
 	if (oldest)
@@ -329,6 +333,7 @@ void judge_event(struct dns_engine *e, const struct rule_input *about,
 		return;
 	h->in = *about;
 	h->t = *t;
+	h->since = e->now;
 	h->used = true;
 	h->timer.kind = TIMER_HELD;
 	question_copy(&h->q, q);
@@ -340,8 +345,8 @@ void judge_event(struct dns_engine *e, const struct rule_input *about,
 		return;
 	}
 	timers_set(&e->timers, &h->timer, due);
-	if (!h->facts_came)
-		judge_ask(e, t, ppid);
+	if (!h->facts_came && judge_ask(e, t, ppid) && about->event == RULE_REFUSED)
+		timers_set(&e->timers, &h->timer, e->now + LISTENERS_WAIT);
 }
 
 enum target_kind judge_target_kind(const struct dns_engine *e, uint64_t netns)

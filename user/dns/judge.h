@@ -26,8 +26,8 @@ void judge_free(struct judge *j);
  * its question (len 0: none), are copied. ppid: of the asking process, 0 unknown. */
 void judge_event(struct dns_engine *e, const struct rule_input *about,
 		 const struct dns_transaction *t, const struct question *q, uint32_t ppid);
-/* Asks for the facts about the process of *t, unless that was done a moment ago. */
-void judge_ask(struct dns_engine *e, const struct dns_transaction *t, uint32_t ppid);
+/* Asks for the facts about the process of *t, unless that was done a moment ago; whether so. */
+bool judge_ask(struct dns_engine *e, const struct dns_transaction *t, uint32_t ppid);
 /* Whether the asking process's own facts may be needed, and must be asked for now because it
  * may end: it asks a loopback server that is not known to be well. */
 bool judge_trouble_ahead(const struct dns_engine *e, uint64_t netns, uint32_t pid,
