@@ -142,8 +142,9 @@ class Servers:
         self.lab.run(["nft", "-f", "-"], ns=ns, input=text)
 
     def daemon(self, ns, cmd, address):
+        """Answers when it is meant to, however many others play meanwhile."""
         log = os.path.join(self.lab.tmp, f"zoo-{address}.log")
-        proc = self.lab.daemon(cmd, ns=ns.path if ns else None, log=log)
+        proc = self.lab.daemon(["chrt", "--rr", "1", *cmd], ns=ns.path if ns else None, log=log)
         self.started.append((proc, address, log))
         return proc
 
