@@ -1619,6 +1619,7 @@ static void many_producers(void **state)
 /* --- threads ----------------------------------------------------------------- */
 
 #define TRIES 10000
+#define WHOLE 3000 /* blocks of each producer */
 
 struct producer {
 	pthread_t thread;
@@ -1631,10 +1632,12 @@ static void *produce(void *arg)
 {
 	struct producer *p = arg;
 	struct nsw_lane *lane = &p->b->lanes[p->cpu.lane];
+	uint64_t until = now(p->b) + 30 * SECOND;
 	uint32_t i;
 	bool whole;
 
-	for (i = 0; i < TRIES; i++) {
+	/* What is in vain, and when: up to who gets the CPU. */
+	for (i = 0; p->cpu.nr < WHOLE && now(p->b) < until; i++) {
 		uint32_t len = 14 + i * 37 % (i % 64 ? 1500 : 60000);
 
 		begin(lane);
@@ -1692,6 +1695,9 @@ static void *produce_now_and_then(void *arg)
 	struct producer *p = arg;
 	unsigned int seed = 1, i;
 
+	/* Nothing comes until the consumer has had its first moment. */
+	for (i = 0; i < 10000 && p->b->consumer != NSW_ASLEEP; i++)
+		wait_ms(1);
 	for (i = 0; i < TRIES / 4; i++) {
 		p->cpu.e = numbered(p->cpu.frame, now(p->b), NUMBERED(0, p->cpu.nr), SMALL_CAPLEN);
 		p->cpu.nr += emit(p->b, 0, &p->cpu.e);
