@@ -139,6 +139,7 @@ def test_no_namespace_reference(php, watch):
 
 @pytest.mark.parametrize("args", [[], ["--dns"], ["--side", "both"], ["-q"]])
 def test_no_trace_of_a_run(lab, php, watch, args):
+    lab.settle()
     php.run(["sh", "-c", f"echo | busybox nc -w 1 {WEB4} 80"], check=False)
     before = network_state(lab, php.path), network_state(lab)
     mounts = lab.run(["cat", "/proc/self/mountinfo"]).stdout

@@ -26,6 +26,7 @@ def pings(lab, php):
 @pytest.fixture
 def unchanged(lab, php):
     """The namespace and the host are after the test as they were before."""
+    lab.settle()
     # The neighbour entries and addresses settle with the first packets.
     php.run(["sh", "-c", f"echo | busybox nc -w 1 {WEB4} 80"], check=False)
     before = network_state(lab, php.path), network_state(lab)

@@ -556,6 +556,15 @@ class Lab:
         self._batch(lines, ns=ns.path)
         return ns
 
+    def settle(self):
+        """Waits for the kernel to take down the namespaces that have been removed, with their
+        veths and numbers: it does so later, and this one's not before theirs."""
+        self.run(["ip", "netns", "add", "settle"])
+        self._batch(["link add settle type veth peer name eth0 netns settle"])
+        self.run(["ip", "netns", "del", "settle"])
+        wait_for("removed namespaces to go", lambda: self.run(
+            ["ip", "link", "show", "settle"], check=False).returncode, timeout=60)
+
     def start_docker(self):
         if not self.docker:
             self.docker = Docker(self)
