@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from lab import HOST4, UPSTREAM4, WEB4, LabError, option, read_pcapng, wait_for
+from lab import (HOST4, UPSTREAM4, WEB4, LabError, option, read_bytes, read_pcapng,
+                 wait_for)
 from watching import Watch, children
 
 REPORT_WITHIN = 1.0  # seconds, from the event to the attachment
@@ -246,8 +247,8 @@ def rss_kib(pid):
 def wake_ups(pid):
     total = 0
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/status") as f:
-            total += sum(int(n) for n in re.findall(r"ctxt_switches:\s+(\d+)", f.read()))
+        status = read_bytes(f"/proc/{pid}/task/{task}/status")  # nothing, of one that has ended
+        total += sum(int(n) for n in re.findall(rb"ctxt_switches:\s+(\d+)", status))
     return total
 
 
