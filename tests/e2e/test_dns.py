@@ -2,6 +2,8 @@
 """The tutorial's experiments: why a lookup in a container's namespace fails,
 and the ways to make it work, with a real glibc client."""
 
+import datetime
+import os
 import re
 import time
 
@@ -39,7 +41,7 @@ def assert_healthy(result, name="www.example.test"):
 def test_stub_dead(php, watch):
     w = watch(TARGET, "--dns", "-l")
     lookup = php.popen(LOOKUP)
-    assert lookup.wait(10) == 2
+    assert lookup.wait(60) == 2
     w.wait_out("STUB-DEAD")
     result = w.stop()
     assert result.status == 0
@@ -56,7 +58,7 @@ def test_stub_dead_json(lab, php, watch):
     pids = []
     for _ in range(3):
         lookup = php.popen(LOOKUP)
-        assert lookup.wait(10) == 2
+        assert lookup.wait(60) == 2
         pids.append(lookup.pid)
     w.wait_out(r'"finding".*STUB-DEAD')
     result = w.stop()
@@ -92,10 +94,10 @@ def test_fix_works_when_typed(lab, php, watch):
     assert WEB4 in lab.run(["ip", "netns", "exec", "php", *LOOKUP]).stdout
 
 
-def test_command_that_fails(lab, watch, php):
-    began = time.monotonic()
-    result = watch(TARGET, "--dns", "--", *LOOKUP, attach=False).wait()
-    assert time.monotonic() - began < 5
+def test_command_that_fails(lab, watch, php, out):
+    script = f"{' '.join(LOOKUP)}; status=$?; touch {out}/end; exit $status"
+    result = watch(TARGET, "--dns", "--", "sh", "-c", script, attach=False).wait()
+    assert time.time() - os.stat(f"{out}/end").st_mtime < 5
     assert result.status == 2
     assert "STUB-DEAD" in result.out and "getent" in result.out
     result.books
@@ -114,7 +116,7 @@ def test_tcp_to_the_stub(php, watch):
 def test_lo_down(watch, bare):
     w = watch("netns:bare", "--dns", "--json", "-l")
     lookup = bare.popen(LOOKUP)
-    assert lookup.wait(10) == 2
+    assert lookup.wait(60) == 2
     w.wait_out(r'"finding".*LO-DOWN')
     result = w.stop()
     assert result.codes == ["LO-DOWN"]
@@ -276,11 +278,11 @@ def test_no_answer(lab, php, watch):
     resolv(lab, SILENT4, options="options timeout:2 attempts:1\n")
     w = watch(TARGET, "--dns", "--json", "-l")
     client = lab.popen(["ip", "netns", "exec", "php", *LOOKUP])
-    began = time.monotonic()
-    w.wait_out('"transaction".*unanswered', timeout=4)
-    assert 0.9 < time.monotonic() - began < 3
-    client.wait(20)
-    w.wait_out(r'"finding".*NO-ANSWER', timeout=10)
+    asked = w.wait_out(r'"state":"unanswered","time":"([^"]*)"').group(1)
+    asked = datetime.datetime.fromisoformat(asked).timestamp()
+    assert 0.9 < time.time() - asked < 3
+    client.wait(60)
+    w.wait_out(r'"finding".*NO-ANSWER')
     result = w.stop()
     assert result.codes == ["NO-ANSWER"]
     assert SILENT4 in str(result.of_type("finding"))
