@@ -251,6 +251,7 @@ def test_io_error(lab, php, sink, watch, badfs, name):
 def test_slow_disk(lab, php, sink, watch, badfs):
     """It takes a tenth of what comes: the rest is lost in writing, and counted."""
     folder, backing = badfs(1 << 40, 0.02)
+    lab.tool("flood")  # its making is not timed
     w = watch("netns:php", "-q", "-i", "eth0", "-B", "64", "-w", f"{folder}/x", FILTER)
     began = time.monotonic()
     send(lab, php, 30000, "1000")

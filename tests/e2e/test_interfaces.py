@@ -118,7 +118,7 @@ def test_deleting_the_namespace_removes_its_veth(lab, php, watch):
     prints = Footprint(w)
     php.remove()
     wait_for("the veth to go", lambda: lab.run(
-        ["ip", "link", "show", php.veth], check=False).returncode != 0, timeout=2)
+        ["ip", "link", "show", php.veth], check=False).returncode != 0)
     result = w.stop()
     assert result.status in (0, 1)
     prints.gone()
@@ -261,7 +261,7 @@ def test_watching_line_speaks_for_all_targets(lab, watch):
         w = watch(",".join(f"netns:{ns.name}" for ns in spaces), "-l",
                   "udp dst port 9")
         send(lab, spaces[-1], WEB4)
-        w.wait_out(r"box8/eth0", timeout=3)
+        w.wait_out(r"box8/eth0")
         assert w.stop().status == 0
     finally:
         for ns in spaces:

@@ -26,7 +26,7 @@ def test_hosts_resolv_conf_fails_in_a_container(lab, php):
     before = time.monotonic()
     done = php.run(LOOKUP, check=False)
     assert done.returncode == 2
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 5  # glibc waits as long for each server that is silent
 
 
 def test_lo_down_fails(lab, bare):

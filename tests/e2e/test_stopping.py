@@ -8,16 +8,16 @@ import time
 
 import pytest
 
-from lab import WEB4, end_process, read_pcapng, wait_for
+from lab import WEB4, end_process, read_pcapng, read_pcapng_times, wait_for
 from watching import (NSWATCH, Footprint, assert_opens_clean, bpf_ids,
                       network_state)
 
 
 @pytest.fixture
 def pings(lab, php):
-    """Steady traffic: ten packets a second."""
+    """Steady traffic, whoever else has the CPU: ten packets a second."""
     script = f"while :; do {lab.tool('flood')} {WEB4} 9 1; sleep 0.1; done"
-    proc = php.popen(["sh", "-c", script], stdout=subprocess.DEVNULL,
+    proc = php.popen(["chrt", "--rr", "1", "sh", "-c", script], stdout=subprocess.DEVNULL,
                      stderr=subprocess.DEVNULL)
     yield
     end_process(proc, signal.SIGKILL)
@@ -55,7 +55,7 @@ def test_signal(lab, unchanged, php, watch, pings, out, sig):
     w = watch("netns:php", "-l", "-w", path)
     prints = Footprint(w)
     wait_for_packets(path)
-    result = w.stop(sig, timeout=5)
+    result = w.stop(sig)
     assert result.status == 0 and result.complaints == []
     assert result.books["written"] == assert_opens_clean(path) > 0
     prints.gone()
@@ -68,7 +68,7 @@ def test_signal_to_the_group(lab, unchanged, php, watch, pings, out, sig):
     w = watch("netns:php", "-l", "-w", path)
     wait_for_packets(path)
     os.killpg(w.pid, sig)
-    result = w.wait(5)
+    result = w.wait()
     assert result.status == 0
     assert result.books["written"] == assert_opens_clean(path) > 0
 
@@ -79,7 +79,7 @@ def test_loader_killed(lab, unchanged, php, watch, pings, out):
     prints, collector = Footprint(w), w.collector
     wait_for_packets(path)
     os.kill(w.pid, signal.SIGKILL)
-    w.wait(5)
+    w.wait()
     wait_for("the collector to end", lambda: not os.path.exists(f"/proc/{collector}"))
     assert assert_opens_clean(path) > 0
     prints.gone()
@@ -91,7 +91,7 @@ def test_collector_killed(lab, unchanged, php, watch, pings, out):
     prints = Footprint(w)
     wait_for_packets(path)
     os.kill(w.collector, signal.SIGKILL)
-    result = w.wait(5)
+    result = w.wait()
     assert result.status == 1
     assert len(result.complaints) == 1 and "collector" in result.complaints[0]
     assert assert_opens_clean(path) > 0
@@ -99,11 +99,9 @@ def test_collector_killed(lab, unchanged, php, watch, pings, out):
 
 
 def test_head(lab, unchanged, php, pings):
-    began = time.monotonic()
     done = lab.run(["bash", "-c", f"{NSWATCH} netns:php -l | head -1;"
                     " echo ${PIPESTATUS[0]} >&2"])
     assert len(done.stdout.splitlines()) == 1
-    assert time.monotonic() - began < 10
     status = int(done.stderr.splitlines()[-1])
     # What could not be written makes it 1; unless the reader was fast enough.
     assert status in (0, 1)
@@ -111,7 +109,7 @@ def test_head(lab, unchanged, php, pings):
 
 def test_head_of_a_capture(lab, unchanged, php, pings):
     done = lab.run(["bash", "-c", f"{NSWATCH} netns:php -w - | head -c 100 | wc -c;"
-                    " echo ${PIPESTATUS[0]} >&2"], timeout=20)
+                    " echo ${PIPESTATUS[0]} >&2"])
     assert done.stdout.strip() == "100"
     assert int(done.stderr.splitlines()[-1]) == 1
     assert "pipe" in done.stderr
@@ -122,15 +120,18 @@ def test_head_of_a_capture(lab, unchanged, php, pings):
 def test_limits(lab, unchanged, php, watch, pings, out, args):
     began = time.monotonic()
     w = watch("netns:php", "-w", f"{out}/x.pcapng", *args, "udp")
-    result = w.wait(10)
+    result = w.wait(60)
+    took = time.monotonic() - began
     assert result.status == 0
     count = assert_opens_clean(f"{out}/x.pcapng")
     if "3" in args[-1]:
         assert count == 3 == result.books["written"]
     else:
         seconds = float(args[1].split(":")[1])
-        assert seconds <= time.monotonic() - began < seconds + 3
-        assert count > 0
+        times = [p[3] for p in read_pcapng_times(f"{out}/x.pcapng")]
+        assert seconds <= took
+        # It may be late to start and to end; what is taken is not.
+        assert count > 0 and times[-1] - times[0] < (seconds + 3) * 1e9
 
 
 def test_command_ends_it(lab, unchanged, php, watch, out):
@@ -148,12 +149,9 @@ def test_command_killed_by_a_signal(php, watch):
 
 
 def test_ctrl_c_during_a_command(lab, unchanged, php, watch):
-    w = watch("netns:php", "--", "sleep", "30")
-    began = time.monotonic()
+    w = watch("netns:php", "--", "sleep", "1000")
     os.killpg(w.pid, signal.SIGINT)
-    result = w.wait(5)
-    assert time.monotonic() - began < 5
-    assert result.status == 130
+    assert w.wait().status == 130
 
 
 def test_no_packet_before_the_stop_is_lost(lab, php, watch, out):
@@ -173,7 +171,7 @@ def test_stop_at_once(lab, unchanged, php, watch):
         w = watch("netns:php", attach=False)
         time.sleep(delay)
         w.proc.send_signal(signal.SIGINT)
-        status = w.wait(10).status
+        status = w.wait().status
         # Before main() installs its handler the signal kills: no trace either.
         assert status in (0, 130, -signal.SIGINT)
 
@@ -217,7 +215,7 @@ def calls(php):
 def test_flood_of_socket_calls(lab, unchanged, php, watch, calls):
     w = watch("netns:php", "--dns")
     time.sleep(1)
-    assert w.stop(timeout=5).status == 0
+    assert w.stop().status == 0
 
 
 def test_stopped_collector_does_not_hold_the_loader(lab, unchanged, php, watch, calls):
@@ -227,9 +225,9 @@ def test_stopped_collector_does_not_hold_the_loader(lab, unchanged, php, watch, 
     os.kill(w.collector, signal.SIGSTOP)
     w.wait_out("does not keep up", stream="err")
     w.proc.send_signal(signal.SIGTERM)
-    wait_for("the links to go", lambda: not prints.ids["link"] & bpf_ids("link"), 5)
+    wait_for("the links to go", lambda: not prints.ids["link"] & bpf_ids("link"))
     time.sleep(0.6)
-    assert w.stop(signal.SIGTERM, timeout=5).status == 1
+    assert w.stop(signal.SIGTERM).status == 1
     prints.gone()
 
 
@@ -241,30 +239,31 @@ def test_two_signals_at_once_are_one(lab, unchanged, php, watch, pings, out):
     w.proc.send_signal(signal.SIGTERM)
     time.sleep(0.02)
     w.proc.send_signal(signal.SIGTERM)
-    assert w.wait(5).status == 9
+    assert w.wait().status == 9
     assert_opens_clean(f"{out}/x.pcapng")
 
 
 def test_signal_after_a_limit_reaches_the_command(lab, unchanged, php, watch, pings):
-    w = watch("netns:php", "-c", "1", "--", "sleep", "30")
+    w = watch("netns:php", "-c", "1", "--", "sleep", "1000")
     wait_for("the collector to end", lambda: "seen," in w.err, 10)
-    assert w.stop(signal.SIGTERM, timeout=5).status == 128 + signal.SIGTERM
+    assert w.stop(signal.SIGTERM).status == 128 + signal.SIGTERM
 
 
-def test_collector_killed_during_a_command(lab, unchanged, php, watch, pings):
+def test_collector_killed_during_a_command(lab, unchanged, php, watch, pings, out):
     """The command goes on, nothing stays attached meanwhile."""
-    w = watch("netns:php", "--", "sleep", "3")
+    w = watch("netns:php", "--", "sh", "-c", f"until [ -e {out}/end ]; do sleep 0.1; done")
     prints = Footprint(w)
     os.kill(w.collector, signal.SIGKILL)
-    wait_for("the links to go", lambda: not prints.ids["link"] & bpf_ids("link"), 2)
+    wait_for("the links to go", lambda: not prints.ids["link"] & bpf_ids("link"))
     assert w.proc.poll() is None
-    assert w.wait(10).status == 1
+    open(f"{out}/end", "w").close()
+    assert w.wait().status == 1
 
 
 def test_closed_standard_streams(lab, unchanged, php, pings, out):
     """No file takes their place and gets what is written to them."""
     path = f"{out}/x.pcapng"
     done = lab.run(["bash", "-c", f"{NSWATCH} netns:php -P -l -c 3 -w {path} udp"
-                    " <&- >&- 2>&-"], check=False, timeout=20)
+                    " <&- >&- 2>&-"], check=False)
     assert done.returncode == 0
     assert assert_opens_clean(path) == 3

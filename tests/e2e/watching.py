@@ -145,7 +145,7 @@ class Watch:
     def err(self):
         return read_bytes(self._path("err")).decode(errors="replace")
 
-    def wait_attached(self, timeout=15):
+    def wait_attached(self, timeout=60):
         """Returns the names after "watching", "php: eth0, lo"."""
         def attached():
             done = self.proc.poll() is not None
@@ -156,7 +156,7 @@ class Watch:
             return found
         return wait_for("nswatch to attach", attached, timeout).group(1)
 
-    def wait_out(self, pattern, timeout=10, stream="out"):
+    def wait_out(self, pattern, timeout=30, stream="out"):
         """Waits for a line on stdout (or err) that matches."""
         regex = re.compile(pattern, re.M)
         try:
@@ -174,9 +174,9 @@ class Watch:
                 if comm(pid) == "nswatch-collect":
                     return pid
             return None
-        return wait_for("the collector", find, 5)
+        return wait_for("the collector", find)
 
-    def wait(self, timeout=20):
+    def wait(self, timeout=60):
         try:
             status = self.proc.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -184,7 +184,7 @@ class Watch:
                 from None
         return Result(status, self.out, self.err)
 
-    def stop(self, sig=signal.SIGINT, timeout=20):
+    def stop(self, sig=signal.SIGINT, timeout=60):
         if self.proc.poll() is None:
             self.proc.send_signal(sig)
         return self.wait(timeout)
@@ -249,7 +249,7 @@ class Footprint:
     def gone(self):
         for kind in self.KINDS:
             wait_for(f"{kind}s {sorted(self.ids[kind])} to go",
-                     lambda: not self.ids[kind] & bpf_ids(kind), 10)
+                     lambda: not self.ids[kind] & bpf_ids(kind))
 
 
 def network_state(lab, ns=None):

@@ -141,7 +141,7 @@ def die_with_parent(sig=signal.SIGKILL):
     return set_it
 
 
-def wait_for(what, probe, timeout=10.0, step=0.01):
+def wait_for(what, probe, timeout=30.0, step=0.01):
     """Polls probe() until it is true and returns its value."""
     end = time.monotonic() + timeout
     while True:
