@@ -127,6 +127,7 @@ def test_follow_recreated(lab, watch, out):
     w = watch("again", "--follow", "-w", f"{out}/x.pcapng", "udp port 9")
     j = watch("again", "--follow", "--json", "udp port 9")
     send(lab, first, count=2)
+    numbers = [number_of(lab, first)]
     first.remove()
     # A look, of which any new namespace on the machine is the occasion, may find the name
     # gone before the kernel has cleared the namespace away.
@@ -138,6 +139,7 @@ def test_follow_recreated(lab, watch, out):
     timed("eth0 again", lambda: back.search(w.err))
     wait_for("the other one as well", lambda: back.search(j.err))
     send(lab, second, count=3)
+    numbers.append(number_of(lab, second))
     result, objects = w.stop(), j.stop()
     second.remove()
     assert result.status == 0
@@ -149,10 +151,15 @@ def test_follow_recreated(lab, watch, out):
     assert re.search(r"Comment = attachment 2, from \d{4}-\d\d-\d\dT[\d:.]+Z on, "
                      r"\d+\.\d{3} s after the end of the one before", text), text
     assert "attachment 1" not in text and text.count("Comment = ") == 1
-    check_gap(objects)
+    check_gap(objects, numbers)
 
 
-def check_gap(result):
+def number_of(lab, ns):
+    """The kernel may give the next one that of one that is gone."""
+    return int(lab.run(["stat", "-L", "-c", "%i", ns.path]).stdout)
+
+
+def check_gap(result, numbers):
     """What is said of eth0, in order: the packets of either generation lie between."""
     story = [(o["type"], o.get("generation")) for o in result.objects
              if o.get("interface") == "eth0" and o["type"] != "books"]
@@ -160,7 +167,7 @@ def check_gap(result):
         3 * [("packet", None)], story
     _, detach, attach = [o for o in result.objects if o["type"] in ("attach", "detach")
                          and o["interface"] == "eth0"]
-    assert attach["netns"] != detach["netns"] and attach["side"] == "inside"
+    assert [detach["netns"], attach["netns"]] == numbers and attach["side"] == "inside"
     assert attach["target"] == detach["target"] == "again"
     # From RFC 3339 with nanoseconds.
     gap = parse_time(attach["time"]) - parse_time(detach["time"])
