@@ -258,6 +258,11 @@ def network_state(lab, ns=None):
     def sh(*cmd):
         return lab.run(cmd, ns=ns, check=False).stdout
 
+    def bpftool():
+        """It gives up when a program of anybody goes while it looks."""
+        done = lab.run(["bpftool", "net", "show"], ns=ns, check=False)
+        return done.returncode == 0 and done.stdout
+
     def sorted_out(link):
         """Without what changes by itself: carrier, a while after the fact."""
         link = {k: v for k, v in link.items() if k not in ("linkinfo", "operstate")}
@@ -269,7 +274,7 @@ def network_state(lab, ns=None):
         "links": list(map(sorted_out, links)),
         "qdiscs": sh("tc", "qdisc", "show"),
         "tcx": sh("/usr/bin/python3", os.path.join(LAB_DIR, "bpfstate.py")),
-        "bpftool": sh("bpftool", "net", "show"),
+        "bpftool": wait_for("bpftool to see all", bpftool),
         "nsids": sh("ip", "netns", "list-id"),
         "addresses": [(link["ifname"], [a["local"] for a in link["addr_info"]])
                       for link in json.loads(sh("ip", "-j", "addr", "show"))],

@@ -564,6 +564,15 @@ class Lab:
         self.run(["ip", "netns", "del", "settle"])
         wait_for("removed namespaces to go", lambda: self.run(
             ["ip", "link", "show", "settle"], check=False).returncode, timeout=60)
+        for ns in self.namespaces.values():
+            if ns.veth:
+                wait_for("its own address", lambda: self._has_own_address(ns.veth)
+                         and self._has_own_address("eth0", ns.path))
+
+    def _has_own_address(self, device, ns=None):
+        """The kernel gives it one, fe80::/64, a while after it is up."""
+        link, = json.loads(self.run(["ip", "-j", "addr", "show", "dev", device], ns=ns).stdout)
+        return any(a.get("local", "").startswith("fe80:") for a in link["addr_info"])
 
     def start_docker(self):
         if not self.docker:
