@@ -16,6 +16,7 @@
 
 #include "decode/cursor.h"
 #include "util/cleanup.h"
+#include "util/digits.h"
 #include "util/ipaddr.h"
 
 static struct cursor msg_cursor(const struct dns_msg *m, uint32_t off)
@@ -98,8 +99,9 @@ static bool name_jump(struct name_walk *w, uint8_t high)
 	return true;
 }
 
-/* The next label, or false at the root label or a fault. */
-static bool name_label(struct name_walk *w, const uint8_t **label, uint8_t *len)
+/* The next label, or false at the root label or a fault. In line, so that the walk is in registers:
+ * most of what a message costs. */
+static inline bool name_label(struct name_walk *w, const uint8_t **label, uint8_t *len)
 {
 	for (;;) {
 		uint8_t n;
@@ -141,43 +143,53 @@ static const bool is_plain[256] = {
 	['/' ... ':'] = true, ['<' ... '?'] = true, ['A' ... '['] = true,  [']' ... '~'] = true,
 };
 
-void dns_escape_put(struct strbuf *b, uint8_t c)
+#define ESCAPE_TEXT 4 /* at most */
+
+/* To memory that has room for it; returns what is behind it, as the next one does. */
+static char *escape_text(char *to, uint8_t c)
 {
-	strbuf_putc(b, '\\');
+	*to++ = '\\';
 	if (c <= 0x20 || c >= 0x7f)
-		strbuf_digits(b, c, 3);
-	else
-		strbuf_putc(b, (char)c);
+		return digits_last(to, c, 3);
+	*to++ = (char)c;
+	return to;
 }
 
-static void label_put(struct strbuf *b, const uint8_t *label, uint8_t len)
+void dns_escape_put(struct strbuf *b, uint8_t c)
 {
-	uint8_t i, n;
+	char mem[ESCAPE_TEXT], *text = strbuf_begin(b, mem, sizeof(mem));
 
-	for (i = 0; i < len; i += n) {
-		for (n = 0; i + n < len && is_plain[label[i + n]]; n++)
-			;
-		strbuf_put(b, (const char *)label + i, n);
-		if (i + n < len)
-			dns_escape_put(b, label[i + n++]);
+	strbuf_end(b, text, escape_text(text, c));
+}
+
+static char *label_text(char *to, const uint8_t *label, uint8_t len)
+{
+	const uint8_t *end = label + len;
+
+	for (; label < end; label++) {
+		if (is_plain[*label])
+			*to++ = (char)*label;
+		else
+			to = escape_text(to, *label);
 	}
+	return to;
 }
 
 enum dns_status dns_name_put(struct strbuf *b, const struct dns_msg *m, uint32_t off, uint32_t *end)
 {
+	char mem[DNS_NAME_TEXT], *text = strbuf_begin(b, mem, sizeof(mem)), *to = text;
 	struct name_walk w = name_begin(m, off);
 	const uint8_t *label;
-	bool first = true;
 	uint8_t len;
 
 	while (name_label(&w, &label, &len)) {
-		if (!first)
-			strbuf_putc(b, '.');
-		first = false;
-		label_put(b, label, len);
+		if (to != text)
+			*to++ = '.';
+		to = label_text(to, label, len);
 	}
-	if (first && !w.status)
-		strbuf_putc(b, '.');
+	if (to == text && !w.status)
+		*to++ = '.';
+	strbuf_end(b, text, to);
 	return name_status(&w, end);
 }
 
