@@ -37,32 +37,37 @@ unsigned int dns_out_columns(const char *s)
 	return columns_of(s, strlen(s));
 }
 
-/* A word of `cols` columns. */
-static void put_word(struct dns_out *o, const char *s, size_t len, unsigned int cols,
-		     enum color color)
+void dns_out_word(struct dns_out *o, const struct dns_word *word, enum color color)
 {
-	bool colored = o->style->color && color != PLAIN && len;
+	bool colored = o->style->color && color != PLAIN && word->len;
 
 	if (colored)
 		strbuf_puts(o->b, sgr[color]);
-	strbuf_put(o->b, s, len);
+	strbuf_put(o->b, word->s, word->len);
 	if (colored)
 		strbuf_puts(o->b, "\033[0m");
-	o->col += cols;
+	o->col += word->cols;
+}
+
+static struct dns_word measured(const char *s)
+{
+	size_t len = strlen(s);
+
+	return (struct dns_word){ .s = s, .len = len, .cols = columns_of(s, len) };
 }
 
 void dns_out_put(struct dns_out *o, const char *s, enum color color)
 {
-	size_t len = strlen(s);
+	struct dns_word word = measured(s);
 
-	put_word(o, s, len, columns_of(s, len), color);
+	dns_out_word(o, &word, color);
 }
 
 void dns_out_ascii(struct dns_out *o, const char *s, enum color color)
 {
-	size_t len = strlen(s);
+	struct dns_word word = dns_word(s, strlen(s));
 
-	put_word(o, s, len, (unsigned int)len, color);
+	dns_out_word(o, &word, color);
 }
 
 void dns_out_sign(struct dns_out *o, const char *utf8, const char *ascii, enum color color)
@@ -151,6 +156,15 @@ void dns_out_shorten(char *s, unsigned int max, const struct dns_text_style *sty
 	memmove(s + head + bytes, s + len - tail, tail + 1);
 	while (*mark)
 		s[head++] = *mark++;
+}
+
+void dns_out_shorten_word(struct dns_word *word, char *room, unsigned int max,
+			  const struct dns_text_style *style)
+{
+	if (word->s != room)
+		memcpy(room, word->s, word->len + 1);
+	dns_out_shorten(room, max, style);
+	*word = measured(room);
 }
 
 void dns_out_copy(char *to, const char *from)

@@ -21,6 +21,20 @@ struct dns_out {
 	unsigned int col;
 };
 
+/* One that knows its length; safe for a terminal. */
+struct dns_word {
+	const char *s; /* NUL-terminated, borrowed */
+	size_t len;
+	unsigned int cols; /* that it takes */
+};
+
+/* ASCII, as all is but our own signs. */
+static inline struct dns_word dns_word(const char *s, size_t len)
+{
+	return (struct dns_word){ .s = s, .len = len, .cols = (unsigned int)len };
+}
+
+void dns_out_word(struct dns_out *o, const struct dns_word *word, enum color color);
 void dns_out_put(struct dns_out *o, const char *s, enum color color);
 /* One that is known to be ASCII. */
 void dns_out_ascii(struct dns_out *o, const char *s, enum color color);
@@ -46,6 +60,9 @@ unsigned int dns_out_columns(const char *s);
 
 /* Takes out the middle of an ASCII string, so that it is of `max` columns. */
 void dns_out_shorten(char *s, unsigned int max, const struct dns_text_style *style);
+/* The same of a word, which from then on stands in room. */
+void dns_out_shorten_word(struct dns_word *word, char *room, unsigned int max,
+			  const struct dns_text_style *style);
 /* An ASCII string, as long as it is: what it is copied into has room for the longest. */
 void dns_out_copy(char *to, const char *from);
 

@@ -64,49 +64,52 @@ static enum color result_color(const struct dns_transaction *t)
 
 static unsigned int latency_room(const struct dns_words *l)
 {
-	return l->latency[0] ? dns_out_columns(l->latency) + 1 : 0;
+	return l->latency.len ? l->latency.cols + 1 : 0;
 }
 
 /* Columns that the line needs from the question on. */
 static unsigned int needed(const struct dns_words *l)
 {
-	return dns_out_columns(l->type) + dns_out_columns(l->name) + 1 +
-	       dns_out_columns(l->result) + dns_out_columns(l->remarks) + latency_room(l);
+	return l->type.cols + l->name.cols + 1 + l->result.cols + l->remarks.cols + latency_room(l);
 }
 
-/* Shortens a word by what the line has too much, but not below min columns. */
-static void give_way(struct dns_words *l, char *word, unsigned int min, unsigned int room,
-		     const struct dns_text_style *style)
+/* Shortens a word, to stand in text, by what the line has too much, but not below min columns. */
+static void give_way(struct dns_words *l, struct dns_word *word, char *text, unsigned int min,
+		     unsigned int room, const struct dns_text_style *style)
 {
-	unsigned int len = dns_out_columns(word), over = needed(l) > room ? needed(l) - room : 0;
+	unsigned int len = word->cols, over = needed(l) > room ? needed(l) - room : 0;
 
 	if (over)
-		dns_out_shorten(word, len > over + min ? len - over : min, style);
+		dns_out_shorten_word(word, text, len > over + min ? len - over : min, style);
 }
 
 /* Makes the line fit: what can be spared most goes first. */
 static void squeeze(struct dns_words *l, const struct dns_transaction *t, unsigned int room,
 		    const struct dns_text_style *style)
 {
-	unsigned int len = dns_out_columns(l->result), over;
+	static const struct dns_word nothing = { .s = "" };
+	unsigned int len = l->result.cols, over;
 
 	if (needed(l) > room && !dns_words_answered(t) && t->failure != DNS_FAIL_NONE)
-		l->latency[0] = '\0';
+		l->latency = nothing;
 	over = needed(l) > room ? needed(l) - room : 0;
 	if (over)
 		dns_words_result(l, t, len > over + MIN_RESULT ? len - over : MIN_RESULT,
 				 dns_layout_is_narrow(style));
-	give_way(l, l->name, MIN_NAME, room, style);
+	give_way(l, &l->name, l->text.name, MIN_NAME, room, style);
 	if ((dns_words_answered(t) && !t->rcode) || t->state == DNS_ANNOUNCED)
-		give_way(l, l->result, MIN_RESULT, room, style);
-	give_way(l, l->remarks, MIN_RESULT, room, style);
+		give_way(l, &l->result, l->text.result, MIN_RESULT, room, style);
+	give_way(l, &l->remarks, l->text.remarks, MIN_RESULT, room, style);
 	if (needed(l) > room)
-		l->latency[0] = '\0';
+		l->latency = nothing;
 }
 
 static void put_link(struct dns_out *o, const struct dns_words *l, const struct dns_layout *c)
 {
-	dns_out_put(o, l->client[0] ? l->client : "-", l->client[0] ? PLAIN : DIM);
+	if (l->client.len)
+		dns_out_word(o, &l->client, PLAIN);
+	else
+		dns_out_put(o, "-", DIM);
 	if (c->server) {
 		dns_out_column(o, c->server - 2);
 		dns_out_sign(o, "\u2192", ">", DIM);
@@ -114,14 +117,14 @@ static void put_link(struct dns_out *o, const struct dns_words *l, const struct 
 	} else {
 		dns_out_sign(o, "\u2192", ">", DIM);
 	}
-	dns_out_put(o, l->server, CYAN);
+	dns_out_word(o, &l->server, CYAN);
 }
 
 static void put_question(struct dns_out *o, const struct dns_words *l,
 			 const struct dns_transaction *t)
 {
-	dns_out_put(o, l->type, DIM);
-	dns_out_put(o, l->name, t->has_question ? BOLD : DIM);
+	dns_out_word(o, &l->type, DIM);
+	dns_out_word(o, &l->name, t->has_question ? BOLD : DIM);
 }
 
 /* In its column, or before it if it would not fit there. */
@@ -129,30 +132,29 @@ static void put_result(struct dns_out *o, const struct dns_words *l,
 		       const struct dns_transaction *t, unsigned int at, unsigned int width)
 {
 	if (width) {
-		unsigned int need =
-			dns_out_columns(l->result) + dns_out_columns(l->remarks) + latency_room(l);
+		unsigned int need = l->result.cols + l->remarks.cols + latency_room(l);
 
 		if (at + need > width)
 			at = width > need ? width - need : 0;
 	}
 	dns_out_column(o, at);
-	dns_out_put(o, l->result, result_color(t));
-	dns_out_put(o, l->remarks,
-		    t->protocol != DNS_UNICAST ? DIM
-		    : dns_words_answered(t)    ? YELLOW
-					       : RED);
+	dns_out_word(o, &l->result, result_color(t));
+	dns_out_word(o, &l->remarks,
+		     t->protocol != DNS_UNICAST ? DIM
+		     : dns_words_answered(t)	? YELLOW
+						: RED);
 }
 
 static void put_latency(struct dns_out *o, const struct dns_words *l,
 			const struct dns_transaction *t, unsigned int width)
 {
 	bool is_slow = t->latency < 0 || t->waited >= SEC;
-	unsigned int len = dns_out_columns(l->latency);
+	unsigned int len = l->latency.cols;
 
 	if (!len)
 		return;
 	dns_out_column(o, width > len ? width - len : 0);
-	dns_out_put(o, l->latency, is_slow ? RED : t->waited >= 100 * MSEC ? YELLOW : DIM);
+	dns_out_word(o, &l->latency, is_slow ? RED : t->waited >= 100 * MSEC ? YELLOW : DIM);
 }
 
 static void put_header_flags(struct strbuf *b, uint16_t flags)

@@ -12,7 +12,12 @@
 #define MSEC 1000000LL
 #define SEC  (1000 * MSEC)
 
-static void client_text(struct dns_words *l, const struct dns_transaction *t,
+static struct dns_word word_of(const struct strbuf *b)
+{
+	return dns_word(b->s, b->len);
+}
+
+static void make_client(struct dns_words *l, const struct dns_transaction *t,
 			const struct dns_text_style *style)
 {
 	/* Another machine's question is known by its address, not by our interface. */
@@ -20,7 +25,7 @@ static void client_text(struct dns_words *l, const struct dns_transaction *t,
 	bool with_target = style->show_target && t->target[0];
 	struct strbuf b;
 
-	strbuf_init(&b, l->client, sizeof(l->client) - MARK_ROOM);
+	strbuf_init(&b, l->text.client, sizeof(l->text.client) - MARK_ROOM);
 	if (t->client.family && (with_address || !t->ifname[0])) {
 		ipaddr_put(&b, &t->client);
 		if (with_target || t->ifname[0])
@@ -36,16 +41,17 @@ static void client_text(struct dns_words *l, const struct dns_transaction *t,
 		strbuf_reset(&b);
 		ipaddr_put(&b, &t->client);
 	}
+	l->client = word_of(&b);
 	if (!with_address || (dns_layout_is_narrow(style) && t->from_outside))
-		dns_out_shorten(l->client, MIN_CLIENT, style);
+		dns_out_shorten_word(&l->client, l->text.client, MIN_CLIENT, style);
 }
 
-static void server_text(struct dns_words *l, const struct dns_transaction *t,
+static void make_server(struct dns_words *l, const struct dns_transaction *t,
 			const struct dns_text_style *style)
 {
 	struct strbuf b;
 
-	strbuf_init(&b, l->server, sizeof(l->server) - MARK_ROOM);
+	strbuf_init(&b, l->text.server, sizeof(l->text.server) - MARK_ROOM);
 	if (t->to_group) {
 		strbuf_puts(&b, t->protocol == DNS_LLMNR ? "LLMNR" : "mDNS");
 		if (t->server.family == 6)
@@ -59,8 +65,9 @@ static void server_text(struct dns_words *l, const struct dns_transaction *t,
 	}
 	if (t->proto == IPPROTO_TCP)
 		strbuf_puts(&b, "/tcp");
+	l->server = word_of(&b);
 	if (dns_layout_is_narrow(style) && b.len > 20)
-		dns_out_shorten(l->server, MIN_SERVER, style);
+		dns_out_shorten_word(&l->server, l->text.server, MIN_SERVER, style);
 }
 
 static const char *no_question(const struct dns_transaction *t)
@@ -72,23 +79,22 @@ static const char *no_question(const struct dns_transaction *t)
 	return t->is_connection ? "(connection)" : "(no question)";
 }
 
-static void question_text(struct dns_words *l, const struct dns_transaction *t)
+static void make_question(struct dns_words *l, const struct dns_transaction *t)
 {
+	const char *name = t->has_question ? t->name : no_question(t);
 	struct strbuf b;
 
-	l->type[0] = '\0';
-	if (!t->has_question) {
-		dns_out_copy(l->name, no_question(t));
-		return;
-	}
-	strbuf_init(&b, l->type, sizeof(l->type));
-	if (t->opcode) {
+	strbuf_init(&b, l->text.type, sizeof(l->text.type));
+	if (t->has_question && t->opcode) {
 		dns_opcode_put(&b, t->opcode);
 		strbuf_putc(&b, ' ');
 	}
-	dns_type_put(&b, t->qtype);
-	strbuf_putc(&b, ' ');
-	dns_out_copy(l->name, t->name);
+	if (t->has_question) {
+		dns_type_put(&b, t->qtype);
+		strbuf_putc(&b, ' ');
+	}
+	l->type = word_of(&b);
+	l->name = dns_word(name, strlen(name));
 }
 
 static const char *icmp_text(const struct dns_transaction *t)
@@ -217,17 +223,13 @@ static void put_remarks(struct strbuf *b, const struct dns_transaction *t)
 			      t->state == DNS_NOT_SENT ? "calls" : "tries");
 }
 
-/* The answers, cut at a record if they do not fit into room; 0: all. */
+/* The answers, which do not fit into room, cut at a record. */
 static void put_answers(struct strbuf *b, const struct dns_transaction *t, unsigned int room)
 {
 	unsigned int all = t->count[DNS_ANSWER], n = 0;
-	size_t len = strlen(t->answers), end = 0;
 	const char *p = t->answers, *comma;
+	size_t end = 0;
 
-	if (!room || len <= room) {
-		strbuf_puts(b, t->answers);
-		return;
-	}
 	while ((comma = strstr(p, ", "))) {
 		/* The first is shown even if it alone is too long. */
 		if (n && (size_t)(comma - t->answers) + 4 > room)
@@ -236,7 +238,7 @@ static void put_answers(struct strbuf *b, const struct dns_transaction *t, unsig
 		n++;
 		p = comma + 2;
 	}
-	strbuf_put(b, t->answers, n ? end : len);
+	strbuf_put(b, t->answers, n ? end : strlen(t->answers));
 	if (n && all > n)
 		strbuf_printf(b, " +%u", all - n);
 }
@@ -249,24 +251,34 @@ static bool has_unread_answers(const struct dns_transaction *t)
 	       (t->count[DNS_ANSWER] || t->truncated_capture || t->opcode || !t->has_question);
 }
 
+static bool has_answers(const struct dns_transaction *t)
+{
+	return t->state == DNS_ANNOUNCED || (dns_words_answered(t) && !t->rcode && t->answers[0]);
+}
+
 void dns_words_result(struct dns_words *l, const struct dns_transaction *t, unsigned int room,
 		      bool brief)
 {
+	bool with_answers = has_answers(t);
+	size_t len = with_answers ? strlen(t->answers) : 0;
 	struct strbuf b;
 
-	strbuf_init(&b, l->result, sizeof(l->result) - MARK_ROOM);
-	if (t->state == DNS_SILENT)
-		strbuf_puts(&b, silence(t));
-	else if (t->state == DNS_ANNOUNCED)
+	if (with_answers && (!room || len <= room)) {
+		l->result = dns_word(t->answers, len);
+		return;
+	}
+	strbuf_init(&b, l->text.result, sizeof(l->text.result) - MARK_ROOM);
+	if (with_answers)
 		put_answers(&b, t, room);
+	else if (t->state == DNS_SILENT)
+		strbuf_puts(&b, silence(t));
 	else if (!dns_words_answered(t))
 		put_failure(&b, t, brief);
 	else if (t->rcode || has_unread_answers(t))
 		dns_rcode_put(&b, t->rcode);
-	else if (!t->answers[0])
-		strbuf_puts(&b, "no data");
 	else
-		put_answers(&b, t, room);
+		strbuf_puts(&b, "no data");
+	l->result = word_of(&b);
 }
 
 /* v units with that many of its digits behind the point. */
@@ -308,29 +320,38 @@ void dns_words_duration(struct strbuf *b, int64_t ns, bool brief)
 	strbuf_puts(b, ranges[i].name[brief]);
 }
 
-static void latency_text(struct dns_words *l, const struct dns_transaction *t, bool brief)
+static void make_remarks(struct dns_words *l, const struct dns_transaction *t)
 {
 	struct strbuf b;
 
-	strbuf_init(&b, l->latency, sizeof(l->latency));
-	if (t->state == DNS_NOT_SENT || t->state == DNS_SILENT || t->state == DNS_ANNOUNCED)
-		return;
-	if (t->latency < 0)
+	strbuf_init(&b, l->text.remarks, sizeof(l->text.remarks) - MARK_ROOM);
+	put_remarks(&b, t);
+	l->remarks = word_of(&b);
+}
+
+static void make_latency(struct dns_words *l, const struct dns_transaction *t, bool brief)
+{
+	bool has_none =
+		t->state == DNS_NOT_SENT || t->state == DNS_SILENT || t->state == DNS_ANNOUNCED;
+	struct strbuf b;
+
+	strbuf_init(&b, l->text.latency, sizeof(l->text.latency));
+	if (!has_none && t->latency < 0)
 		strbuf_puts(&b, brief ? ">" : "> ");
-	dns_words_duration(&b, t->waited, brief);
+	if (!has_none)
+		dns_words_duration(&b, t->waited, brief);
+	l->latency = word_of(&b);
 }
 
 void dns_words_make(struct dns_words *l, const struct dns_transaction *t,
 		    const struct dns_text_style *style)
 {
 	bool brief = dns_layout_is_narrow(style);
-	struct strbuf b;
 
-	client_text(l, t, style);
-	server_text(l, t, style);
-	question_text(l, t);
+	make_client(l, t, style);
+	make_server(l, t, style);
+	make_question(l, t);
 	dns_words_result(l, t, 0, brief);
-	strbuf_init(&b, l->remarks, sizeof(l->remarks) - MARK_ROOM);
-	put_remarks(&b, t);
-	latency_text(l, t, brief);
+	make_remarks(l, t);
+	make_latency(l, t, brief);
 }

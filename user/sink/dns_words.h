@@ -12,17 +12,21 @@
 #include "sink/dns_text.h"
 #include "util/strbuf.h"
 
-/* All are safe for a terminal. */
 struct dns_words {
-	char client[TARGET_NAME_LEN * 4 + IFNAMSIZ * 4 + IPADDR_STRLEN + 4 + MARK_ROOM];
-	char server[IPADDR_STRLEN + 16 + MARK_ROOM];
-	char type[24];
-	char name[DNS_NAME_TEXT + MARK_ROOM];
-	char result[DNS_ANSWERS_LEN + 64 + MARK_ROOM];
-	char remarks[512 + MARK_ROOM];
-	char latency[32];
+	struct dns_word client, server, type, name, result, remarks, latency;
+	/* What they are, unless they stand in the transaction. */
+	struct {
+		char client[TARGET_NAME_LEN * 4 + IFNAMSIZ * 4 + IPADDR_STRLEN + 4 + MARK_ROOM];
+		char server[IPADDR_STRLEN + 16 + MARK_ROOM];
+		char type[24];
+		char name[DNS_NAME_TEXT + MARK_ROOM];
+		char result[DNS_ANSWERS_LEN + 64 + MARK_ROOM];
+		char remarks[512 + MARK_ROOM];
+		char latency[32];
+	} text;
 };
 
+/* *t has to live as long as they. */
 void dns_words_make(struct dns_words *l, const struct dns_transaction *t,
 		    const struct dns_text_style *style);
 /* The result again; room: columns for the answers, 0: all of them. */
