@@ -75,25 +75,25 @@ void dns_out_sign(struct dns_out *o, const char *utf8, const char *ascii, enum c
 	dns_out_put(o, o->style->utf8 ? utf8 : ascii, color);
 }
 
-void dns_out_pad(struct dns_out *o, unsigned int to)
+static void put_blanks(struct dns_out *o, unsigned int n)
 {
 	static const char blanks[] = "                                ";
 
-	while (o->col < to) {
-		unsigned int n = to - o->col;
+	o->col += n;
+	for (; n > sizeof(blanks) - 1; n -= sizeof(blanks) - 1)
+		strbuf_put(o->b, blanks, sizeof(blanks) - 1);
+	strbuf_put(o->b, blanks, n);
+}
 
-		if (n > sizeof(blanks) - 1)
-			n = sizeof(blanks) - 1;
-		strbuf_put(o->b, blanks, n);
-		o->col += n;
-	}
+void dns_out_pad(struct dns_out *o, unsigned int to)
+{
+	if (o->col < to)
+		put_blanks(o, to - o->col);
 }
 
 void dns_out_column(struct dns_out *o, unsigned int to)
 {
-	strbuf_putc(o->b, ' ');
-	o->col++;
-	dns_out_pad(o, to);
+	put_blanks(o, o->col < to ? to - o->col : 1);
 }
 
 void dns_out_newline(struct dns_out *o)
