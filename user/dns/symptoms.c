@@ -119,27 +119,46 @@ static void look_for_split(struct dns_engine *e, const struct trans *x, struct r
 /* Whatever it says: it was asked for a second time. */
 static void answer_at_last(struct dns_engine *e, struct trans *x, const struct dns_transaction *t)
 {
-	struct rule_input in = { .event = RULE_ANSWER };
+	bool twin_answered = x->queries > 1 && x->has_twin && x->twin_answered;
 	const struct server_state *s = x->server;
+	uint16_t big_unanswered = 0;
 
-	in.twin_answered = x->queries > 1 && x->has_twin && x->twin_answered;
 	if (s && s->big_lost && s->big_lost >= x->first - BIG_TIME &&
 	    x->asked_edns.udp_size <= EDNS_SAFE)
-		in.big_unanswered = big_one_before(e, x);
-	if (in.twin_answered || in.big_unanswered ||
+		big_unanswered = big_one_before(e, x);
+	if (twin_answered || big_unanswered ||
 	    (t->state == DNS_LATE && engine_is_docker(&x->key.server)))
+		judge_event(e,
+			    &(struct rule_input){
+				    .event = RULE_ANSWER,
+				    .twin_answered = twin_answered,
+				    .big_unanswered = big_unanswered,
+			    },
+			    t, &x->q, 0);
+}
+
+static void judge_found(struct dns_engine *e, const struct trans *x,
+			const struct dns_transaction *t, uint32_t nx_wasted, int64_t nx_wasted_time)
+{
+	struct rule_input in = {
+		.event = RULE_ANSWER,
+		.nx_wasted = nx_wasted,
+		.nx_wasted_time = nx_wasted_time,
+	};
+
+	if (x->other_servers)
+		look_for_split(e, x, &in);
+	if (nx_wasted >= SUFFIXES_MIN || in.nx_first.family)
 		judge_event(e, &in, t, &x->q, 0);
 }
 
 static void answer_found(struct dns_engine *e, struct trans *x, const struct dns_transaction *t)
 {
-	struct rule_input in = { .event = RULE_ANSWER };
+	int64_t time;
+	uint32_t wasted = patterns_found(e->patterns, x->key.netns, &x->q, e->now, &time);
 
-	in.nx_wasted = patterns_found(e->patterns, x->key.netns, &x->q, e->now, &in.nx_wasted_time);
-	if (x->other_servers)
-		look_for_split(e, x, &in);
-	if (in.nx_wasted >= SUFFIXES_MIN || in.nx_first.family)
-		judge_event(e, &in, t, &x->q, 0);
+	if (wasted >= SUFFIXES_MIN || x->other_servers)
+		judge_found(e, x, t, wasted, time);
 }
 
 static bool is_single_label(const struct dns_name *n)
@@ -172,13 +191,13 @@ static bool storm_is_news(struct dns_engine *e, struct server_state *s)
 
 static void answer_says_no(struct dns_engine *e, struct trans *x, const struct dns_transaction *t)
 {
-	struct rule_input in = { .event = RULE_ANSWER, .not_before = e->now + SECOND_THOUGHT };
+	uint32_t nx_minute = 0;
 	bool tell;
 
 	switch (t->rcode) {
 	case DNS_R_NXDOMAIN:
-		in.nx_minute = patterns_nx(e->patterns, x->key.netns, &x->q, x->first, e->now);
-		tell = (in.nx_minute >= PATTERN_STORM && storm_is_news(e, x->server)) ||
+		nx_minute = patterns_nx(e->patterns, x->key.netns, &x->q, x->first, e->now);
+		tell = (nx_minute >= PATTERN_STORM && storm_is_news(e, x->server)) ||
 		       may_be_container_name(e, x) || is_local_tld(&x->q.name);
 		break;
 	case DNS_R_NOERROR: tell = may_be_container_name(e, x); break;
@@ -188,7 +207,13 @@ static void answer_says_no(struct dns_engine *e, struct trans *x, const struct d
 	default: tell = false;
 	}
 	if (tell)
-		judge_event(e, &in, t, &x->q, 0);
+		judge_event(e,
+			    &(struct rule_input){
+				    .event = RULE_ANSWER,
+				    .not_before = e->now + SECOND_THOUGHT,
+				    .nx_minute = nx_minute,
+			    },
+			    t, &x->q, 0);
 }
 
 static void answer_is_truncated(struct dns_engine *e, struct trans *x,
@@ -203,14 +228,13 @@ static void answer_is_truncated(struct dns_engine *e, struct trans *x,
 
 static void look_at_latency(struct dns_engine *e, struct trans *x, const struct dns_transaction *t)
 {
-	struct rule_input in = { .event = RULE_SLOW };
 	struct server_state *s = x->server;
 
 	if (s->latency.count < SLOW_ANSWERS || s->latency.max <= SLOW_MIN ||
 	    (s->slow_told && e->now - s->slow_told < SLOW_EVERY))
 		return;
 	s->slow_told = e->now;
-	judge_event(e, &in, t, &x->q, 0);
+	judge_event(e, &(struct rule_input){ .event = RULE_SLOW }, t, &x->q, 0);
 }
 
 void symptoms_answer(struct dns_engine *e, struct trans *x, const struct dns_transaction *t)

@@ -342,10 +342,11 @@ static void ask_for(struct dns_engine *e, const struct trans *x)
 
 static struct dns_edns_asked query_edns(const struct dns_msg *m)
 {
-	struct dns_edns edns = { 0 };
+	struct dns_edns edns;
 
-	if (m->count[DNS_ADDITIONAL])
-		dns_edns_get(&edns, m);
+	if (!m->count[DNS_ADDITIONAL])
+		return (struct dns_edns_asked){ 0 };
+	dns_edns_get(&edns, m);
 	return (struct dns_edns_asked){
 		.present = edns.present,
 		.dnssec_ok = edns.dnssec_ok,
