@@ -14,6 +14,7 @@
 
 #include "dns/latency.h"
 #include "util/cleanup.h"
+#include "util/clear.h"
 
 #define SETS 1024
 #define WAYS 4
@@ -112,7 +113,7 @@ static unsigned int make_room(struct names *n, const struct question *q)
 	set->total[way] = 0;
 	e = &n->entries[set_of(q)][way];
 	free(e->latency);
-	memset(e, 0, offsetof(struct entry, name));
+	clear_memory(e, offsetof(struct entry, name));
 	e->only_latency = NO_LATENCY;
 	dns_name_copy(&e->name, &q->name);
 	return way;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/clear.h"
 #include "util/hash.h"
 
 #define SEC	   1000000000LL
@@ -128,7 +129,7 @@ static struct nx *nx_get(struct patterns *p, uint64_t netns, const struct questi
 	n = &p->nx[p->oldest];
 	if (n->used)
 		--*with_label(p, n->label);
-	memset(n, 0, offsetof(struct nx, q));
+	clear_memory(n, offsetof(struct nx, q));
 	n->used = true;
 	n->netns = netns;
 	n->label = label_hash(q);

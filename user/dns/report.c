@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dns/engine_state.h"
+#include "util/clear.h"
 #include "util/strbuf.h"
 
 /* At least what was sent last, and what came of it. */
@@ -29,7 +30,7 @@ void report_trans(struct dns_engine *e, const struct trans *x, struct dns_transa
 {
 	struct strbuf name;
 
-	memset(t, 0, offsetof(struct dns_transaction, target));
+	clear_memory(t, offsetof(struct dns_transaction, target));
 	t->nsid[0] = t->subnet[0] = t->cookie[0] = t->answers[0] = '\0';
 	t->serial = x->serial;
 	t->state = x->failed ? DNS_FAILED : DNS_UNANSWERED;

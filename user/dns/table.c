@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/clear.h"
 #include "util/hash.h"
 
 #define CHUNK	 256  /* transactions allocated at once */
@@ -157,7 +158,7 @@ struct trans *table_add(struct table *t, const struct trans_key *key, const stru
 	}
 	x = t->free;
 	t->free = x->next;
-	memset(x, 0, offsetof(struct trans, q));
+	clear_memory(x, offsetof(struct trans, q));
 	x->key = *key;
 	question_copy(&x->q, q);
 	x->key_hash = hash_key(t, key);
