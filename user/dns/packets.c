@@ -15,23 +15,20 @@
 #include "util/cleanup.h"
 
 /* Docker's embedded resolver has port 53: the namespace's NAT turns that into a random one before
- * any interface sees the query, and back for the answer. */
-static struct trans_key key_of(const struct packet *p, const struct flow *flow, bool from_client,
-			       uint16_t id)
+ * any interface sees the query, and back for the answer. Filled in place: see ipaddr_set_v4(). */
+static void fill_key(struct trans_key *k, const struct packet *p, const struct flow *flow,
+		     bool from_client, uint16_t id)
 {
-	struct trans_key k;
-
-	memset(&k, 0, sizeof(k));
-	k.netns = p->tap->netns;
-	k.client = from_client ? flow->src : flow->dst;
-	k.server = from_client ? flow->dst : flow->src;
-	k.client_port = from_client ? flow->sport : flow->dport;
-	k.server_port = from_client ? flow->dport : flow->sport;
-	if (engine_is_docker(&k.server))
-		k.server_port = 53;
-	k.proto = flow->proto;
-	k.id = id;
-	return k;
+	memset(k, 0, sizeof(*k));
+	k->netns = p->tap->netns;
+	k->client = *(from_client ? &flow->src : &flow->dst);
+	k->server = *(from_client ? &flow->dst : &flow->src);
+	k->client_port = from_client ? flow->sport : flow->dport;
+	k->server_port = from_client ? flow->dport : flow->sport;
+	if (engine_is_docker(&k->server))
+		k->server_port = 53;
+	k->proto = flow->proto;
+	k->id = id;
 }
 
 static bool is_dns_port(const struct dns_engine *e, uint16_t port)
@@ -60,7 +57,7 @@ static bool is_multicast(const struct dns_engine *e, const struct flow *flow)
 static void message(struct dns_engine *e, const uint8_t *data, uint32_t caplen, uint32_t len)
 {
 	const struct packet *p = e->packet;
-	struct flow flow = e->frame->flow;
+	const struct flow *flow = &e->frame->flow;
 	struct trans_key k;
 	struct dns_msg m;
 	bool from_client;
@@ -70,13 +67,13 @@ static void message(struct dns_engine *e, const uint8_t *data, uint32_t caplen, 
 	case DNS_MALFORMED: e->sum->malformed++; return;
 	case DNS_TRUNCATED: return;
 	}
-	if (is_multicast(e, &flow)) {
+	if (is_multicast(e, flow)) {
 		if (engine_is_view(e, p->tap))
-			multicast_message(e->multicast, p, &flow, &m);
+			multicast_message(e->multicast, p, flow, &m);
 		return;
 	}
 	from_client = !(m.flags & DNS_F_QR);
-	k = key_of(p, &flow, from_client, m.id);
+	fill_key(&k, p, flow, from_client, m.id);
 	if (from_client)
 		trans_query(e, p, &k, &m);
 	else
@@ -146,8 +143,9 @@ static struct tcp_key tcp_key_of(const struct packet *p, const struct flow *flow
 
 static void tcp_syn(struct dns_engine *e, const struct packet *p, const struct flow *flow)
 {
-	struct trans_key k = key_of(p, flow, true, 0);
+	struct trans_key k;
 
+	fill_key(&k, p, flow, true, 0);
 	k.connect = true;
 	trans_connect(e, p, &k);
 }
@@ -155,11 +153,12 @@ static void tcp_syn(struct dns_engine *e, const struct packet *p, const struct f
 /* A reset from the server's side fails whatever the connection still waits for. */
 static void tcp_reset(struct dns_engine *e, const struct packet *p, const struct flow *flow)
 {
-	struct trans_key k = key_of(p, flow, false, 0);
 	const struct trans_failure how = { .how = DNS_FAIL_RESET };
 	struct trans *x = NULL, *next;
+	struct trans_key k;
 	unsigned int n = 0;
 
+	fill_key(&k, p, flow, false, 0);
 	for (x = table_next_live(e->table, NULL); x && n++ < SCAN_MAX; x = next) {
 		next = table_next_live(e->table, x);
 		k.id = x->key.id;
@@ -209,8 +208,9 @@ static void tcp_packet(struct dns_engine *e, const struct packet *p, const struc
 	if (from_server && f->tcp_flags & TH_RST && engine_is_view(e, p->tap))
 		tcp_reset(e, p, flow);
 	if (from_server && syn && engine_is_view(e, p->tap)) {
-		struct trans_key c = key_of(p, flow, false, 0);
+		struct trans_key c;
 
+		fill_key(&c, p, flow, false, 0);
 		trans_connected(e, &c);
 	}
 	tcp_data(e, p, f);
@@ -220,11 +220,12 @@ static void tcp_packet(struct dns_engine *e, const struct packet *p, const struc
 static struct trans *quoted_trans(struct dns_engine *e, const struct packet *p,
 				  const struct frame *f)
 {
-	struct trans_key k = key_of(p, &f->quoted, true, 0);
 	const uint8_t *payload = f->data + f->quoted_payload_off;
 	struct trans *x = NULL;
+	struct trans_key k;
 	unsigned int n = 0;
 
+	fill_key(&k, p, &f->quoted, true, 0);
 	if (f->quoted_payload_off && f->quoted_payload_caplen >= 2 && k.proto == IPPROTO_UDP) {
 		k.id = (uint16_t)(payload[0] << 8 | payload[1]);
 		return table_find(e->table, &k, NULL);
@@ -270,7 +271,7 @@ static void half_an_answer(struct dns_engine *e, const struct packet *p, const s
 	if (f->frag_off || !f->flow.has_ports || f->l4 != L4_UDP ||
 	    !is_dns_port(e, f->flow.sport) || f->payload_caplen < 2)
 		return;
-	k = key_of(p, &f->flow, false, (uint16_t)(payload[0] << 8 | payload[1]));
+	fill_key(&k, p, &f->flow, false, (uint16_t)(payload[0] << 8 | payload[1]));
 	x = table_find(e->table, &k, NULL);
 	if (x)
 		x->half_answered = true;
