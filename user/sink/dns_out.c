@@ -63,16 +63,13 @@ void dns_out_put(struct dns_out *o, const char *s, enum color color)
 	dns_out_word(o, &word, color);
 }
 
-void dns_out_ascii(struct dns_out *o, const char *s, enum color color)
-{
-	struct dns_word word = dns_word(s, strlen(s));
-
-	dns_out_word(o, &word, color);
-}
-
 void dns_out_sign(struct dns_out *o, const char *utf8, const char *ascii, enum color color)
 {
-	dns_out_put(o, o->style->utf8 ? utf8 : ascii, color);
+	struct dns_word sign = { .s = utf8, .len = strlen(utf8), .cols = 1 };
+
+	if (!o->style->utf8)
+		sign = dns_word(ascii, strlen(ascii));
+	dns_out_word(o, &sign, color);
 }
 
 static void put_blanks(struct dns_out *o, unsigned int n)
@@ -174,21 +171,24 @@ void dns_out_copy(char *to, const char *from)
 
 void dns_out_owner(struct dns_out *o, const struct owner *owner, unsigned int max)
 {
-	char comm[64 + MARK_ROOM], pid[16];
+	char comm_text[64 + MARK_ROOM], pid_text[16];
+	struct dns_word comm, pid;
 	struct strbuf b;
 
 	if (!owner->pid) {
 		dns_out_put(o, "-", DIM);
 		return;
 	}
-	strbuf_init(&b, pid, sizeof(pid));
+	strbuf_init(&b, pid_text, sizeof(pid_text));
 	strbuf_putc(&b, '(');
 	strbuf_u64(&b, owner->pid);
 	strbuf_putc(&b, ')');
-	strbuf_init(&b, comm, sizeof(comm) - MARK_ROOM);
+	pid = dns_word_of(&b);
+	strbuf_init(&b, comm_text, sizeof(comm_text) - MARK_ROOM);
 	strbuf_escape(&b, owner->comm, strlen(owner->comm));
+	comm = dns_word_of(&b);
 	if (max)
-		dns_out_shorten(comm, max - (unsigned int)strlen(pid), o->style);
-	dns_out_put(o, comm, PLAIN);
-	dns_out_ascii(o, pid, PLAIN);
+		dns_out_shorten_word(&comm, comm_text, max - pid.cols, o->style);
+	dns_out_word(o, &comm, PLAIN);
+	dns_out_word(o, &pid, PLAIN);
 }

@@ -34,11 +34,14 @@ static inline struct dns_word dns_word(const char *s, size_t len)
 	return (struct dns_word){ .s = s, .len = len, .cols = (unsigned int)len };
 }
 
+static inline struct dns_word dns_word_of(const struct strbuf *b)
+{
+	return dns_word(b->s, b->len);
+}
+
 void dns_out_word(struct dns_out *o, const struct dns_word *word, enum color color);
 void dns_out_put(struct dns_out *o, const char *s, enum color color);
-/* One that is known to be ASCII. */
-void dns_out_ascii(struct dns_out *o, const char *s, enum color color);
-/* A sign with its ASCII stand-in. */
+/* A sign, of one column, with its ASCII stand-in. */
 void dns_out_sign(struct dns_out *o, const char *utf8, const char *ascii, enum color color);
 /* Blanks up to the column, if it is not reached yet. */
 void dns_out_pad(struct dns_out *o, unsigned int to);

@@ -34,6 +34,7 @@ static void put_time(struct dns_out *o, int64_t ns)
 {
 	struct dns_text_clock here = { 0 }, *c = o->style->clock ?: &here;
 	time_t second = ns / SEC - (ns % SEC < 0);
+	struct dns_word time;
 	char text[16];
 	struct strbuf b;
 
@@ -46,7 +47,8 @@ static void put_time(struct dns_out *o, int64_t ns)
 		strbuf_putc(&b, '.');
 		strbuf_digits(&b, (uint32_t)((ns - second * SEC) / MSEC), 3);
 	}
-	dns_out_ascii(o, text, DIM);
+	time = dns_word_of(&b);
+	dns_out_word(o, &time, DIM);
 }
 
 static enum color result_color(const struct dns_transaction *t)
@@ -113,7 +115,7 @@ static void put_link(struct dns_out *o, const struct dns_words *l, const struct 
 	if (c->server) {
 		dns_out_column(o, c->server - 2);
 		dns_out_sign(o, "\u2192", ">", DIM);
-		dns_out_put(o, " ", PLAIN);
+		dns_out_column(o, c->server);
 	} else {
 		dns_out_sign(o, "\u2192", ">", DIM);
 	}

@@ -12,11 +12,6 @@
 #define MSEC 1000000LL
 #define SEC  (1000 * MSEC)
 
-static struct dns_word word_of(const struct strbuf *b)
-{
-	return dns_word(b->s, b->len);
-}
-
 static void make_client(struct dns_words *l, const struct dns_transaction *t,
 			const struct dns_text_style *style)
 {
@@ -41,7 +36,7 @@ static void make_client(struct dns_words *l, const struct dns_transaction *t,
 		strbuf_reset(&b);
 		ipaddr_put(&b, &t->client);
 	}
-	l->client = word_of(&b);
+	l->client = dns_word_of(&b);
 	if (!with_address || (dns_layout_is_narrow(style) && t->from_outside))
 		dns_out_shorten_word(&l->client, l->text.client, MIN_CLIENT, style);
 }
@@ -65,7 +60,7 @@ static void make_server(struct dns_words *l, const struct dns_transaction *t,
 	}
 	if (t->proto == IPPROTO_TCP)
 		strbuf_puts(&b, "/tcp");
-	l->server = word_of(&b);
+	l->server = dns_word_of(&b);
 	if (dns_layout_is_narrow(style) && b.len > 20)
 		dns_out_shorten_word(&l->server, l->text.server, MIN_SERVER, style);
 }
@@ -93,7 +88,7 @@ static void make_question(struct dns_words *l, const struct dns_transaction *t)
 		dns_type_put(&b, t->qtype);
 		strbuf_putc(&b, ' ');
 	}
-	l->type = word_of(&b);
+	l->type = dns_word_of(&b);
 	l->name = dns_word(name, strlen(name));
 }
 
@@ -278,7 +273,7 @@ void dns_words_result(struct dns_words *l, const struct dns_transaction *t, unsi
 		dns_rcode_put(&b, t->rcode);
 	else
 		strbuf_puts(&b, "no data");
-	l->result = word_of(&b);
+	l->result = dns_word_of(&b);
 }
 
 /* v units with that many of its digits behind the point. */
@@ -326,7 +321,7 @@ static void make_remarks(struct dns_words *l, const struct dns_transaction *t)
 
 	strbuf_init(&b, l->text.remarks, sizeof(l->text.remarks) - MARK_ROOM);
 	put_remarks(&b, t);
-	l->remarks = word_of(&b);
+	l->remarks = dns_word_of(&b);
 }
 
 static void make_latency(struct dns_words *l, const struct dns_transaction *t, bool brief)
@@ -340,7 +335,7 @@ static void make_latency(struct dns_words *l, const struct dns_transaction *t, b
 		strbuf_puts(&b, brief ? ">" : "> ");
 	if (!has_none)
 		dns_words_duration(&b, t->waited, brief);
-	l->latency = word_of(&b);
+	l->latency = dns_word_of(&b);
 }
 
 void dns_words_make(struct dns_words *l, const struct dns_transaction *t,
