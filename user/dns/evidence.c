@@ -56,7 +56,7 @@ static void about_question(struct dns_engine *e, struct rule_input *in, const st
 	const struct trans *y = NULL;
 	unsigned int n = 0;
 
-	while ((y = table_next_question(e->table, t->netns, q, y)) && n++ < SCAN_MAX) {
+	while ((y = table_next_question(e->table, t->netns, q, q->type, y)) && n++ < SCAN_MAX) {
 		if (y->answered < t->time || !ipaddr_equal(&y->key.client, &t->client))
 			continue;
 		in->answered_by = y->key.server;
@@ -73,7 +73,6 @@ static void about_name(struct dns_engine *e, struct rule_input *in, const struct
 {
 	static const uint16_t types[] = { DNS_T_A, DNS_T_AAAA };
 	const struct dns_transaction *t = in->t;
-	struct question other = *q;
 	size_t i;
 
 	in->name_found = patterns_found_suffixed(e->patterns, t->netns, q);
@@ -81,8 +80,8 @@ static void about_name(struct dns_engine *e, struct rule_input *in, const struct
 		const struct trans *y = NULL;
 		unsigned int n = 0;
 
-		other.type = types[i];
-		while ((y = table_next_question(e->table, t->netns, &other, y)) && n++ < SCAN_MAX) {
+		while ((y = table_next_question(e->table, t->netns, q, types[i], y)) &&
+		       n++ < SCAN_MAX) {
 			if (!y->found || y->answered < t->time - LOOKUP_TIME)
 				continue;
 			in->name_found = true;
@@ -140,7 +139,7 @@ static void about_upstream(struct dns_engine *e, struct rule_input *in, const st
 	const struct trans *y = NULL;
 	unsigned int n = 0;
 
-	while ((y = table_next_question(e->table, t->netns, q, y)) && n++ < SCAN_MAX) {
+	while ((y = table_next_question(e->table, t->netns, q, q->type, y)) && n++ < SCAN_MAX) {
 		const struct ipaddr *resolver = local ? &t->server : &y->key.server;
 		int64_t asked = local ? t->time : y->first;
 		int64_t passed_on = local ? y->first : t->time;

@@ -50,15 +50,14 @@ static bool are_twins(const struct trans *x, const struct trans *y)
 /* The first may have been answered before the second was sent. */
 void symptoms_query(struct dns_engine *e, struct trans *x)
 {
-	struct question q;
+	uint16_t other = x->q.type == DNS_T_A ? DNS_T_AAAA : DNS_T_A;
 	struct trans *y = NULL;
 	unsigned int n = 0;
 
 	if (x->q.type != DNS_T_A && x->q.type != DNS_T_AAAA)
 		return;
-	question_copy(&q, &x->q);
-	q.type = x->q.type == DNS_T_A ? DNS_T_AAAA : DNS_T_A;
-	while ((y = table_next_question(e->table, x->key.netns, &q, y)) && n++ < SCAN_FEW) {
+	while ((y = table_next_question(e->table, x->key.netns, &x->q, other, y)) &&
+	       n++ < SCAN_FEW) {
 		if (!are_twins(x, y))
 			continue;
 		x->has_twin = y->has_twin = true;

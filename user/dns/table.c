@@ -36,15 +36,22 @@ static uint32_t hash_key(const struct table *t, const struct trans_key *k)
 	return hash_bytes(t->seed, k, sizeof(*k));
 }
 
-static uint32_t hash_question(const struct table *t, uint64_t netns, const struct question *q)
+static uint32_t hash_question(const struct table *t, uint64_t netns, const struct question *q,
+			      uint16_t type)
 {
-	return q->hash ^ hash_bytes(t->seed + q->type, &netns, sizeof(netns));
+	return q->hash ^ hash_bytes(t->seed + type, &netns, sizeof(netns));
+}
+
+/* But for its type. */
+static bool is_alike(const struct question *a, const struct question *b)
+{
+	return a->hash == b->hash && a->class == b->class && a->name.len == b->name.len &&
+	       !memcmp(a->name.wire, b->name.wire, a->name.len);
 }
 
 bool question_equal(const struct question *a, const struct question *b)
 {
-	return a->hash == b->hash && a->type == b->type && a->class == b->class &&
-	       a->name.len == b->name.len && !memcmp(a->name.wire, b->name.wire, a->name.len);
+	return a->type == b->type && is_alike(a, b);
 }
 
 struct table *table_new(uint32_t max)
@@ -162,7 +169,7 @@ struct trans *table_add(struct table *t, const struct trans_key *key, const stru
 	x->key = *key;
 	question_copy(&x->q, q);
 	x->key_hash = hash_key(t, key);
-	x->question_hash = hash_question(t, key->netns, q);
+	x->question_hash = hash_question(t, key->netns, q, q->type);
 	bucket = &t->by_key[x->key_hash & t->mask];
 	x->by_key = *bucket;
 	x->key_link = bucket;
@@ -230,13 +237,14 @@ struct trans *table_next_same_question(const struct table *t, const struct trans
 }
 
 struct trans *table_next_question(const struct table *t, uint64_t netns, const struct question *q,
-				  const struct trans *pos)
+				  uint16_t type, const struct trans *pos)
 {
-	uint32_t h = pos ? pos->question_hash : hash_question(t, netns, q);
+	uint32_t h = pos ? pos->question_hash : hash_question(t, netns, q, type);
 	struct trans *y = pos ? pos->by_question : t->by_question[h & t->mask];
 
 	for (; y; y = y->by_question)
-		if (y->question_hash == h && y->key.netns == netns && question_equal(&y->q, q))
+		if (y->question_hash == h && y->key.netns == netns && y->q.type == type &&
+		    is_alike(&y->q, q))
 			return y;
 	return NULL;
 }

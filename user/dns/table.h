@@ -117,9 +117,9 @@ struct trans *table_find(const struct table *t, const struct trans_key *key,
 /* All with that question in the namespace, newest first: start with NULL. */
 struct trans *table_next_same_question(const struct table *t, const struct trans *x,
 				       const struct trans *pos);
-/* The same for any question: start with NULL. */
+/* The same for any question, asked for that type instead of its own: start with NULL. */
 struct trans *table_next_question(const struct table *t, uint64_t netns, const struct question *q,
-				  const struct trans *pos);
+				  uint16_t type, const struct trans *pos);
 /* Unfinished ones, newest first: start with NULL. */
 struct trans *table_next_live(const struct table *t, const struct trans *pos);
 bool question_equal(const struct question *a, const struct question *b);
