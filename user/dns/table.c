@@ -211,6 +211,11 @@ void table_done(struct table *t, struct trans *x)
 	call_ahead(t);
 }
 
+void table_expect(const struct table *t, uint64_t netns, const struct question *q)
+{
+	__builtin_prefetch(&t->by_question[hash_question(t, netns, q, q->type) & t->mask], 1);
+}
+
 struct trans *table_find(const struct table *t, const struct trans_key *key,
 			 const struct question *q)
 {

@@ -111,6 +111,9 @@ void table_remove(struct table *t, struct trans *x);
 /* Marks as finished: among the first to be evicted, still found. */
 void table_done(struct table *t, struct trans *x);
 
+/* One with that question may be added soon: its place is called for. */
+void table_expect(const struct table *t, uint64_t netns, const struct question *q);
+
 /* Newest with that key; q NULL: any question, else that one. */
 struct trans *table_find(const struct table *t, const struct trans_key *key,
 			 const struct question *q);

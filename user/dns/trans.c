@@ -379,6 +379,7 @@ void trans_query(struct dns_engine *e, const struct packet *p, const struct tran
 
 	tell(e, &(struct dns_seen){ 0 }, m, k);
 	get_question(e, &q, m);
+	table_expect(e->table, k->netns, &q);
 	x = table_find(e->table, k, &q);
 	if (!engine_is_view(e, p->tap)) {
 		if (x)
