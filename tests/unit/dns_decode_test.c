@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <ctype.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <time.h>
@@ -228,6 +229,44 @@ static void longest_text_of_a_name_fits(void **state)
 	strbuf_init(&b, text, sizeof(text));
 	assert_int_equal(dns_name_put(&b, &msg, 0, NULL), DNS_OK);
 	assert_false(b.cut);
+	/* In less room there is its beginning. */
+	strbuf_init(&b, text, sizeof("x\\255"));
+	strbuf_putc(&b, 'x');
+	assert_int_equal(dns_name_put(&b, &msg, 0, NULL), DNS_OK);
+	assert_true(b.cut);
+	assert_string_equal(text, "x\\255");
+}
+
+/* One byte of a label, whichever it is and wherever it stands. */
+static void capitals_are_lowered_and_shown(void **state)
+{
+	char text[DNS_NAME_TEXT], as_sent[DNS_NAME_TEXT];
+	uint8_t m[22], others[] = { 'a', 'Z', 0, 0xff };
+	struct dns_msg msg = { .data = m, .caplen = sizeof(m), .len = sizeof(m) };
+	unsigned int c, at, i, k;
+	struct dns_name n;
+	struct strbuf b;
+
+	(void)state;
+	for (c = 0; c < 256 * ARRAY_SIZE(others) * 20; c++) {
+		at = 1 + c / 256 % 20;
+		memset(m, others[c / 256 / 20], sizeof(m));
+		m[0] = sizeof(m) - 2;
+		m[at] = (uint8_t)c;
+		m[sizeof(m) - 1] = 0;
+		assert_int_equal(dns_name_get(&n, &msg, 0, NULL), DNS_OK);
+		assert_int_equal(n.len, sizeof(m));
+		for (i = 1, k = 0; i < sizeof(m); i++) {
+			assert_int_equal(n.wire[i], tolower(m[i]));
+			k += isupper(m[i]) != 0;
+		}
+		assert_int_equal(n.has_upper, k != 0);
+		strbuf_init(&b, text, sizeof(text));
+		dns_name_text(&b, &n);
+		strbuf_init(&b, as_sent, sizeof(as_sent));
+		assert_int_equal(dns_name_put(&b, &msg, 0, NULL), DNS_OK);
+		assert_string_equal(text, as_sent);
+	}
 }
 
 /* Steps of a walk over m, and how many names it has. The names' own text costs no more. */
@@ -448,6 +487,7 @@ int main(void)
 		cmocka_unit_test(rdata_that_does_not_fit_is_generic),
 		cmocka_unit_test(names),
 		cmocka_unit_test(longest_text_of_a_name_fits),
+		cmocka_unit_test(capitals_are_lowered_and_shown),
 		cmocka_unit_test(hostile_messages_take_linear_time),
 		cmocka_unit_test(long_names_take_linear_time),
 		cmocka_unit_test(edns),

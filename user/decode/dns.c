@@ -193,12 +193,26 @@ enum dns_status dns_name_put(struct strbuf *b, const struct dns_msg *m, uint32_t
 	return name_status(&w, end);
 }
 
+/* Of eight bytes. */
+static bool have_capital(const uint8_t bytes[8])
+{
+	const uint64_t ones = 0x0101010101010101ULL, highest = 0x80 * ones;
+	uint64_t v, low;
+
+	memcpy(&v, bytes, 8);
+	/* The highest bit of a byte's sum: it is A or behind it; it is behind Z. */
+	low = v & ~highest;
+	return (low + (0x80 - 'A') * ones) & ~(low + (0x7f - 'Z') * ones) & ~v & highest;
+}
+
 /* Lowers the letters of a name in wire form; the bytes that count labels are below them. */
 static void name_lower(struct dns_name *n)
 {
-	unsigned int i;
+	unsigned int i = 0;
 
-	for (i = 0; i < n->len; i++) {
+	while (i + 8 <= n->len && !have_capital(n->wire + i))
+		i += 8;
+	for (; i < n->len; i++) {
 		bool is_upper = (uint8_t)(n->wire[i] - 'A') < 26;
 
 		if (!is_upper)
