@@ -13,12 +13,10 @@
 static unsigned int bucket_of(int64_t ns, unsigned int bits)
 {
 	uint64_t v = ns > 0 ? (uint64_t)ns >> UNIT_SHIFT : 0;
-	unsigned int octave = 0;
+	/* Each bit that it has more than the first octave's seven is one. */
+	unsigned int octave = v < 128 ? 0 : 57 - (unsigned int)__builtin_clzll(v);
 
-	while (v >= 128) {
-		v >>= 1;
-		octave++;
-	}
+	v >>= octave;
 	if (v < 64)
 		v = 64;
 	if (octave >= LATENCY_OCTAVES)
