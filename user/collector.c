@@ -268,11 +268,11 @@ static void on_attempt(struct collector *c, const struct nsw_attempt *n)
 		.proto = n->proto,
 		.call = n->call,
 		.error = n->error,
-		.owner = record_owner(&n->owner),
 		.dst = record_addr(&n->dst),
 	};
 	uint32_t id;
 
+	record_owner(&a.owner, &n->owner);
 	_Static_assert(sizeof(a.dropped_at) == sizeof(n->dropped_at), "name of an interface");
 	memcpy(a.dropped_at, n->dropped_at, sizeof(a.dropped_at) - 1);
 

@@ -154,21 +154,19 @@ static void mark_switch(struct dns_engine *e, struct trans *x)
 	}
 }
 
-/* The asking process, from a packet with a query: its sender. */
-static struct owner asker(const struct packet *p)
-{
-	const struct owner none = { 0 };
+static const struct owner nobody;
 
-	return p->dir == DIR_IN ? none : p->owner;
+/* The asking process, from a packet with a query: its sender. */
+static const struct owner *asker(const struct packet *p)
+{
+	return p->dir == DIR_IN ? &nobody : &p->owner;
 }
 
 /* The asking process, from a packet with the answer: its receiver. On lo a packet has its
  * sender, the server. */
-static struct owner asker_answered(const struct packet *p)
+static const struct owner *asker_answered(const struct packet *p)
 {
-	const struct owner none = { 0 };
-
-	return p->dir == DIR_IN && p->tap->side == SIDE_INSIDE ? p->owner : none;
+	return p->dir == DIR_IN && p->tap->side == SIDE_INSIDE ? &p->owner : &nobody;
 }
 
 static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
@@ -183,7 +181,7 @@ static struct trans *trans_new(struct dns_engine *e, const struct trans_key *k,
 	x->first_nr = x->asked_nr = p->number;
 	x->queries = 1;
 	x->tap = p->tap;
-	x->owner = asker(p);
+	x->owner = *asker(p);
 	if (!x->owner.pid && p->dir != DIR_IN && e->o.from_host_side)
 		x->owner = attempts_owner(e, k);
 	x->server = engine_server(e, k->netns, &k->server);
@@ -209,7 +207,7 @@ static void note_query(struct dns_engine *e, const struct trans_key *k, int64_t 
 static void retry(struct dns_engine *e, struct trans *x, const struct packet *p)
 {
 	if (!x->owner.pid)
-		x->owner = asker(p);
+		x->owner = *asker(p);
 	if (p->tap != x->tap)
 		return;
 	x->last = p->time;
@@ -290,7 +288,7 @@ static bool may_pass(const struct dns_engine *e)
 static bool passes_through(struct dns_engine *e, const struct packet *p, const struct trans_key *k,
 			   const struct question *q)
 {
-	return may_pass(e) && transit_query(e->transit, k, q, p->time, asker(p).pid != 0);
+	return may_pass(e) && transit_query(e->transit, k, q, p->time, asker(p)->pid != 0);
 }
 
 void trans_connected(struct dns_engine *e, const struct trans_key *k)
@@ -412,7 +410,7 @@ static void end_lookup(struct dns_engine *e, const struct packet *p, struct tran
 	struct dns_transaction t;
 
 	if (!x->owner.pid)
-		x->owner = asker_answered(p);
+		x->owner = *asker_answered(p);
 	report_trans(e, x, &t);
 	t.state = x->stage == TRANS_SHOWN ? DNS_LATE : DNS_ANSWERED;
 	t.failure = DNS_FAIL_NONE;

@@ -98,9 +98,10 @@ static void take_attempt(struct loader *l, const struct nsw_attempt *a)
 {
 	struct wire_msg m = { .type = WIRE_ATTEMPT, .attempt = *a };
 	struct watched *w = watchset_find(l, a->netns);
-	struct owner owner = record_owner(&a->owner);
 	struct ipaddr server = record_addr(&a->dst);
+	struct owner owner;
 
+	record_owner(&owner, &a->owner);
 	if (a->call == NSW_CALL_NETNS) {
 		follow_hint(l);
 		return;

@@ -4,13 +4,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-struct owner record_owner(const struct nsw_owner *o)
+void record_owner(struct owner *out, const struct nsw_owner *o)
 {
-	struct owner out = { .pid = o->pid, .mntns = o->mntns };
-
+	out->pid = o->pid;
+	out->mntns = o->mntns;
 	/* Not terminated there if it is of full length; one longer here. */
-	memcpy(out.comm, o->comm, NSW_COMM_LEN);
-	return out;
+	memcpy(out->comm, o->comm, NSW_COMM_LEN);
+	out->comm[NSW_COMM_LEN] = '\0';
 }
 
 struct ipaddr record_addr(const struct nsw_addr *a)

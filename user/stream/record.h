@@ -10,8 +10,9 @@
 #include "packet.h"
 #include "util/ipaddr.h"
 
-/* The contract's types, as the rest of user space knows them. */
-struct owner record_owner(const struct nsw_owner *o);
+/* The contract's types, as the rest of user space knows them. One of each packet is made in
+ * place: see ipaddr_set_v4(). */
+void record_owner(struct owner *out, const struct nsw_owner *o);
 /* An IPv4-mapped address becomes the IPv4 one. */
 struct ipaddr record_addr(const struct nsw_addr *a);
 
@@ -79,7 +80,7 @@ static inline void block_packet(const uint8_t *block, struct packet *p)
 	p->csum_partial = flags & NSW_BLOCK_CSUM_PARTIAL;
 	p->owner.pid = 0;
 	if (b->len != block_plain_len(block))
-		p->owner = record_owner((const void *)(tail + 12));
+		record_owner(&p->owner, (const void *)(tail + 12));
 }
 
 #endif
