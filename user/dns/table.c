@@ -39,7 +39,12 @@ static uint32_t hash_key(const struct table *t, const struct trans_key *k)
 static uint32_t hash_question(const struct table *t, uint64_t netns, const struct question *q,
 			      uint16_t type)
 {
-	return q->hash ^ hash_bytes(t->seed + type, &netns, sizeof(netns));
+	bool is_aaaa = type == DNS_T_AAAA;
+	uint32_t h =
+		q->hash ^ hash_bytes(t->seed + (is_aaaa ? DNS_T_A : type), &netns, sizeof(netns));
+
+	/* A and AAAA of a name lie side by side: with a query for one, the other is looked for. */
+	return h ^ is_aaaa;
 }
 
 /* But for its type. */
