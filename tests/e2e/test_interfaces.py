@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from lab import HOST4, WEB4, LabError, read_pcapng, wait_for
+from lab import HOST4, WEB4, LabError, read_bytes, read_pcapng, wait_for
 from watching import Footprint, Watch, network_state
 
 
@@ -306,8 +306,21 @@ def names_by_wave(path):
                                if data[30:32] == b"\x0a\x4e")
 
 
+@pytest.fixture
+def short_grace_periods():
+    """An interface with programs waits for four of them as it goes."""
+    def write(value):
+        with open("/sys/kernel/rcu_expedited", "w") as f:
+            f.write(value)
+
+    before = read_bytes("/sys/kernel/rcu_expedited").decode()
+    write("1")
+    yield
+    write(before)
+
+
 @pytest.mark.slow
-def test_ids_come_again(lab, php, watch, out):
+def test_ids_come_again(lab, short_grace_periods, php, watch, out):
     """More interfaces, one after another, than a run has ids for (2047), while packets pass:
     those of a later one, whose destination tells which, bear its name."""
     w = watch("netns:php", "-w", f"{out}/x.pcapng", "udp dst port 9")
