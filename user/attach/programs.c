@@ -160,7 +160,8 @@ static enum nsw_clock choose_clock(void)
 	return tai ? NSW_CLOCK_TAI : NSW_CLOCK_BOOT;
 }
 
-/* And the JIT knows it: a program that it does not take is interpreted, if not refused. */
+/* Whether there is an atomic exchange that the JIT knows: a program that it does not take is
+ * interpreted, if not refused. */
 static bool has_exchange(void)
 {
 	static const struct bpf_insn exchange[] = {
