@@ -308,7 +308,7 @@ def names_by_wave(path):
 
 @pytest.fixture
 def short_grace_periods():
-    """An interface with programs waits for four of them as it goes."""
+    """An interface with programs waits for grace periods as it goes."""
     def write(value):
         with open("/sys/kernel/rcu_expedited", "w") as f:
             f.write(value)
