@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "dns/resolv.h"
+#include "target/proof.h"
 #include "util/cleanup.h"
 
 #define MAX_STUCK 64 /* threads that dead file systems may hold, one for each process */
@@ -353,17 +354,9 @@ static int start(struct job *j)
 /* A file system hangs only whom it lets sleep: who could run waits for a CPU. */
 static bool is_runnable(const struct job *j)
 {
-	char path[48], text[128] = "", *state;
-	_cleanup_fd_ int fd = -1;
+	struct proof_proc thread;
 
-	if (!j->tid)
-		return true;
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)j->tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
-		return false;
-	state = strrchr(text, ')');
-	return state && !strncmp(state, ") R", 3);
+	return !j->tid || (!proof_look(j->tid, &thread) && thread.state == 'R');
 }
 
 /* Lock held. */

@@ -19,10 +19,9 @@ int proof_parse(const char *stat, struct proof_proc *out)
 {
 	/* The command stands in parentheses and may hold any byte, ")" too. */
 	const char *p = strrchr(stat, ')');
-	char state;
 	int ppid;
 
-	if (!p || sscanf(p, ") %c %d", &state, &ppid) != 2)
+	if (!p || sscanf(p, ") %c %d", &out->state, &ppid) != 2)
 		return -EPROTO;
 	if (sscanf(p,
 		   ") %*c %*d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
@@ -30,7 +29,7 @@ int proof_parse(const char *stat, struct proof_proc *out)
 		   &out->start) != 1)
 		return -EPROTO;
 	out->ppid = ppid;
-	return state == 'Z' || state == 'X' ? -ESRCH : 0;
+	return out->state == 'Z' || out->state == 'X' ? -ESRCH : 0;
 }
 
 ssize_t proof_read(pid_t pid, const char *name, char *out, size_t size)

@@ -13,11 +13,12 @@
 #include <sys/types.h>
 
 struct proof_proc {
+	char state; /* field 3 of proc(5)'s stat: R, S, D, ... */
 	pid_t ppid;
-	uint64_t start; /* clock ticks since boot: field 22 of proc(5)'s stat */
+	uint64_t start; /* clock ticks since boot: field 22 */
 };
 
-/* 0 or -errno: -ESRCH if there is no such process. */
+/* Of a process, or a thread. 0 or -errno: -ESRCH if there is none. */
 int proof_look(pid_t pid, struct proof_proc *out);
 
 /* Parses the text of /proc/PID/stat. 0 or -EPROTO. */
