@@ -191,13 +191,12 @@ static __always_inline void order_stores(void)
 /* The blocks up to that position are whole. */
 static __always_inline void publish(struct nsw_lane *lane, __u64 end)
 {
-#ifndef __TARGET_ARCH_x86 /* there, stores are seen in their order */
-	if (cfg_has_exchange) {
+	if (!NSW_STORES_IN_ORDER && cfg_has_exchange) {
 		__sync_lock_test_and_set(&lane->end, end);
 		return;
 	}
-	order_stores();
-#endif
+	if (!NSW_STORES_IN_ORDER)
+		order_stores();
 	*(volatile __u64 *)&lane->end = end;
 }
 

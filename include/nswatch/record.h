@@ -11,6 +11,13 @@
 #include <linux/types.h>
 #endif
 
+/* Whether a CPU's stores are seen by others in their order, so that nothing need see to it. */
+#if defined(__TARGET_ARCH_x86) || defined(__x86_64__)
+#define NSW_STORES_IN_ORDER 1
+#else
+#define NSW_STORES_IN_ORDER 0
+#endif
+
 #define NSW_MAX_TAPS   8192 /* tap ids are 1..NSW_MAX_TAPS-1; 0 is none */
 #define NSW_MAX_NETNS  16384
 #define NSW_MAX_CPUS   4096   /* numbers of CPUs are below that */

@@ -224,7 +224,7 @@ static int configure(struct programs *p, const struct programs_options *o)
 	 * nap (user/collector.c). */
 	skel->rodata->cfg_wake_chunks = (p->ring.nr_chunks - p->ring.nr_lanes) * 7 / 12;
 	skel->rodata->cfg_slot_mask = p->ring.nr_slots - 1;
-	skel->rodata->cfg_has_exchange = has_exchange();
+	skel->rodata->cfg_has_exchange = !NSW_STORES_IN_ORDER && has_exchange();
 	skel->rodata->cfg_owner = o->owners;
 	number_calls(skel);
 	choose_tracepoints(p);
