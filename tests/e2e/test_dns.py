@@ -2,7 +2,6 @@
 """The tutorial's experiments: why a lookup in a container's namespace fails,
 and the ways to make it work, with a real glibc client."""
 
-import datetime
 import os
 import re
 import time
@@ -10,7 +9,7 @@ import time
 import pytest
 
 from lab import SILENT4, STUB_FILE, UPSTREAM4, UPSTREAM6, UPSTREAM_FILE, WEB4, WEB6
-from watching import LOOKUP, NSWATCH, Watch, strings
+from watching import LOOKUP, NSWATCH, Watch, parse_time, strings
 
 TARGET = "netns:php"
 
@@ -278,8 +277,7 @@ def test_no_answer(lab, php, watch):
     resolv(lab, SILENT4, options="options timeout:2 attempts:1\n")
     w = watch(TARGET, "--dns", "--json", "-l")
     client = lab.popen(["ip", "netns", "exec", "php", *LOOKUP])
-    asked = w.wait_out(r'"state":"unanswered","time":"([^"]*)"').group(1)
-    asked = datetime.datetime.fromisoformat(asked).timestamp()
+    asked = parse_time(w.wait_out(r'"state":"unanswered","time":"([^"]*)"').group(1))
     assert 0.9 < time.time() - asked < 3
     client.wait(60)
     w.wait_out(r'"finding".*NO-ANSWER')

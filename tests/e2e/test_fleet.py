@@ -2,7 +2,6 @@
 """Many targets in one run, namespaces that come and go, and containers that
 try to make that expensive."""
 
-import datetime
 import os
 import re
 import threading
@@ -12,7 +11,7 @@ import pytest
 
 from lab import (HOST4, UPSTREAM4, WEB4, LabError, option, read_bytes, read_pcapng,
                  wait_for)
-from watching import Watch, children
+from watching import Watch, children, parse_time
 
 REPORT_WITHIN = 1.0  # seconds, from the event to the attachment
 
@@ -127,7 +126,7 @@ def test_follow_recreated(lab, watch, out):
     w = watch("again", "--follow", "-w", f"{out}/x.pcapng", "udp port 9")
     j = watch("again", "--follow", "--json", "udp port 9")
     send(lab, first, count=2)
-    numbers = [number_of(lab, first)]
+    numbers = [first.number()]
     first.remove()
     # A look, of which any new namespace on the machine is the occasion, may find the name
     # gone before the kernel has cleared the namespace away.
@@ -139,7 +138,7 @@ def test_follow_recreated(lab, watch, out):
     timed("eth0 again", lambda: back.search(w.err))
     wait_for("the other one as well", lambda: back.search(j.err))
     send(lab, second, count=3)
-    numbers.append(number_of(lab, second))
+    numbers.append(second.number())
     result, objects = w.stop(), j.stop()
     second.remove()
     assert result.status == 0
@@ -154,11 +153,6 @@ def test_follow_recreated(lab, watch, out):
     check_gap(objects, numbers)
 
 
-def number_of(lab, ns):
-    """The kernel may give the next one that of one that is gone."""
-    return int(lab.run(["stat", "-L", "-c", "%i", ns.path]).stdout)
-
-
 def check_gap(result, numbers):
     """What is said of eth0, in order: the packets of either generation lie between."""
     story = [(o["type"], o.get("generation")) for o in result.objects
@@ -169,15 +163,8 @@ def check_gap(result, numbers):
                          and o["interface"] == "eth0"]
     assert [detach["netns"], attach["netns"]] == numbers and attach["side"] == "inside"
     assert attach["target"] == detach["target"] == "again"
-    # From RFC 3339 with nanoseconds.
     gap = parse_time(attach["time"]) - parse_time(detach["time"])
     assert 0 < attach["gap_ms"] and abs(attach["gap_ms"] / 1000 - gap) < 1
-
-
-def parse_time(text):
-    whole, fraction = text.removesuffix("Z").split(".")
-    moment = datetime.datetime.fromisoformat(whole + "+00:00")
-    return moment.timestamp() + int(fraction) / 1e9
 
 
 def described(lab, path, name):

@@ -228,7 +228,7 @@ def test_machine(lab):
 
 
 def test_namespace_by_its_number(lab, php):
-    number = os.stat(f"/proc/{lab.holder.pid}/root{php.path}").st_ino
+    number = php.number()
     for target in (f"net:[{number}]", f"inode:{number}"):
         assert look(lab, target)[1] == ["lo", "eth0"]
     sleeper = lab.popen(["unshare", "-n", "sleep", "100"])

@@ -2,6 +2,7 @@
 """Running nswatch in the lab, and judging what it said and left behind."""
 
 import ctypes
+import datetime
 import json
 import os
 import platform
@@ -314,6 +315,13 @@ def assert_opens_clean(path):
     assert done.returncode == 0 and not noise, done.stderr
     assert len(done.stdout.splitlines()) == count
     return count
+
+
+def parse_time(text):
+    """Seconds since the epoch, from RFC 3339 with nanoseconds."""
+    whole, fraction = text.removesuffix("Z").split(".")
+    moment = datetime.datetime.fromisoformat(whole + "+00:00")
+    return moment.timestamp() + int(fraction) / 1e9
 
 
 def strings(value):

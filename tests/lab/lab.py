@@ -276,6 +276,10 @@ class Netns:
     def popen(self, cmd, **kw):
         return self.lab.popen(cmd, ns=self.path, **kw)
 
+    def number(self):
+        """Its inode's; a later one may have the same once it is gone."""
+        return os.stat(f"/proc/{self.lab.holder.pid}/root{self.path}").st_ino
+
     def remove(self):
         self.lab.run(["ip", "netns", "del", self.name], check=False)
         self.lab.namespaces.pop(self.name, None)
