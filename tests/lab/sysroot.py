@@ -10,15 +10,20 @@ import subprocess
 
 from lab import ROOT
 
-PACKAGES = ["libc6-dev", "linux-libc-dev", "libbpf-dev", "libelf-dev", "zlib1g-dev",
-            "libpcap-dev", "libmnl-dev", "libjansson-dev", "libseccomp-dev", "libcap-dev",
-            "busybox-static", "dash", "dnsmasq-base", "iproute2", "libc-bin", "util-linux"]
+PROGRAMS = ["busybox-static", "dash", "dnsmasq-base", "iproute2", "libc-bin", "util-linux"]
 GNU = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 SOURCES = ["Makefile", "bpf", "include", "user", "vmlinux.h"]
 
 
 def run(*cmd, **kw):
     subprocess.run(cmd, stdin=subprocess.DEVNULL, check=True, **kw)
+
+
+def libraries_to_build_with():
+    """Of tools/install-deps."""
+    with open(os.path.join(ROOT, "tools", "install-deps")) as f:
+        build = re.search(r'^BUILD="([^"]*)"', f.read(), re.M).group(1)
+    return [package for package in build.split() if package.endswith("-dev")]
 
 
 class Sysroot:
@@ -38,9 +43,10 @@ class Sysroot:
         os.makedirs(self.folder, exist_ok=True)
         unfinished = f"{self.root}.new"
         shutil.rmtree(unfinished, ignore_errors=True)
+        packages = ",".join(libraries_to_build_with() + PROGRAMS)
         with open(os.path.join(self.folder, "debootstrap.log"), "w") as log:
             run("debootstrap", "--foreign", "--variant=minbase", f"--arch={self.arch}",
-                f"--include={','.join(PACKAGES)}", "bookworm", unfinished, mirror, stdout=log)
+                f"--include={packages}", "bookworm", unfinished, mirror, stdout=log)
         for package in glob.glob(f"{unfinished}/var/cache/apt/archives/*.deb"):
             run("dpkg", "-x", package, unfinished)
         os.rename(unfinished, self.root)
