@@ -13,11 +13,12 @@
 #include "decode/frame.h"
 #include "decode/tcpopt.h"
 
-#define ETH(type)	"\x02\0\0\0\0\x02\x02\0\0\0\0\x01" type
-#define IP4(len, proto) "\x45\0\0" len "\x12\x34\0\0\x40" proto "\0\0\x0a\0\0\x01\x0a\0\0\x02"
-#define UDP(len)	"\x30\x39\0\x35\0" len "\0\0"
-#define BYTES(s)	((const uint8_t *)(s)), (sizeof(s) - 1)
-#define decode(f, s)	decode_frame(f, BYTES(s), sizeof(s) - 1, DLT_EN10MB)
+#define ETH(type)	  "\x02\0\0\0\0\x02\x02\0\0\0\0\x01" type
+#define IP4(len, proto)	  "\x45\0\0" len "\x12\x34\0\0\x40" proto "\0\0\x0a\0\0\x01\x0a\0\0\x02"
+#define UDP(len)	  "\x30\x39\0\x35\0" len "\0\0"
+#define UDP_TO(port, len) "\x30\x39" port "\0" len "\0\0"
+#define BYTES(s)	  ((const uint8_t *)(s)), (sizeof(s) - 1)
+#define decode(f, s)	  decode_frame(f, BYTES(s), sizeof(s) - 1, DLT_EN10MB)
 
 static void test_cursor_ends(void **state)
 {
@@ -207,6 +208,83 @@ static void test_cooked(void **state)
 	assert_int_equal(f.fault, FAULT_IP_VERSION);
 }
 
+#define INNER_IP "\x45\0\0\x20\0\1\0\0\x40\x11\0\0\xc0\xa8\0\1\xc0\xa8\0\2" UDP("\x0c") "abcd"
+#define INNER	 "\2\0\0\0\0\4\2\0\0\0\0\3\x08\0" INNER_IP
+#define VXLAN	 "\x08\0\0\0\0\0\5\0"
+
+static void assert_inner(const struct frame *f, uint32_t outer_len)
+{
+	static const struct ipaddr src = { .family = 4, .bytes = { 192, 168, 0, 1 } };
+
+	assert_int_equal(f->nr_tunnels, 1);
+	assert_int_equal(f->l4, L4_UDP);
+	assert_true(f->has_src && ipaddr_equal(&f->flow.src, &src));
+	assert_int_equal(f->flow.dport, 53);
+	assert_int_equal(f->payload_off, outer_len + 28);
+	assert_int_equal(f->payload_caplen, 4);
+	assert_false(f->truncated || f->malformed);
+}
+
+static void test_tunnels(void **state)
+{
+	struct frame f;
+
+	(void)state;
+	decode(&f, ETH("\x08\0") IP4("\x52", "\x11") UDP_TO("\x12\xb5", "\x3e") VXLAN INNER);
+	assert_inner(&f, 50 + 14);
+	assert_int_equal(f.mac_dst_off, 50);
+	decode(&f, ETH("\x08\0") IP4("\x44", "\x11")
+			   UDP_TO("\x12\xb6", "\x30") "\x0c\0\0\1\0\0\5\0" INNER_IP);
+	assert_inner(&f, 50);
+	decode(&f, ETH("\x08\0") IP4("\x56", "\x11")
+			   UDP_TO("\x17\xc1", "\x42") "\1\0\x65\x58\0\0\5\0\0\0\0\0" INNER);
+	assert_inner(&f, 54 + 14);
+	decode(&f, ETH("\x08\0") IP4("\x3c", "\x2f") "\x20\0\x08\0\0\0\0\7" INNER_IP);
+	assert_inner(&f, 42);
+	decode(&f, ETH("\x08\0") IP4("\x46", "\x2f") "\0\0\x88\xbe" INNER);
+	assert_inner(&f, 38 + 14);
+	decode(&f, ETH("\x08\0") IP4("\x52", "\x2f") "\x10\0\x88\xbe\0\0\0\1"
+						     "\x10\0\0\0\0\0\0\0" INNER);
+	assert_inner(&f, 50 + 14);
+	decode(&f, ETH("\x08\0") IP4("\x42", "\x8f") INNER);
+	assert_inner(&f, 34 + 14);
+}
+
+/* The lower of two ports decides, as in tshark. */
+static void test_tunnel_or_not(void **state)
+{
+	struct frame f;
+
+	(void)state;
+	decode(&f, ETH("\x08\0") IP4("\x52", "\x11") "\0\x35\x12\xb5\0\x3e\0\0" VXLAN INNER);
+	assert_int_equal(f.l4, L4_UDP);
+	assert_int_equal(f.payload_off, 42);
+	decode(&f,
+	       ETH("\x08\0") IP4("\x24", "\x11") UDP_TO("\x17\xc1", "\x10") "\0\0\x12\x34\0\0\5\0");
+	assert_int_equal(f.l4, L4_GENEVE);
+	assert_int_equal(f.nr_tunnels, 0);
+	decode(&f, ETH("\x08\0") IP4("\x1c", "\x2f") "\0\0\x12\x34"
+						     "abcd");
+	assert_int_equal(f.l4, L4_GRE);
+}
+
+/* Of each address of the inner header, whatever there is of it. */
+static void test_cut_in_a_tunnel(void **state)
+{
+	static const char frame[] =
+		ETH("\x08\0") IP4("\x52", "\x11") UDP_TO("\x12\xb5", "\x3e") VXLAN INNER;
+	struct frame f;
+
+	(void)state;
+	decode_frame(&f, (const uint8_t *)frame, 50 + 7, sizeof(frame) - 1, DLT_EN10MB);
+	assert_true(f.has_mac_dst && !f.has_mac_src);
+	assert_true(f.has_src && !f.has_dst && f.truncated);
+	assert_int_equal(f.flow.src.bytes[0], 10);
+	decode_frame(&f, (const uint8_t *)frame, 47, sizeof(frame) - 1, DLT_EN10MB);
+	assert_int_equal(f.l4, L4_VXLAN);
+	assert_true(f.has_dst && f.truncated);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +299,9 @@ int main(void)
 		cmocka_unit_test(test_tcp_options),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_cooked),
+		cmocka_unit_test(test_tunnels),
+		cmocka_unit_test(test_tunnel_or_not),
+		cmocka_unit_test(test_cut_in_a_tunnel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

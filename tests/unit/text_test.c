@@ -29,7 +29,8 @@
 /* The protocols that decode/ knows, and what tshark needs below and beside them. */
 #define KNOWN                                                                             \
 	"^(frame|eth|ethertype|vlan|ieee8021ad|arp|ip|ipv6|icmp|icmpv6|tcp|udp|dns|mdns|" \
-	"llmnr|data|llc|sll|null|raw|mptcp|file-pcap.*|_ws[.].*|(tcp|ip)[.]options.*|ipv6[.].*)$"
+	"llmnr|data|llc|sll|null|raw|mptcp|vxlan|geneve|gre|erspan|file-pcap.*|_ws[.].*|" \
+	"(tcp|ip)[.]options.*|ipv6[.].*)$"
 
 static char profile[] = "/tmp/nswatch-text-XXXXXX";
 

@@ -6,7 +6,8 @@
  * just read says that the packet has, so that a read behind it is malformed,
  * and one behind the captured bytes is truncated (cursor.h). Each layer narrows
  * the cursor to its own payload and returns the function for the next one, or
- * NULL; there is no recursion, and a fixed bound on the number of headers.
+ * NULL; there is no recursion, and a fixed bound on the number of headers. A tunnel
+ * (tunnel.c) starts anew at an inner Ethernet or IP header.
  *
  * What was read before a fault stays in *f: an IPv4 source address is known
  * although the header ends behind it. `layer` tells how far it went.
@@ -17,7 +18,7 @@
 #include <pcap/dlt.h>
 #include <string.h>
 
-#include "decode/cursor.h"
+#include "decode/walk.h"
 #include "util/cleanup.h"
 #include "util/clear.h"
 
@@ -34,16 +35,6 @@
 #define LLC_HLEN_MIN	  3 /* DSAP, SSAP, one byte of control */
 #define LLC_SAP_IP	  0x06
 #define LLC_UI		  0x03 /* unnumbered information */
-
-enum {
-	ET_IP = 0x0800,
-	ET_ARP = 0x0806,
-	ET_RARP = 0x8035,
-	ET_VLAN = 0x8100,
-	ET_IP6 = 0x86dd,
-	ET_QINQ = 0x88a8,
-	ET_QINQ_OLD = 0x9100,
-};
 
 enum { OPT_END = 0, OPT_NOP = 1, OPT_LSRR = 131, OPT_SSRR = 137, OPT_ROUTE_FIRST = 4 };
 
@@ -70,19 +61,11 @@ enum {
 	PROTO_IP6 = 41,
 	PROTO_ROUTING = 43,
 	PROTO_FRAGMENT = 44,
+	PROTO_GRE = 47,
 	PROTO_ICMP6 = 58,
 	PROTO_NONE = 59,
 	PROTO_DSTOPTS = 60,
-};
-
-struct walk;
-typedef void (*layer_fn)(struct walk *);
-
-/* What is next is set by the layer before it. */
-struct walk {
-	struct frame *f;
-	struct cursor c;
-	layer_fn next;
+	PROTO_ETHER = 143,
 };
 
 static void walk_ethertype(struct walk *w);
@@ -167,6 +150,8 @@ static void walk_udp(struct walk *w)
 		return;
 	narrow(w, len - UDP_HLEN);
 	set_payload(w, cursor_reported(&w->c));
+	if (!w->f->is_fragment || frame_is_lone_fragment(w->f))
+		tunnel_over_udp(w);
 }
 
 static void walk_tcp(struct walk *w)
@@ -321,10 +306,9 @@ static const struct {
 	enum frame_l4 l4;
 	layer_fn walk;
 } transports[] = {
-	{ PROTO_TCP, L4_TCP, walk_tcp },
-	{ PROTO_UDP, L4_UDP, walk_udp },
-	{ PROTO_ICMP, L4_ICMP, walk_icmp },
-	{ PROTO_ICMP6, L4_ICMP6, walk_icmp6 },
+	{ PROTO_TCP, L4_TCP, walk_tcp },    { PROTO_UDP, L4_UDP, walk_udp },
+	{ PROTO_ICMP, L4_ICMP, walk_icmp }, { PROTO_ICMP6, L4_ICMP6, walk_icmp6 },
+	{ PROTO_GRE, L4_GRE, tunnel_gre },  { PROTO_ETHER, L4_OTHER, tunnel_ether },
 };
 
 static bool is_version6(const struct cursor *c)
@@ -831,10 +815,12 @@ static void walk_8023(struct walk *w)
 		walk_llc(w);
 }
 
-static const struct {
+struct ethertype {
 	uint16_t type;
 	layer_fn walk;
-} ethertypes[] = {
+};
+
+static const struct ethertype ethertypes[] = {
 	{ ET_IP, walk_ip4 },	    { ET_IP6, walk_ip6 },   { ET_ARP, walk_arp },
 	{ ET_RARP, walk_arp },	    { ET_VLAN, walk_vlan }, { ET_QINQ, walk_vlan },
 	{ ET_QINQ_OLD, walk_vlan },
@@ -881,6 +867,57 @@ static void walk_ether(struct walk *w)
 	f->has_type = cursor_ok(c);
 	if (f->has_type)
 		w->next = walk_ethertype;
+}
+
+static void forget_transport(struct frame *f)
+{
+	f->l4 = L4_NONE;
+	f->fault = FAULT_NONE;
+	f->flow.has_ports = false;
+	f->has_transport = f->has_udp_len = false;
+	f->payload_off = f->payload_len = f->payload_caplen = 0;
+}
+
+/* The IP addresses around it stand until there are others. */
+static void walk_inner_ether(struct walk *w)
+{
+	struct frame *f = w->f;
+	struct flow outer = f->flow;
+
+	f->nr_tunnels++;
+	f->ip_version = 0;
+	f->l3_off = 0;
+	f->layer = LAYER_LINK;
+	f->is_8023 = false;
+	f->nr_vlans = 0;
+	f->vlan_tpid = 0;
+	walk_ether(w);
+	f->has_dst = !f->has_mac_dst;
+	f->has_src = !f->has_mac_src;
+	f->flow = (struct flow){ 0 };
+	if (f->has_dst)
+		f->flow.dst = outer.dst;
+	if (f->has_src)
+		f->flow.src = outer.src;
+}
+
+static const struct ethertype inner[] = {
+	{ ET_ETHER, walk_inner_ether },
+	{ ET_IP, walk_ip },
+	{ ET_IP6, walk_ip6 },
+	{ ET_ARP, walk_arp },
+};
+
+void walk_inner(struct walk *w, uint16_t type)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(inner) && inner[i].type != type; i++)
+		;
+	if (i == ARRAY_SIZE(inner))
+		return;
+	forget_transport(w->f);
+	w->next = inner[i].walk;
 }
 
 /* https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html */

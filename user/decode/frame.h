@@ -12,7 +12,18 @@
 
 #include "util/ipaddr.h"
 
-enum frame_l4 { L4_NONE, L4_UDP, L4_TCP, L4_ICMP, L4_ICMP6, L4_OTHER };
+enum frame_l4 {
+	L4_NONE,
+	L4_UDP,
+	L4_TCP,
+	L4_ICMP,
+	L4_ICMP6,
+	L4_GRE,
+	L4_ERSPAN,
+	L4_VXLAN,
+	L4_GENEVE,
+	L4_OTHER
+};
 
 /* The innermost header that decoding got to; what follows it is in the fields below. */
 enum frame_layer {
@@ -92,7 +103,7 @@ struct frame {
 	uint16_t vlan_tci[2];	      /* outermost first, host byte order */
 
 	bool has_src, has_dst; /* IP addresses; of the innermost header */
-	uint8_t nr_tunnels;    /* IP headers outside of the one described */
+	uint8_t nr_tunnels;    /* around what is described: IP headers, with what belongs to them */
 	uint32_t l3_off;       /* of the IP or ARP header; 0 if none */
 	uint8_t ip_version;    /* 4, 6; 0 if not IP */
 	struct flow flow;
@@ -151,5 +162,13 @@ struct frame {
  * what could not be read is zero. Returns 0, or -ENOTSUP for another link type.
  */
 int decode_frame(struct frame *f, const uint8_t *data, uint32_t caplen, uint32_t wirelen, int dlt);
+
+/* The first fragment of an IPv4 packet, not captured whole: nothing will be put together, so what
+ * there is of it is all that can be shown. */
+static inline bool frame_is_lone_fragment(const struct frame *f)
+{
+	return f->ip_version == 4 && f->is_fragment && !f->frag_off &&
+	       f->l4_caplen < f->ip_payload_len;
+}
 
 #endif

@@ -325,10 +325,9 @@ static const struct {
 	enum frame_l4 l4;
 	void (*info)(struct line *);
 } transports[] = {
-	{ L4_TCP, text_tcp },
-	{ L4_UDP, text_udp },
-	{ L4_ICMP, text_icmp },
-	{ L4_ICMP6, text_icmp6 },
+	{ L4_TCP, text_tcp },	  { L4_UDP, text_udp },	      { L4_ICMP, text_icmp },
+	{ L4_ICMP6, text_icmp6 }, { L4_GRE, text_gre },	      { L4_ERSPAN, text_erspan },
+	{ L4_VXLAN, text_vxlan }, { L4_GENEVE, text_geneve },
 };
 
 /* TCP and UDP are named once their ports are read; before, the line is the IP header's. */
@@ -362,17 +361,12 @@ static bool is_empty_ip4(struct line *l)
 	return true;
 }
 
-/*
- * A fragment is dissected only if nothing will ever be put together: when the
- * first one of an IPv4 packet has not been captured whole.
- */
+/* A fragment is dissected only if nothing will ever be put together. */
 static bool is_waiting_fragment(struct line *l)
 {
 	const struct frame *f = l->f;
 
-	if (!f->is_fragment)
-		return false;
-	if (f->ip_version == 4 && !f->frag_off && f->l4_caplen < f->ip_payload_len)
+	if (!f->is_fragment || frame_is_lone_fragment(f))
 		return false;
 	l->malformed = l->truncated = false;
 	return true;
@@ -388,12 +382,14 @@ static bool is_padding(const struct frame *f, uint32_t from, uint32_t to)
 }
 
 /* Padding, or a trailer that is long enough for a checksum, captured in part. */
-static bool cuts_trailer(const struct frame *f)
+static bool cuts_trailer(const struct line *l)
 {
+	const struct frame *f = l->f;
+
 	if (f->dlt != DLT_EN10MB || f->caplen >= f->wirelen)
 		return false;
 	if (f->is_8023)
-		return f->layer != LAYER_LINK;
+		return f->layer != LAYER_LINK && !l->malformed;
 	if (!f->has_end || f->end_off >= f->caplen || f->wirelen < ETH_ZLEN)
 		return false;
 	if (!f->nr_vlans && f->wirelen >= ETH_ZLEN + ETH_FCS_LEN &&
@@ -427,7 +423,7 @@ static void put_info(struct line *l)
 		strbuf_puts(l->info, l->f->is_fragment && l->f->layer == LAYER_PAYLOAD
 					     ? "[BoundErrorUnreassembled Packet]"
 					     : "[Malformed Packet]");
-	if ((l->truncated && !l->malformed && !l->contained) || cuts_trailer(l->f))
+	if ((l->truncated && !l->malformed && !l->contained) || cuts_trailer(l))
 		strbuf_puts(l->info, "[Packet size limited during capture]");
 }
 

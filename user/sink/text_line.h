@@ -63,6 +63,10 @@ void text_icmp6(struct line *l);
 void text_icmp6_body(struct line *l, struct cursor *c);
 /* Walks RFC 4884's extension structure, up to the message's end. */
 void text_icmp_extensions(struct cursor *c);
+void text_gre(struct line *l);
+void text_erspan(struct line *l);
+void text_vxlan(struct line *l);
+void text_geneve(struct line *l);
 void text_tcp(struct line *l);
 void text_udp(struct line *l);
 

@@ -6,6 +6,7 @@
 #include <pcap/dlt.h>
 #include <string.h>
 
+#include "decode/tunnel.h"
 #include "util/cleanup.h"
 
 enum {
@@ -16,8 +17,8 @@ enum {
 	PROTO_NONE = 59,
 	PROTO_DSTOPTS = 60
 };
-enum { HW_ETHER = 1, HW_IEEE802 = 6, ARP_REQUEST = 1, ARP_REPLY = 2 };
-enum { ET_IP = 0x0800, ET_IP6 = 0x86dd, ET_VLAN = 0x8100, ET_QINQ = 0x88a8 };
+enum { HW_ETHER = 1, HW_IEEE802 = 6, HW_ATM = 19, ARP_REQUEST = 1, ARP_REPLY = 2 };
+enum { ET_IP = 0x0800, ET_ARP = 0x0806, ET_ETHER = 0x6558, ET_IP6 = 0x86dd, ET_QINQ = 0x88a8 };
 
 /* --- link ------------------------------------------------------------------ */
 
@@ -32,6 +33,12 @@ static void put_tag(struct line *l)
 	strbuf_u64(l->info, f->last_tci >> 12 & 1);
 	strbuf_puts(l->info, qinq ? " ID: " : "  ID: ");
 	strbuf_u64(l->info, f->last_tci & 0xfff);
+}
+
+/* Nothing but Ethernet is the link layer in a tunnel. */
+static bool is_ether(const struct frame *f)
+{
+	return f->dlt == DLT_EN10MB || f->nr_tunnels;
 }
 
 /* A type that is not decoded. One without a name leaves what the layer before said. */
@@ -49,7 +56,7 @@ static void put_ethertype(struct line *l)
 		strbuf_puts(l->info, name);
 	else if (f->nr_vlans)
 		put_tag(l);
-	else if (f->dlt == DLT_EN10MB)
+	else if (is_ether(f))
 		strbuf_puts(l->info, "Ethernet II");
 }
 
@@ -230,7 +237,7 @@ void text_link(struct line *l)
 	} else if (f->layer == LAYER_RAW_8023) {
 		l->protocol = "Ethernet";
 		strbuf_puts(l->info, "IEEE 802.3 Ethernet Raw ");
-	} else if (f->fault == FAULT_LENGTH_TYPE && !f->nr_vlans && f->dlt == DLT_EN10MB) {
+	} else if (f->fault == FAULT_LENGTH_TYPE && !f->nr_vlans && is_ether(f)) {
 		put_bad_length(l);
 	} else if (f->has_type) {
 		put_ethertype(l);
@@ -275,7 +282,7 @@ static void put_bytes(struct strbuf *b, const uint8_t *p, unsigned int len)
 		strbuf_hex(b, p[i], 2);
 }
 
-static bool is_ether(const struct arp *a)
+static bool is_for_ether(const struct arp *a)
 {
 	return a->hw == HW_ETHER || a->hw == HW_IEEE802;
 }
@@ -284,7 +291,7 @@ static void put_hw(struct strbuf *b, const struct arp *a, const uint8_t *addr)
 {
 	if (!a->hlen)
 		strbuf_puts(b, "<No address>");
-	else if (a->hlen == 6 && is_ether(a))
+	else if (a->hlen == 6 && is_for_ether(a))
 		text_mac_put(b, addr, 6);
 	else
 		put_bytes(b, addr, a->hlen);
@@ -463,7 +470,7 @@ static uint32_t arp_need(const struct arp_op *op, const struct arp *a)
 
 static bool is_ether_ip4(const struct arp *a)
 {
-	return is_ether(a) && a->hlen == 6 && a->proto == ET_IP && a->plen == 4;
+	return is_for_ether(a) && a->hlen == 6 && a->proto == ET_IP && a->plen == 4;
 }
 
 /*
@@ -512,7 +519,8 @@ void text_arp(struct line *l)
 
 	l->protocol = "ARP";
 	l->malformed = l->truncated = false;
-	if (read_arp_header(&a, &c) && arp_fits(&a, &c)) {
+	/* RFC 2225 lays ARP for ATM out otherwise. */
+	if (read_arp_header(&a, &c) && a.hw != HW_ATM && arp_fits(&a, &c)) {
 		op = find_arp_op(a.op);
 		l->protocol = op->protocol;
 		read_arp_addresses(&a, c);
@@ -635,19 +643,13 @@ static void put_ip_protocol(struct line *l)
 	strbuf_putc(b, ')');
 }
 
-/* The first fragment, not captured whole: nothing will be put together. */
-static bool is_lone_fragment(const struct frame *f)
-{
-	return !f->frag_off && f->l4_caplen < f->ip_payload_len;
-}
-
 static void put_ip_payload(struct line *l)
 {
 	const struct frame *f = l->f;
 
 	if (f->ip_version == 4 && !f->nr_ext && !f->l4_len && !f->frag_off)
 		return;
-	if (f->ip_version == 4 && f->is_fragment && !is_lone_fragment(f))
+	if (f->ip_version == 4 && f->is_fragment && !frame_is_lone_fragment(f))
 		put_ip4_fragment(l);
 	else if (f->ip_version == 6 && f->is_fragment)
 		put_ip6_fragment(l);
@@ -680,5 +682,109 @@ void text_ip(struct line *l)
 		put_ip_fault(l);
 		l->malformed = (f->fault == FAULT_IP6_SHORT && !l->truncated) ||
 			       (!f->fault && l->malformed);
+	}
+}
+
+/* --- tunnels, with what is not decoded in them ------------------------------------------ */
+
+static const struct {
+	uint16_t type;
+	const char *name;
+} gre_types[] = {
+	{ 0x0000, "Possible GRE keepalive packet" },
+	{ 0x00fe, "OSI" },
+	{ 0x0800, "IP" },
+	{ 0x0806, "ARP" },
+	{ 0x2000, "CDP (Cisco)" },
+	{ 0x2001, "NHRP" },
+	{ 0x22eb, "ERSPAN III" },
+	{ 0x6400, "MIKROTIK EoIP" },
+	{ 0x6558, "Transparent Ethernet bridging" },
+	{ 0x6559, "Frame Relay" },
+	{ 0x8137, "IPX" },
+	{ 0x86dd, "IPv6" },
+	{ 0x880b, "PPP" },
+	{ 0x883e, "WCCP" },
+	{ 0x8847, "MPLS label switched packet" },
+	{ 0x8881, "CDMA2000 A10 Unstructured byte stream" },
+	{ 0x88be, "ERSPAN" },
+	{ 0x88d2, "CDMA2000 A10 3GPP2 Packet" },
+	{ 0x8909, "CiscoMetaData" },
+	{ 0x894f, "Network Service Header" },
+	{ 0xb7ea, "Huawei GRE bonding" },
+	{ 0xfeae, "AIROHIVE AP AP" },
+};
+
+static void put_gre_type(struct strbuf *b, uint16_t type)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(gre_types); i++) {
+		if (gre_types[i].type == type) {
+			strbuf_puts(b, gre_types[i].name);
+			return;
+		}
+	}
+	strbuf_puts(b, "0x");
+	put_upper_hex(b, type, 4);
+	strbuf_puts(b, " (unknown)");
+}
+
+void text_gre(struct line *l)
+{
+	struct cursor c = line_cursor(l, l->f->l4_off, l->f->l4_len);
+	struct gre g;
+
+	l->protocol = l->f->ip_version == 6 ? "IPv6" : "IPv4";
+	if (tunnel_gre_header(&c, &g)) {
+		l->protocol = "GRE";
+		strbuf_puts(l->info, "Encapsulated ");
+		put_gre_type(l->info, g.type);
+	}
+	line_stopped(l, &c);
+}
+
+void text_erspan(struct line *l)
+{
+	l->protocol = "ERSPAN";
+	strbuf_puts(l->info, "ERSPAN:");
+}
+
+void text_vxlan(struct line *l)
+{
+	l->protocol = "VxLAN";
+}
+
+/* Those that are decoded need no name elsewhere. */
+static const char *name_carried(uint16_t type)
+{
+	switch (type) {
+	case ET_IP: return "IPv4";
+	case ET_IP6: return "IPv6";
+	case ET_ARP: return "ARP";
+	case ET_ETHER: return "Transparent Ethernet bridging";
+	default: return name_ethertype(type);
+	}
+}
+
+void text_geneve(struct line *l)
+{
+	struct cursor c = line_cursor(l, l->f->l4_off, l->f->l4_len);
+	const char *name;
+	uint16_t type;
+
+	cursor_skip(&c, 2); /* version, length of the options, flags */
+	type = cursor_be16(&c);
+	l->protocol = "Geneve";
+	if (!cursor_ok(&c))
+		return;
+	strbuf_puts(l->info, "Encapsulated ");
+	name = name_carried(type);
+	if (name) {
+		strbuf_puts(l->info, name);
+	} else {
+		strbuf_puts(l->info, "0x");
+		strbuf_hex(l->info, type, 4);
+		strbuf_puts(l->info, " (unknown)");
 	}
 }
