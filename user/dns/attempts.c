@@ -96,8 +96,6 @@ static void attempt_report(const struct attempt *a, struct dns_transaction *t)
 	memcpy(t->ifname, a->a.dropped_at, sizeof(t->ifname));
 }
 
-static const struct question no_question;
-
 static void attempt_timeout(struct dns_engine *e, struct attempt *a)
 {
 	struct rule_input in = { .event = RULE_NOT_SENT };
@@ -106,7 +104,7 @@ static void attempt_timeout(struct dns_engine *e, struct attempt *a)
 	attempt_report(a, &t);
 	t.serial = ++e->serial;
 	t.waited = e->now - a->a.time;
-	judge_event(e, &in, &t, &no_question, a->a.ppid);
+	judge_event(e, &in, &t, NULL, a->a.ppid);
 }
 
 static struct attempt *attempt_slot(struct dns_engine *e, const struct dns_attempt *n, bool *joined)

@@ -336,7 +336,7 @@ void judge_event(struct dns_engine *e, const struct rule_input *about,
 	h->since = e->now;
 	h->used = true;
 	h->timer.kind = TIMER_HELD;
-	question_copy(&h->q, q);
+	question_copy(&h->q, q ?: &(struct question){ 0 });
 	h->facts_came = !waits_for_facts(e, t) && about->event != RULE_REFUSED;
 	if (!h->facts_came && due < e->now + e->o.facts_wait)
 		due = e->now + e->o.facts_wait;

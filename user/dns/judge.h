@@ -23,7 +23,7 @@ void judge_free(struct judge *j);
 /* Judges the event now if fresh facts of the asking process are there or nobody can be asked for
  * them; else when they come, or when they have been waited for; in any case not before
  * about->not_before, unless the run ends. about has the event and what goes with it; *t and *q,
- * its question (len 0: none), are copied. ppid: of the asking process, 0 unknown. */
+ * its question (NULL: none), are copied. ppid: of the asking process, 0 unknown. */
 void judge_event(struct dns_engine *e, const struct rule_input *about,
 		 const struct dns_transaction *t, const struct question *q, uint32_t ppid);
 /* Asks for the facts about the process of *t, unless that was done a moment ago; whether so. */

@@ -348,8 +348,6 @@ static void connection(struct dns_engine *e, const struct packet *p, const struc
 	memcpy(t->ifname, p->tap->ifname, sizeof(t->ifname));
 }
 
-static const struct question no_question;
-
 /* RFC 9293 3.10.7.1: a SYN to a port that nobody listens on gets a reset with sequence number 0
  * that acknowledges it. */
 static void local_refusal(struct dns_engine *e, const struct packet *p, const struct frame *f)
@@ -366,7 +364,7 @@ static void local_refusal(struct dns_engine *e, const struct packet *p, const st
 	t.state = DNS_FAILED;
 	t.failure = DNS_FAIL_RESET;
 	t.response_nr = p->number;
-	judge_event(e, &in, &t, &no_question, 0);
+	judge_event(e, &in, &t, NULL, 0);
 }
 
 static void encrypted(struct dns_engine *e, const struct packet *p, const struct frame *f)
@@ -379,7 +377,7 @@ static void encrypted(struct dns_engine *e, const struct packet *p, const struct
 		return;
 	ns->encrypted = e->now;
 	connection(e, p, f, false, &t);
-	judge_event(e, &in, &t, &no_question, 0);
+	judge_event(e, &in, &t, NULL, 0);
 }
 
 static bool is_for_encrypted(const struct flow *flow)
