@@ -162,6 +162,31 @@ def test_time_formats(form, reduced):
                           tshark("-t", form, "-r", capture(name), env=env))
 
 
+def ip4(proto, body, offset=0, more=False, src=b"\n\0\0\1", dst=b"\n\0\0\2"):
+    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 7, more << 13 | offset // 8, 64,
+                       proto, 0) + src + dst + body
+
+
+def udp(sport, dport, body):
+    return struct.pack("!HHHH", sport, dport, 8 + len(body), 0) + body
+
+
+def test_tunnel_in_fragments(reduced, tmp_path):
+    """The addresses are those of what is put together, in whatever order it comes."""
+    inner = ip4(17, udp(4000, 9, bytes(64)), src=b"\n\1\0\1", dst=b"\n\1\0\2")
+    vxlan = udp(50000, 4789, b"\x08\0\0\0\0\0\5\0" + ether(b"\x08\0" + inner))
+    gre = b"\0\0\x08\0" + inner
+    frames = []
+    for number, (proto, body) in enumerate([(17, vxlan), (47, gre), (4, inner)]):
+        pieces = [ip4(proto, body[:48], 0, True), ip4(proto, body[48:], 48)]
+        frames += [ether(b"\x08\0" + p) for p in pieces[::1 if number % 2 else -1]]
+    path = tmp_path / "fragments.pcap"
+    write_pcap(path, frames)
+    want = tshark("-r", path, env=reduced)
+    assert want.count("10.1.0.1 → 10.1.0.2     UDP".encode()) == 3
+    assert_same_lines(nswatch("-r", path).stdout, want)
+
+
 # Packets that are wrong
 
 PER_FILE, PER_PACKET = 12, 5

@@ -121,6 +121,12 @@ static void walk_ports(struct walk *w)
 	flow->has_ports = cursor_ok(&w->c);
 }
 
+/* Of a tunnel's packet in fragments, the inside is that of the whole. */
+static bool may_go_inside(const struct frame *f)
+{
+	return !f->is_fragment || frame_is_lone_fragment(f);
+}
+
 static void walk_udp(struct walk *w)
 {
 	uint32_t len, whole = cursor_reported(&w->c);
@@ -150,7 +156,7 @@ static void walk_udp(struct walk *w)
 		return;
 	narrow(w, len - UDP_HLEN);
 	set_payload(w, cursor_reported(&w->c));
-	if (!w->f->is_fragment || frame_is_lone_fragment(w->f))
+	if (may_go_inside(w->f))
 		tunnel_over_udp(w);
 }
 
@@ -330,7 +336,7 @@ static void walk_transport(struct walk *w)
 	if (f->frag_off || (f->ip_version == 4 && !f->l4_len))
 		return;
 	if (proto == PROTO_IPIP || (proto == PROTO_IP6 && is_version6(&w->c))) {
-		w->next = walk_ip;
+		w->next = may_go_inside(f) ? walk_ip : NULL;
 		return;
 	}
 	for (i = 0; i < ARRAY_SIZE(transports); i++) {
@@ -914,7 +920,7 @@ void walk_inner(struct walk *w, uint16_t type)
 
 	for (i = 0; i < ARRAY_SIZE(inner) && inner[i].type != type; i++)
 		;
-	if (i == ARRAY_SIZE(inner))
+	if (i == ARRAY_SIZE(inner) || !may_go_inside(w->f))
 		return;
 	forget_transport(w->f);
 	w->next = inner[i].walk;

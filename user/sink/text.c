@@ -308,12 +308,13 @@ static void put_first_columns(struct text *t, const struct packet *p, const stru
 	strbuf_end(b, text, to);
 }
 
+/* f: the frame itself, which may be the last fragment of what the line is about. */
 static void put_columns(struct text *t, const struct line *l, const struct frame *f,
 			struct strbuf *b)
 {
 	if (t->o.show_tap)
 		put_tap(b, l->p->tap);
-	put_first_columns(t, l->p, f, b);
+	put_first_columns(t, l->p, l->f, b);
 	strbuf_puts(b, l->protocol);
 	strbuf_putc(b, ' ');
 	strbuf_u64(b, f->wirelen);
