@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sink/text against tshark, byte for byte: every frame of every capture of the
- * corpus. tshark runs with the dissectors switched off that we do not have, so
- * that it prints the line of the innermost protocol that both know.
+ * sink/text: columns, and frames that are wrong. That its lines are tshark's is shown in
+ * tests/e2e/test_corpus.py.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <pcap/pcap.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,20 +17,10 @@
 #include <cmocka.h>
 
 #include "../fuzz/frame_fuzz.c"
-#include "file/reader.h"
-#include "oracle.h"
-#include "sink/text_line.h"
+#include "sink/text.h"
 
 #define CORPUS	"../shared/corpus/captures"
 #define MUTANTS 200000
-
-/* The protocols that decode/ knows, and what tshark needs below and beside them. */
-#define KNOWN                                                                             \
-	"^(frame|eth|ethertype|vlan|ieee8021ad|arp|ip|ipv6|icmp|icmpv6|tcp|udp|dns|mdns|" \
-	"llmnr|data|llc|sll|null|raw|mptcp|vxlan|geneve|gre|erspan|file-pcap.*|_ws[.].*|" \
-	"(tcp|ip)[.]options.*|ipv6[.].*)$"
-
-static char profile[] = "/tmp/nswatch-text-XXXXXX";
 
 static bool has_corpus(void)
 {
@@ -40,153 +28,6 @@ static bool has_corpus(void)
 
 	return stat(CORPUS, &st) == 0;
 }
-
-static int make_profile(void **state)
-{
-	char cmd[1024];
-
-	(void)state;
-	if (!mkdtemp(profile))
-		return -1;
-	snprintf(cmd, sizeof(cmd),
-		 "tshark -G protocols 2>/dev/null | cut -f3 | grep -Ev '" KNOWN
-		 "' > %s/disabled_protos",
-		 profile);
-	return have_tool("tshark") && system(cmd) ? -1 : 0;
-}
-
-static int drop_profile(void **state)
-{
-	char cmd[128];
-
-	(void)state;
-	snprintf(cmd, sizeof(cmd), "rm -r %s", profile);
-	return system(cmd);
-}
-
-/* --- known differences ------------------------------------------------------ */
-
-struct count {
-	unsigned int frames, equal, oui;
-};
-
-static const struct {
-	const char *text;
-	size_t counter;
-	const char *reason;
-} reasons[] = {
-	{ ", OUI 0x", offsetof(struct count, oui), "names of OUIs: a database of 35,000 vendors" },
-};
-
-static unsigned int *known_difference(struct count *c, const char *want)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(reasons); i++)
-		if (strstr(want, reasons[i].text))
-			return (unsigned int *)((char *)c + reasons[i].counter);
-	return NULL;
-}
-
-/* --- comparing -------------------------------------------------------------- */
-
-static void compare_line(struct count *c, const char *file, const char *want, const char *got)
-{
-	unsigned int *known;
-
-	c->frames++;
-	if (strcmp(want, got) == 0) {
-		c->equal++;
-		return;
-	}
-	known = known_difference(c, want);
-	if (!known)
-		fail_msg("%s\n tshark: %s\n   ours: %s", file, want, got);
-	(*known)++;
-}
-
-static void print_packet(struct text *t, const struct packet *p, struct strbuf *out)
-{
-	struct frame f;
-
-	assert_int_equal(decode_frame(&f, p->data, p->caplen, p->wirelen, p->tap->dlt), 0);
-	text_line(t, p, &f, out);
-}
-
-static void compare_lines(struct count *c, const char *file, struct reader *in, FILE *oracle_out)
-{
-	struct text_options o = { .time_format = TIME_RELATIVE };
-	char want[16384], got[16384];
-	struct text *t = text_new(&o);
-	struct strbuf out;
-	struct err e = { 0 };
-	struct packet p;
-
-	while (reader_next(in, &p, &e) == 1) {
-		assert_non_null(fgets(want, sizeof(want), oracle_out));
-		want[strcspn(want, "\n")] = '\0';
-		strbuf_init(&out, got, sizeof(got));
-		print_packet(t, &p, &out);
-		compare_line(c, file, want, got);
-	}
-	assert_null(fgets(want, sizeof(want), oracle_out));
-	text_free(t);
-}
-
-/* tshark takes most of a second to start; so all files at once. */
-static int ask_tshark(void)
-{
-	char cmd[1024];
-
-	snprintf(cmd, sizeof(cmd),
-		 "ls " CORPUS " | WIRESHARK_CONFIG_DIR=%s xargs -P \"$(nproc)\" -I{} sh -c "
-		 "'tshark -n -r " CORPUS "/{} >%s/{} 2>/dev/null; true'",
-		 profile, profile);
-	return system(cmd);
-}
-
-static void compare_file(struct count *c, const char *file)
-{
-	struct err e = { 0 };
-	struct reader *in;
-	char path[512];
-	FILE *oracle_out;
-
-	snprintf(path, sizeof(path), "%s/%s", profile, file);
-	oracle_out = fopen(path, "r");
-	assert_non_null(oracle_out);
-	snprintf(path, sizeof(path), CORPUS "/%s", file);
-	in = reader_open(path, &e);
-	assert_non_null(in);
-	compare_lines(c, file, in, oracle_out);
-	reader_free(in);
-	fclose(oracle_out);
-}
-
-static void test_corpus(void **state)
-{
-	struct count c = { 0 };
-	struct dirent *e;
-	DIR *d;
-
-	(void)state;
-	if (!has_corpus() || !have_tool("tshark")) {
-		print_message("skipped: needs tshark and " CORPUS "\n");
-		skip();
-	}
-	assert_int_equal(ask_tshark(), 0);
-	d = opendir(CORPUS);
-	assert_non_null(d);
-	while ((e = readdir(d)))
-		if (e->d_name[0] != '.')
-			compare_file(&c, e->d_name);
-	closedir(d);
-	print_message("%u frames, %u equal; differing by OUI names %u\n", c.frames, c.equal, c.oui);
-	assert_true(c.frames > 0);
-	assert_int_equal(c.frames, c.equal + c.oui);
-}
-
-/* --- the rest --------------------------------------------------------------- */
 
 static void test_ip6_text(void **state)
 {
@@ -355,10 +196,11 @@ static void test_mutants(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ip6_text),   cmocka_unit_test(test_time_formats),
-		cmocka_unit_test(test_tap_column), cmocka_unit_test(test_mutants),
-		cmocka_unit_test(test_corpus),
+		cmocka_unit_test(test_ip6_text),
+		cmocka_unit_test(test_time_formats),
+		cmocka_unit_test(test_tap_column),
+		cmocka_unit_test(test_mutants),
 	};
 
-	return cmocka_run_group_tests(tests, make_profile, drop_profile);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
