@@ -8,7 +8,7 @@
 #include "decode/cursor.h"
 #include "decode/frame.h"
 
-/* Ethernet types that stand for a kind of payload in tunnels too. */
+/* Ethernet types that are decoded. */
 enum {
 	ET_IP = 0x0800,
 	ET_ARP = 0x0806,
