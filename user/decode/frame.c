@@ -121,12 +121,6 @@ static void walk_ports(struct walk *w)
 	flow->has_ports = cursor_ok(&w->c);
 }
 
-/* Of a tunnel's packet in fragments, the inside is that of the whole. */
-static bool may_go_inside(const struct frame *f)
-{
-	return !f->is_fragment || frame_is_lone_fragment(f);
-}
-
 static void walk_udp(struct walk *w)
 {
 	uint32_t len, whole = cursor_reported(&w->c);
@@ -156,7 +150,7 @@ static void walk_udp(struct walk *w)
 		return;
 	narrow(w, len - UDP_HLEN);
 	set_payload(w, cursor_reported(&w->c));
-	if (may_go_inside(w->f))
+	if (!frame_waits(w->f))
 		tunnel_over_udp(w);
 }
 
@@ -336,7 +330,7 @@ static void walk_transport(struct walk *w)
 	if (f->frag_off || (f->ip_version == 4 && !f->l4_len))
 		return;
 	if (proto == PROTO_IPIP || (proto == PROTO_IP6 && is_version6(&w->c))) {
-		w->next = may_go_inside(f) ? walk_ip : NULL;
+		w->next = frame_waits(f) ? NULL : walk_ip;
 		return;
 	}
 	for (i = 0; i < ARRAY_SIZE(transports); i++) {
@@ -832,6 +826,16 @@ static const struct ethertype ethertypes[] = {
 	{ ET_QINQ_OLD, walk_vlan },
 };
 
+static layer_fn find_walk(const struct ethertype *types, size_t n, uint16_t type)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (types[i].type == type)
+			return types[i].walk;
+	return NULL;
+}
+
 /* Behind a provider's tag there are types only; of no length there is nothing to say
  * but behind a customer's tag. */
 static bool may_be_length(const struct frame *f)
@@ -842,16 +846,10 @@ static bool may_be_length(const struct frame *f)
 static void walk_ethertype(struct walk *w)
 {
 	struct frame *f = w->f;
-	size_t i;
 
 	set_l2(w);
-	for (i = 0; i < ARRAY_SIZE(ethertypes); i++) {
-		if (ethertypes[i].type == f->ethertype) {
-			w->next = ethertypes[i].walk;
-			return;
-		}
-	}
-	if (!may_be_length(f))
+	w->next = find_walk(ethertypes, ARRAY_SIZE(ethertypes), f->ethertype);
+	if (w->next || !may_be_length(f))
 		return;
 	if (f->ethertype <= ETHERTYPE_MAX_LEN)
 		walk_8023(w);
@@ -916,14 +914,12 @@ static const struct ethertype inner[] = {
 
 void walk_inner(struct walk *w, uint16_t type)
 {
-	size_t i;
+	layer_fn walk = find_walk(inner, ARRAY_SIZE(inner), type);
 
-	for (i = 0; i < ARRAY_SIZE(inner) && inner[i].type != type; i++)
-		;
-	if (i == ARRAY_SIZE(inner) || !may_go_inside(w->f))
+	if (!walk || frame_waits(w->f))
 		return;
 	forget_transport(w->f);
-	w->next = inner[i].walk;
+	w->next = walk;
 }
 
 /* https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html */

@@ -163,12 +163,13 @@ struct frame {
  */
 int decode_frame(struct frame *f, const uint8_t *data, uint32_t caplen, uint32_t wirelen, int dlt);
 
-/* The first fragment of an IPv4 packet, not captured whole: nothing will be put together, so what
- * there is of it is all that can be shown. */
-static inline bool frame_is_lone_fragment(const struct frame *f)
+/* A fragment, of which the packet that it is put together to is to be shown. Of the first one of an
+ * IPv4 packet, not captured whole, nothing will be put together. */
+static inline bool frame_waits(const struct frame *f)
 {
-	return f->ip_version == 4 && f->is_fragment && !f->frag_off &&
-	       f->l4_caplen < f->ip_payload_len;
+	if (f->ip_version == 4 && !f->frag_off && f->l4_caplen < f->ip_payload_len)
+		return false;
+	return f->is_fragment;
 }
 
 #endif

@@ -365,9 +365,7 @@ static bool is_empty_ip4(struct line *l)
 /* A fragment is dissected only if nothing will ever be put together. */
 static bool is_waiting_fragment(struct line *l)
 {
-	const struct frame *f = l->f;
-
-	if (!f->is_fragment || frame_is_lone_fragment(f))
+	if (!frame_waits(l->f))
 		return false;
 	l->malformed = l->truncated = false;
 	return true;

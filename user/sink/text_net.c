@@ -649,7 +649,7 @@ static void put_ip_payload(struct line *l)
 
 	if (f->ip_version == 4 && !f->nr_ext && !f->l4_len && !f->frag_off)
 		return;
-	if (f->ip_version == 4 && f->is_fragment && !frame_is_lone_fragment(f))
+	if (f->ip_version == 4 && frame_waits(f))
 		put_ip4_fragment(l);
 	else if (f->ip_version == 6 && f->is_fragment)
 		put_ip6_fragment(l);
