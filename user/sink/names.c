@@ -376,21 +376,57 @@ static const char *const protocols[256] = {
 	[224] = "Novell NCS Heartbeat",
 };
 
-const char *name_ethertype(uint16_t type)
+/* What GRE carries; sorted. */
+static const struct type_name gre_types[] = {
+	{ 0x0000, "Possible GRE keepalive packet" },
+	{ 0x00fe, "OSI" },
+	{ 0x0800, "IP" },
+	{ 0x0806, "ARP" },
+	{ 0x2000, "CDP (Cisco)" },
+	{ 0x2001, "NHRP" },
+	{ 0x22eb, "ERSPAN III" },
+	{ 0x6400, "MIKROTIK EoIP" },
+	{ 0x6558, "Transparent Ethernet bridging" },
+	{ 0x6559, "Frame Relay" },
+	{ 0x8137, "IPX" },
+	{ 0x86dd, "IPv6" },
+	{ 0x880b, "PPP" },
+	{ 0x883e, "WCCP" },
+	{ 0x8847, "MPLS label switched packet" },
+	{ 0x8881, "CDMA2000 A10 Unstructured byte stream" },
+	{ 0x88be, "ERSPAN" },
+	{ 0x88d2, "CDMA2000 A10 3GPP2 Packet" },
+	{ 0x8909, "CiscoMetaData" },
+	{ 0x894f, "Network Service Header" },
+	{ 0xb7ea, "Huawei GRE bonding" },
+	{ 0xfeae, "AIROHIVE AP AP" },
+};
+
+static const char *find_type(const struct type_name *types, size_t n, uint16_t type)
 {
-	size_t lo = 0, hi = ARRAY_SIZE(ethertypes);
+	size_t lo = 0, hi = n;
 
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 
-		if (ethertypes[mid].type == type)
-			return ethertypes[mid].name;
-		if (ethertypes[mid].type < type)
+		if (types[mid].type == type)
+			return types[mid].name;
+		if (types[mid].type < type)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
 	return NULL;
+}
+
+const char *name_ethertype(uint16_t type)
+{
+	return find_type(ethertypes, ARRAY_SIZE(ethertypes), type);
+}
+
+const char *name_gre_type(uint16_t type)
+{
+	return find_type(gre_types, ARRAY_SIZE(gre_types), type);
 }
 
 const char *name_ip_protocol(uint8_t protocol)

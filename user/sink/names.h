@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 const char *name_ethertype(uint16_t type);	/* NULL if none */
+const char *name_gre_type(uint16_t type);	/* NULL if none */
 const char *name_ip_protocol(uint8_t protocol); /* "Unknown" if none */
 
 #endif

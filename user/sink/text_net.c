@@ -687,47 +687,20 @@ void text_ip(struct line *l)
 
 /* --- tunnels, with what is not decoded in them ------------------------------------------ */
 
-static const struct {
-	uint16_t type;
-	const char *name;
-} gre_types[] = {
-	{ 0x0000, "Possible GRE keepalive packet" },
-	{ 0x00fe, "OSI" },
-	{ 0x0800, "IP" },
-	{ 0x0806, "ARP" },
-	{ 0x2000, "CDP (Cisco)" },
-	{ 0x2001, "NHRP" },
-	{ 0x22eb, "ERSPAN III" },
-	{ 0x6400, "MIKROTIK EoIP" },
-	{ 0x6558, "Transparent Ethernet bridging" },
-	{ 0x6559, "Frame Relay" },
-	{ 0x8137, "IPX" },
-	{ 0x86dd, "IPv6" },
-	{ 0x880b, "PPP" },
-	{ 0x883e, "WCCP" },
-	{ 0x8847, "MPLS label switched packet" },
-	{ 0x8881, "CDMA2000 A10 Unstructured byte stream" },
-	{ 0x88be, "ERSPAN" },
-	{ 0x88d2, "CDMA2000 A10 3GPP2 Packet" },
-	{ 0x8909, "CiscoMetaData" },
-	{ 0x894f, "Network Service Header" },
-	{ 0xb7ea, "Huawei GRE bonding" },
-	{ 0xfeae, "AIROHIVE AP AP" },
-};
-
-static void put_gre_type(struct strbuf *b, uint16_t type)
+/* name: NULL if the type has none. Then GRE's number is in upper case, as in tshark. */
+static void put_carried(struct line *l, const char *name, uint16_t type, bool upper)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(gre_types); i++) {
-		if (gre_types[i].type == type) {
-			strbuf_puts(b, gre_types[i].name);
-			return;
-		}
+	strbuf_puts(l->info, "Encapsulated ");
+	if (name) {
+		strbuf_puts(l->info, name);
+		return;
 	}
-	strbuf_puts(b, "0x");
-	put_upper_hex(b, type, 4);
-	strbuf_puts(b, " (unknown)");
+	strbuf_puts(l->info, "0x");
+	if (upper)
+		put_upper_hex(l->info, type, 4);
+	else
+		strbuf_hex(l->info, type, 4);
+	strbuf_puts(l->info, " (unknown)");
 }
 
 void text_gre(struct line *l)
@@ -738,8 +711,7 @@ void text_gre(struct line *l)
 	l->protocol = l->f->ip_version == 6 ? "IPv6" : "IPv4";
 	if (tunnel_gre_header(&c, &g)) {
 		l->protocol = "GRE";
-		strbuf_puts(l->info, "Encapsulated ");
-		put_gre_type(l->info, g.type);
+		put_carried(l, name_gre_type(g.type), g.type, true);
 	}
 	line_stopped(l, &c);
 }
@@ -770,21 +742,11 @@ static const char *name_carried(uint16_t type)
 void text_geneve(struct line *l)
 {
 	struct cursor c = line_cursor(l, l->f->l4_off, l->f->l4_len);
-	const char *name;
 	uint16_t type;
 
 	cursor_skip(&c, 2); /* version, length of the options, flags */
 	type = cursor_be16(&c);
 	l->protocol = "Geneve";
-	if (!cursor_ok(&c))
-		return;
-	strbuf_puts(l->info, "Encapsulated ");
-	name = name_carried(type);
-	if (name) {
-		strbuf_puts(l->info, name);
-	} else {
-		strbuf_puts(l->info, "0x");
-		strbuf_hex(l->info, type, 4);
-		strbuf_puts(l->info, " (unknown)");
-	}
+	if (cursor_ok(&c))
+		put_carried(l, name_carried(type), type, false);
 }
