@@ -22,8 +22,10 @@ def php(containers):
 
 
 @pytest.fixture
-def namespace(php):
-    return f"/proc/{php['State']['Pid']}/ns/net"
+def namespace(lab, php):
+    path = f"/proc/{php['State']['Pid']}/ns/net"
+    lab.plain_ports(path)
+    return path
 
 
 def address(info):

@@ -433,8 +433,14 @@ class Lab:
         self.run(["sh", "-c", "cd /proc/sys/net/ipv6/conf/default && "
                   "echo 0 >accept_dad && echo 0 >router_solicitations"],
                  ns=f"/run/netns/{name}")
+        self.plain_ports(f"/run/netns/{name}")
         ns = self.namespaces[name] = Netns(self, name)
         return ns
+
+    def plain_ports(self, ns):
+        """Clients there get ports by which tshark knows no protocol (47808 alone makes any
+        datagram BACnet's). 5,534 are left, the longest such range."""
+        self.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=60002 65535"], ns=ns)
 
     def _batch(self, lines, ns=None):
         self.run(["ip", "-batch", "-"], ns=ns, input="\n".join(lines) + "\n")
