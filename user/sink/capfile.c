@@ -100,6 +100,7 @@ struct capfile {
 	uint32_t nr_interfaces;
 	uint16_t interfaces[NSW_MAX_TAPS]; /* tap ids by interface number, of the last ones */
 
+	struct tap none;		 /* of a file without packets */
 	struct slot slots[NSW_MAX_TAPS]; /* by tap id */
 	uint32_t highest;		 /* id in use */
 	struct names names;
@@ -632,6 +633,16 @@ void capfile_flush(struct capfile *c)
 	writer_kick(c->writer);
 }
 
+/* What was read had no packets: its link type is told all the same, or the file could not be
+ * converted. A live file has the interfaces that are watched. */
+static void declare_link_type(struct capfile *c)
+{
+	if (c->nr_interfaces || c->o.stats)
+		return;
+	c->none.dlt = c->o.dlt;
+	capfile_tap(c, &c->none);
+}
+
 int capfile_close(struct capfile *c, struct err *e)
 {
 	if (c->closed)
@@ -639,6 +650,7 @@ int capfile_close(struct capfile *c, struct err *e)
 	c->closed = true;
 	c->o.lossless = true;
 	writer_hurry(c->writer);
+	declare_link_type(c);
 	put_stats(c);
 	submit(c);
 	return writer_finish(c->writer, e);
