@@ -395,7 +395,7 @@ static void print_packet(struct pipeline *p, const struct packet *pkt, const str
 	if (p->o->json) {
 		struct text_columns c = text_columns(p->text, pkt, f);
 
-		dns_json_packet(b, pkt, f, c.protocol, c.info);
+		dns_json_packet(b, pkt, &c.flow, c.protocol, c.info);
 	} else {
 		text_line(p->text, pkt, f, b);
 		strbuf_putc(b, '\n');

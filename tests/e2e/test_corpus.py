@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`nswatch -r` on captures that others made, against tshark and editcap."""
 
+import json
 import os
 import random
 import re
@@ -183,6 +184,9 @@ def test_tunnel_in_fragments(reduced, tmp_path):
     want = tshark("-r", path, env=reduced)
     assert want.count("10.1.0.1 → 10.1.0.2     UDP".encode()) == 3
     assert_same_lines(nswatch("-r", path).stdout, want)
+    shown = [json.loads(line) for line in nswatch("--json", "-r", path).stdout.splitlines()]
+    assert [(p["src"], p["src_port"], p["dst"], p["dst_port"])
+            for p in shown if p["protocol"] == "UDP"] == [("10.1.0.1", 4000, "10.1.0.2", 9)] * 3
 
 
 # Packets that are wrong

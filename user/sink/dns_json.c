@@ -562,23 +562,23 @@ static void put_link_addr(struct strbuf *b, const char *name, const uint8_t *p)
 	strbuf_putc(b, '"');
 }
 
-static void put_flow(struct strbuf *b, const struct packet *p, const struct frame *f)
+static void put_flow(struct strbuf *b, const struct packet *p, const struct flow *f)
 {
 	/* Ethernet's destination comes first. Any other header without IP has no address here. */
 	bool ethernet = p->tap->dlt == 1 && p->caplen >= 12;
 
-	if (!f->flow.src.family && ethernet) {
+	if (!f->src.family && ethernet) {
 		put_link_addr(b, "src", p->data + 6);
 		put_link_addr(b, "dst", p->data);
 	} else {
-		put_addr(b, "src", &f->flow.src);
-		put_addr(b, "dst", &f->flow.dst);
+		put_addr(b, "src", &f->src);
+		put_addr(b, "dst", &f->dst);
 	}
-	put_number(b, "src_port", f->flow.has_ports ? f->flow.sport : 0);
-	put_number(b, "dst_port", f->flow.has_ports ? f->flow.dport : 0);
+	put_number(b, "src_port", f->has_ports ? f->sport : 0);
+	put_number(b, "dst_port", f->has_ports ? f->dport : 0);
 }
 
-void dns_json_packet(struct strbuf *b, const struct packet *p, const struct frame *f,
+void dns_json_packet(struct strbuf *b, const struct packet *p, const struct flow *f,
 		     const char *protocol, const char *info)
 {
 	static const char *const directions[] = {
@@ -598,9 +598,7 @@ void dns_json_packet(struct strbuf *b, const struct packet *p, const struct fram
 	put_u64(b, "caplen", p->caplen);
 	put_owner(b, &p->owner);
 	put_flow(b, p, f);
-	if (protocol)
-		put_string(b, "protocol", protocol);
-	if (info)
-		put_string(b, "info", info);
+	put_string(b, "protocol", protocol);
+	put_string(b, "info", info);
 	end(b);
 }

@@ -10,15 +10,15 @@
 #include "packet.h"
 #include "util/strbuf.h"
 
-struct frame;
+struct flow;
 
 /* Each appends one line with its newline. A buffer of 32 KiB holds any but the summary, which
  * needs 1 MiB. */
 void dns_json_transaction(struct strbuf *b, const struct dns_transaction *t);
 void dns_json_finding(struct strbuf *b, const struct dns_finding *f);
 void dns_json_summary(struct strbuf *b, const struct dns_summary *s);
-/* protocol and info are the text columns, or NULL. */
-void dns_json_packet(struct strbuf *b, const struct packet *p, const struct frame *f,
+/* f, protocol and info are those of text_columns(). */
+void dns_json_packet(struct strbuf *b, const struct packet *p, const struct flow *f,
 		     const char *protocol, const char *info);
 
 #endif

@@ -484,5 +484,9 @@ struct text_columns text_columns(struct text *t, const struct packet *p, const s
 	begin_line(t, &l, p, whole, &info);
 	strbuf_init(&info, t->protocol, sizeof(t->protocol));
 	strbuf_puts(&info, l.protocol);
-	return (struct text_columns){ .protocol = t->protocol, .info = t->info };
+	return (struct text_columns){
+		.protocol = t->protocol,
+		.info = t->info,
+		.flow = whole->flow,
+	};
 }

@@ -29,9 +29,11 @@ void text_free(struct text *t);
  */
 void text_line(struct text *t, const struct packet *p, const struct frame *f, struct strbuf *out);
 
-/* The last two columns alone; until the next call. To be used for each packet, or not at all. */
+/* The last two columns alone, and whose flow they are about: of a fragment that completes its
+ * datagram, the datagram's. Until the next call; to be used for each packet, or not at all. */
 struct text_columns {
 	const char *protocol, *info;
+	struct flow flow;
 };
 
 struct text_columns text_columns(struct text *t, const struct packet *p, const struct frame *f);
