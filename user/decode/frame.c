@@ -36,20 +36,48 @@
 #define LLC_SAP_IP	  0x06
 #define LLC_UI		  0x03 /* unnumbered information */
 
-enum { OPT_END = 0, OPT_NOP = 1, OPT_LSRR = 131, OPT_SSRR = 137, OPT_ROUTE_FIRST = 4 };
+/* IANA's options of IPv4 */
+enum {
+	OPT_END = 0,
+	OPT_NOP = 1,
+	OPT_MTU_PROBE = 11,
+	OPT_MTU_REPLY = 12,
+	OPT_QUICK_START = 25,
+	OPT_TRACEROUTE = 82,
+	OPT_LSRR = 131,
+	OPT_CIPSO = 134,
+	OPT_STREAM = 136,
+	OPT_SSRR = 137,
+	OPT_ROUTER_ALERT = 148,
+	OPT_ROUTE_FIRST = 4, /* of the bytes in a route */
+};
 
-/* RFC 5095, 6275, 6554, 8754 */
-enum { ROUTE_SOURCE = 0, ROUTE_MOBILE = 2, ROUTE_RPL = 3, ROUTE_SEGMENTS = 4 };
+/* RFC 5095, 6275, 6554, 8754, 9631 */
+enum {
+	ROUTE_SOURCE = 0,
+	ROUTE_MOBILE = 2,
+	ROUTE_RPL = 3,
+	ROUTE_SEGMENTS = 4,
+	ROUTE_COMPACT16 = 5,
+	ROUTE_COMPACT32 = 6,
+};
 
 /* IANA's destination and hop-by-hop options */
 enum {
 	OPT6_TUNNEL_LIMIT = 0x04,
 	OPT6_ROUTER_ALERT = 0x05,
 	OPT6_CALIPSO = 0x07,
+	OPT6_DUPLICATES = 0x08,
+	OPT6_METRICS = 0x0f,
 	OPT6_QUICK_START = 0x26,
+	OPT6_MTU = 0x30,
+	OPT6_TUNNEL_PAYLOAD = 0x41,
 	OPT6_RPL = 0x63,
+	OPT6_MPL = 0x6d,
+	OPT6_LINE_ID = 0x8c,
 	OPT6_JUMBO = 0xc2,
 	OPT6_HOME_ADDRESS = 0xc9,
+	OPT6_DEPTH_FIRST = 0xee,
 };
 
 enum {
@@ -99,6 +127,7 @@ static void set_end(struct walk *w)
 		return;
 	w->f->has_end = true;
 	w->f->end_off = w->c.len;
+	w->f->is_end_tagged = w->f->nr_vlans;
 }
 
 /* --- transport ------------------------------------------------------------ */
@@ -243,6 +272,14 @@ static bool quoted_ip6(struct flow *q, struct cursor *c, bool *first)
 	return false;
 }
 
+static void quoted_icmp(struct cursor *c, bool six)
+{
+	uint8_t type = cursor_u8(c);
+	bool is_echo = six ? type == 128 || type == 129 : type == 0 || type == 8;
+
+	cursor_skip(c, is_echo ? 7 : 3);
+}
+
 /* RFC 792 and RFC 4443: the error carries the packet's beginning, ports included if we are lucky.
  */
 static void walk_quoted(struct walk *w, bool six)
@@ -254,6 +291,8 @@ static void walk_quoted(struct walk *w, bool six)
 
 	whole = six ? quoted_ip6(q, &c, &first) : quoted_ip4(q, &c, &first);
 	f->has_quoted = q->src.family != 0;
+	if (whole && first && q->proto == (six ? PROTO_ICMP6 : PROTO_ICMP))
+		quoted_icmp(&c, six);
 	f->quoted_truncated = c.truncated;
 	if (!whole || !first || (q->proto != PROTO_TCP && q->proto != PROTO_UDP))
 		return;
@@ -316,6 +355,13 @@ static bool is_version6(const struct cursor *c)
 	return !cursor_left(c) || c->data[c->off] >> 4 == 6;
 }
 
+static void set_l4(struct walk *w)
+{
+	w->f->l4_off = w->c.off;
+	w->f->l4_len = cursor_reported(&w->c);
+	w->f->l4_caplen = cursor_left(&w->c);
+}
+
 static void walk_transport(struct walk *w)
 {
 	struct frame *f = w->f;
@@ -323,9 +369,7 @@ static void walk_transport(struct walk *w)
 	size_t i;
 
 	f->layer = LAYER_PAYLOAD;
-	f->l4_off = w->c.off;
-	f->l4_len = cursor_reported(&w->c);
-	f->l4_caplen = cursor_left(&w->c);
+	set_l4(w);
 	f->l4 = L4_OTHER;
 	if (f->frag_off || (f->ip_version == 4 && !f->l4_len))
 		return;
@@ -349,6 +393,7 @@ static void enter_ip(struct walk *w, uint8_t version)
 
 	if (f->ip_version)
 		f->nr_tunnels++;
+	f->in_fragment |= f->is_fragment;
 	f->ip_version = version;
 	f->l3_off = w->c.off;
 	f->layer = version == 4 ? LAYER_IP4 : LAYER_IP6;
@@ -408,6 +453,41 @@ static const uint8_t *ip4_route_end(struct cursor *c, uint32_t options)
 	return NULL;
 }
 
+/* Options whose length is fixed, in bytes with type and length: RFC 791, 1063, 1393, 2113. */
+static uint32_t ip4_option_min(uint8_t type)
+{
+	switch (type) {
+	case OPT_MTU_PROBE:
+	case OPT_MTU_REPLY:
+	case OPT_STREAM:
+	case OPT_ROUTER_ALERT: return 4;
+	case OPT_CIPSO: return 6;
+	case OPT_QUICK_START: return 8;
+	case OPT_TRACEROUTE: return 12;
+	default: return 2;
+	}
+}
+
+/* False if one has no room for its fields. A length that cannot be ends the options. */
+static bool ip4_options_fit(struct cursor c, uint32_t options)
+{
+	while (options > 1) {
+		uint8_t type = cursor_u8(&c), len;
+
+		options--;
+		if (type == OPT_NOP)
+			continue;
+		len = cursor_u8(&c);
+		if (!cursor_ok(&c) || type == OPT_END || len < 2 || len - 1u > options)
+			return true;
+		if (len < ip4_option_min(type))
+			return false;
+		options -= len - 1u;
+		cursor_skip(&c, len - 2u);
+	}
+	return true;
+}
+
 static bool ip4_addresses(struct walk *w, uint32_t options)
 {
 	struct frame *f = w->f;
@@ -426,7 +506,8 @@ static bool ip4_addresses(struct walk *w, uint32_t options)
 	f->has_dst = cursor_ok(&c);
 	if (f->has_dst)
 		ipaddr_set_v4(&f->flow.dst, last ?: dst);
-	return cursor_skip(&w->c, options);
+	w->c.malformed = !ip4_options_fit(w->c, options);
+	return cursor_ok(&w->c) && cursor_skip(&w->c, options);
 }
 
 static void walk_ip4(struct walk *w)
@@ -458,18 +539,19 @@ static void walk_ip4(struct walk *w)
 	if (!cursor_ok(c))
 		return;
 	/* Zero is a segment left to the device, or one above 64 KiB (BIG TCP). */
-	if (total == 0)
+	if (total == 0) {
 		total = cursor_reported(c) + 4;
-	if (total < hlen) {
+	} else if (total < hlen) {
 		fault(w, FAULT_IP_TOTAL_LEN, total);
 		return;
 	}
-	w->f->ip_payload_len = total - hlen;
+	w->f->ip_payload_len = total > hlen ? total - hlen : 0;
 	narrow(w, total - 4);
 	set_end(w);
 	if (!ip4_fields(w) || !ip4_addresses(w, hlen - IP4_HLEN_MIN))
 		return;
-	if (w->f->is_fragment || !cursor_reported(c))
+	set_l4(w);
+	if (frame_waits(w->f) || w->f->frag_off || !cursor_reported(c))
 		walk_transport(w);
 	else
 		walk_ip6_payload(w); /* IPv6 extension headers are numbered with the protocols */
@@ -494,17 +576,41 @@ static void ip6_route_end(struct walk *w, const uint8_t *body, uint8_t len)
 	}
 }
 
-/* Bytes that are read of an option, whatever its length says. */
-static uint32_t ip6_option_fields(uint8_t type, uint8_t len)
+/* RFC 4782 3.1: requests and reports have fields, other functions none. */
+static uint32_t quick_start_fields(uint8_t first)
 {
+	return first >> 4 == 0 || first >> 4 == 8 ? 6 : 1;
+}
+
+/* RFC 6621 6.1.1: a hash, or whose identifier it is, if that is said. */
+static uint32_t duplicates_fields(uint8_t first, uint8_t len)
+{
+	if (first & 0x80)
+		return len ?: 1;
+	return first & 0x70 ? 2 + (first & 0xf) : 1;
+}
+
+/* Bytes that are read of an option, whatever its length says. c stands at its first. */
+static uint32_t ip6_option_fields(const struct cursor *c, uint8_t type, uint8_t len)
+{
+	static const uint8_t seed[] = { 0, 2, 8, 16 }; /* RFC 7731 6.1 */
+	uint8_t first = cursor_left(c) ? c->data[c->off] : 0;
+
 	switch (type) {
 	case OPT6_TUNNEL_LIMIT: return 1;
 	case OPT6_ROUTER_ALERT: return 2;
+	case OPT6_DEPTH_FIRST: return 3;
 	case OPT6_JUMBO:
+	case OPT6_MTU:
+	case OPT6_TUNNEL_PAYLOAD:
 	case OPT6_RPL: return 4;
-	case OPT6_QUICK_START: return 6;
+	case OPT6_QUICK_START: return quick_start_fields(first);
 	case OPT6_CALIPSO: return 8;
+	case OPT6_METRICS: return 10;
 	case OPT6_HOME_ADDRESS: return 16;
+	case OPT6_DUPLICATES: return duplicates_fields(first, len);
+	case OPT6_MPL: return 2u + seed[first >> 6];
+	case OPT6_LINE_ID: return first < len ? 1u + first : len ?: 1u;
 	default: return len;
 	}
 }
@@ -517,7 +623,7 @@ static void ip6_options(struct walk *w, struct cursor *c, uint32_t end)
 {
 	while (c->off < end && cursor_need(c, 2)) {
 		uint8_t type = cursor_u8(c), len = type ? cursor_u8(c) : 0;
-		uint32_t fields = ip6_option_fields(type, len);
+		uint32_t fields = ip6_option_fields(c, type, len);
 		uint32_t option_end = c->off + len;
 		const uint8_t *p;
 
@@ -536,30 +642,54 @@ static void ip6_options(struct walk *w, struct cursor *c, uint32_t end)
 	}
 }
 
-/* Fields and addresses of a routing header, behind its type and the segments left. */
-static void ip6_route_fields(struct cursor *c, uint8_t type)
+/* Segments of that size: the current one, and all up to the first that is zero. c stands at the
+ * number of those that are left. */
+static void ip6_compact_fields(struct cursor *c, uint32_t size, uint32_t len)
+{
+	struct cursor current = *c;
+	uint32_t n = (len - 2) / size;
+	const uint8_t *p;
+
+	cursor_skip(c, 1);
+	if (cursor_skip(&current, 1 + size * c->data[c->off - 1]) && cursor_need(&current, size)) {
+		do
+			p = cursor_bytes(c, size);
+		while (p && n-- && (p[0] || p[1] || (size == 4 && (p[2] || p[3]))));
+		return;
+	}
+	*c = current;
+}
+
+/* Fields and addresses of a routing header of len bytes, from its type on. Returns where the
+ * reading ended, and why. */
+static struct cursor ip6_route_fields(struct cursor c, uint8_t type, uint32_t len)
 {
 	uint32_t n;
 
+	cursor_skip(&c, 1);
 	switch (type) {
 	case ROUTE_SOURCE:
-		cursor_skip(c, 4);
-		while (cursor_ok(c) && cursor_reported(c) >= 16)
-			cursor_skip(c, 16);
+		cursor_skip(&c, 5);
+		for (n = (len - 6) / 16; n && cursor_ok(&c); n--)
+			cursor_skip(&c, 16);
 		break;
 	case ROUTE_MOBILE:
-		if (cursor_skip(c, 4))
-			cursor_skip(c, 16);
+		if (cursor_skip(&c, 5))
+			cursor_skip(&c, 16);
 		break;
-	case ROUTE_RPL: cursor_skip(c, 4); break;
+	case ROUTE_RPL: cursor_skip(&c, 5); break;
 	case ROUTE_SEGMENTS:
-		n = cursor_u8(c) + 1u;
-		cursor_skip(c, 3);
-		while (n-- && cursor_ok(c))
-			cursor_skip(c, 16);
+		cursor_skip(&c, 1);
+		n = cursor_u8(&c) + 1u;
+		cursor_skip(&c, 3);
+		while (n-- && cursor_ok(&c))
+			cursor_skip(&c, 16);
 		break;
+	case ROUTE_COMPACT16: ip6_compact_fields(&c, 2, len); break;
+	case ROUTE_COMPACT32: ip6_compact_fields(&c, 4, len); break;
 	default: break;
 	}
+	return c;
 }
 
 /* False if the fields do not fit the header, or the header is longer than the packet. */
@@ -567,17 +697,19 @@ static bool ip6_route(struct walk *w, uint32_t len)
 {
 	struct cursor *c = &w->c, body;
 	const uint8_t *p = c->data + c->off;
-	bool whole = cursor_left(c) == cursor_reported(c);
+	uint32_t need = len, here = cursor_reported(c);
 
 	if (!cursor_need(c, 2))
 		return false;
-	if (len <= cursor_left(c) && p[1] && len >= 6 + 2 * 8)
+	if (p[0] == ROUTE_MOBILE || p[0] == ROUTE_SEGMENTS)
+		need = 6 + 2 * 8; /* the first address says it */
+	if (need <= cursor_left(c) && p[1] && len >= 6 + 2 * 8)
 		ip6_route_end(w, p, (uint8_t)((len - 6) / 8));
-	body = cursor_init(p, cursor_left(c), len);
-	cursor_skip(&body, 2);
-	ip6_route_fields(&body, p[0]);
-	w->f->contained = body.truncated && whole;
-	c->truncated = body.truncated && !whole;
+	body = ip6_route_fields(cursor_init(p, cursor_left(c), len), p[0], len);
+	if (body.truncated && len > here)
+		w->f->contained =
+			ip6_route_fields(cursor_init(p, cursor_left(c), here), p[0], len).malformed;
+	c->truncated = body.truncated && !w->f->contained;
 	c->malformed = body.malformed || w->f->contained;
 	return cursor_ok(c);
 }
@@ -602,6 +734,7 @@ static bool ip6_ext(struct walk *w)
 	struct cursor *c = &w->c;
 	uint8_t kind = f->flow.proto, next, len;
 	uint16_t bits;
+	uint32_t id;
 
 	if (f->nr_ext < FRAME_MAX_EXT)
 		f->ext[f->nr_ext++] = kind;
@@ -614,10 +747,17 @@ static bool ip6_ext(struct walk *w)
 		return true;
 	}
 	bits = cursor_be16(c);
-	f->ip_id = cursor_be32(c);
+	id = cursor_be32(c);
 	if (!cursor_ok(c))
 		return false;
 	f->flow.proto = next;
+	f->frag6_bits = bits;
+	f->frag6_id = id;
+	if (f->ip_version == 4)
+		return true; /* it makes no fragment of IPv4's own */
+	if (!cursor_reported(c))
+		return true; /* nor of nothing */
+	f->ip_id = id;
 	f->frag_off = bits & 0xfff8;
 	f->more_fragments = bits & 1;
 	f->is_fragment = f->more_fragments || f->frag_off;
@@ -629,12 +769,16 @@ static void walk_ip6_payload(struct walk *w)
 	struct frame *f = w->f;
 	unsigned int i;
 
-	for (i = 0; i < MAX_HEADERS && !f->is_fragment; i++) {
-		if (!is_skippable_ext(f->flow.proto) && f->flow.proto != PROTO_FRAGMENT)
+	for (i = 0; i < MAX_HEADERS; i++) {
+		uint8_t kind = f->flow.proto;
+
+		if (!is_skippable_ext(kind) && kind != PROTO_FRAGMENT)
 			break;
 		f->layer = LAYER_IP6_EXT;
 		if (!ip6_ext(w))
 			return;
+		if (kind == PROTO_FRAGMENT && f->is_fragment)
+			break;
 	}
 	walk_transport(w);
 }
@@ -648,11 +792,13 @@ static uint32_t ip6_jumbo_len(const struct walk *w, uint8_t next)
 	if (next != PROTO_HOPOPTS || !cursor_skip(&c, 1))
 		return 0;
 	end = c.off + 7 + cursor_u8(&c) * 8u;
-	while (c.off < end && cursor_ok(&c)) {
+	while (c.off < end && cursor_left(&c) >= 6 && cursor_ok(&c)) {
 		uint8_t type = cursor_u8(&c), len = type ? cursor_u8(&c) : 0;
 
-		if (type == 0xc2 && len == 4)
-			return cursor_be32(&c);
+		if (type == OPT6_JUMBO && len == 4) {
+			end = cursor_be32(&c);
+			return end > UINT16_MAX ? end : 0;
+		}
 		cursor_skip(&c, len);
 	}
 	return 0;
@@ -675,10 +821,13 @@ static void walk_ip6(struct walk *w)
 	struct cursor *c = &w->c;
 	uint32_t len, here = cursor_reported(c);
 
-	/* Whoever sends another version under IPv6's own number does not send IP. */
+	/* Whoever sends another version under Ethernet's number for IPv6 does not send IP. */
 	if (cursor_left(c) && c->data[c->off] >> 4 != 6) {
 		fault(w, FAULT_IP_VERSION, c->data[c->off] >> 4);
-		f->layer = LAYER_LINK;
+		if (f->ip_version)
+			enter_ip(w, 6);
+		else
+			f->layer = LAYER_LINK;
 		return;
 	}
 	enter_ip(w, 6);
@@ -738,8 +887,10 @@ static void walk_vlan(struct walk *w)
 
 	f->layer = LAYER_VLAN;
 	f->vlan_tpid = f->ethertype;
+	f->has_type = false;
 	tci = cursor_be16(&w->c);
-	if (!cursor_ok(&w->c))
+	f->has_tci = cursor_ok(&w->c);
+	if (!f->has_tci)
 		return;
 	if (f->nr_vlans < ARRAY_SIZE(f->vlan_tci))
 		f->vlan_tci[f->nr_vlans] = tci;
@@ -821,9 +972,9 @@ struct ethertype {
 };
 
 static const struct ethertype ethertypes[] = {
-	{ ET_IP, walk_ip4 },	    { ET_IP6, walk_ip6 },   { ET_ARP, walk_arp },
-	{ ET_RARP, walk_arp },	    { ET_VLAN, walk_vlan }, { ET_QINQ, walk_vlan },
-	{ ET_QINQ_OLD, walk_vlan },
+	{ ET_IP, walk_ip4 },	    { ET_IP6, walk_ip6 },	{ ET_ARP, walk_arp },
+	{ ET_RARP, walk_arp },	    { ET_VLAN, walk_vlan },	{ ET_QINQ, walk_vlan },
+	{ ET_QINQ_OLD, walk_vlan }, { ET_JUMBO_LLC, walk_llc },
 };
 
 static layer_fn find_walk(const struct ethertype *types, size_t n, uint16_t type)
@@ -888,6 +1039,7 @@ static void walk_inner_ether(struct walk *w)
 	struct frame *f = w->f;
 	struct flow outer = f->flow;
 
+	f->in_fragment |= f->is_fragment;
 	f->nr_tunnels++;
 	f->ip_version = 0;
 	f->l3_off = 0;
@@ -912,14 +1064,29 @@ static const struct ethertype inner[] = {
 	{ ET_ARP, walk_arp },
 };
 
-void walk_inner(struct walk *w, uint16_t type)
+static void enter_tunnel(struct walk *w, layer_fn walk)
 {
-	layer_fn walk = find_walk(inner, ARRAY_SIZE(inner), type);
-
 	if (!walk || frame_waits(w->f))
 		return;
 	forget_transport(w->f);
+	set_l2(w);
 	w->next = walk;
+}
+
+/* Of IP the version is looked at first: without it the frame is that of the tunnel. */
+void walk_inner(struct walk *w, uint16_t type)
+{
+	if (type != ET_IP || cursor_need(&w->c, 1))
+		enter_tunnel(w, find_walk(inner, ARRAY_SIZE(inner), type));
+}
+
+void walk_inner_ethertype(struct walk *w, uint16_t type)
+{
+	w->f->ethertype = type;
+	if (type == ET_ETHER)
+		enter_tunnel(w, walk_inner_ether);
+	else
+		enter_tunnel(w, find_walk(ethertypes, ARRAY_SIZE(ethertypes), type));
 }
 
 /* https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html */

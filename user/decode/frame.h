@@ -97,8 +97,10 @@ struct frame {
 	uint32_t l2_off;      /* of what follows the link-layer header and the tags */
 	bool has_end;	      /* the packet says where it ends; behind it is padding or a trailer */
 	uint32_t end_off;
-	uint32_t l2_len; /* bytes from there to the end of the frame's contents */
+	bool is_end_tagged; /* that packet stands behind VLAN tags */
+	uint32_t l2_len;    /* bytes from there to the end of the frame's contents */
 	uint8_t nr_vlans;
+	bool has_tci;		      /* the innermost tag was read */
 	uint16_t vlan_tpid, last_tci; /* of the innermost tag */
 	uint16_t vlan_tci[2];	      /* outermost first, host byte order */
 
@@ -113,6 +115,9 @@ struct frame {
 	bool is_fragment;  /* not the whole datagram */
 	uint32_t frag_off; /* bytes; a fragment other than the first has no L4 header */
 	bool more_fragments;
+	bool in_fragment;    /* an IP packet around this one was a fragment */
+	uint16_t frag6_bits; /* of IPv6's fragment header: offset, more */
+	uint32_t frag6_id;
 	uint8_t nr_ext; /* IPv6 extension headers, in order */
 	uint8_t ext[FRAME_MAX_EXT];
 

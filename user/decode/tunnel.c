@@ -57,7 +57,7 @@ static void over_geneve(struct walk *w)
 
 	set_tunnel(w, L4_GENEVE);
 	if (p && cursor_skip(&w->c, (p[0] & GENEVE_OPTIONS) * 4u))
-		walk_inner(w, (uint16_t)(p[2] << 8 | p[3]));
+		walk_inner_ethertype(w, (uint16_t)(p[2] << 8 | p[3]));
 }
 
 static const struct {
@@ -83,29 +83,27 @@ void tunnel_over_udp(struct walk *w)
 	}
 }
 
-/* Of the three types of ERSPAN the first has no header, and no sequence number in that of GRE. */
-static void over_erspan(struct walk *w, bool has_sequence)
+/* ERSPAN of types II and III, which their header tells. */
+static void over_erspan(struct walk *w)
 {
-	const uint8_t *p;
+	struct cursor *c = &w->c;
+	const uint8_t *p = c->data + c->off;
 
-	if (!has_sequence) {
-		walk_inner(w, ET_ETHER);
+	w->f->l4 = L4_ERSPAN;
+	if (!cursor_need(c, 2))
 		return;
+	switch (p[0] >> 4) {
+	case ERSPAN_2_VERSION:
+		if (!cursor_skip(c, 8))
+			return;
+		break;
+	case ERSPAN_3_VERSION:
+		if (!cursor_skip(c, 12) || p[10] & ERSPAN_3_TYPE ||
+		    (p[11] & ERSPAN_3_SUBHEADER && !cursor_skip(c, 8)))
+			return;
+		break;
+	default: return;
 	}
-	w->f->l4 = L4_ERSPAN;
-	p = cursor_bytes(&w->c, 8);
-	if (p && p[0] >> 4 == ERSPAN_2_VERSION)
-		walk_inner(w, ET_ETHER);
-}
-
-static void over_erspan_3(struct walk *w)
-{
-	const uint8_t *p = cursor_bytes(&w->c, 12);
-
-	w->f->l4 = L4_ERSPAN;
-	if (!p || p[0] >> 4 != ERSPAN_3_VERSION || p[10] & ERSPAN_3_TYPE ||
-	    (p[11] & ERSPAN_3_SUBHEADER && !cursor_skip(&w->c, 8)))
-		return;
 	walk_inner(w, ET_ETHER);
 }
 
@@ -114,7 +112,7 @@ static void over_wccp(struct walk *w)
 {
 	struct cursor *c = &w->c;
 
-	if (!cursor_left(c) || c->data[c->off] >> 4 == 4 || cursor_skip(c, 4))
+	if (cursor_need(c, 1) && (c->data[c->off] >> 4 == 4 || cursor_skip(c, 4)))
 		walk_inner(w, ET_IP);
 }
 
@@ -157,13 +155,18 @@ void tunnel_gre(struct walk *w)
 	struct cursor c = w->c;
 	struct gre g;
 
-	if (!tunnel_gre_header(&c, &g) || !cursor_ok(&c) || !cursor_reported(&c))
+	if (!tunnel_gre_header(&c, &g) || !cursor_ok(&c))
+		return;
+	/* Nothing behind it is nothing wrong, as in a keepalive; but what has a number in a
+	 * sequence is something. */
+	if (!cursor_reported(&c) && !(g.flags & GRE_SEQUENCE) && g.type != GRE_WCCP)
 		return;
 	w->c = c;
-	if (g.type == GRE_ERSPAN)
-		over_erspan(w, g.flags & GRE_SEQUENCE);
-	else if (g.type == GRE_ERSPAN_3)
-		over_erspan_3(w);
+	/* Type I of ERSPAN has no header, and no number in GRE's. */
+	if (g.type == GRE_ERSPAN && !(g.flags & GRE_SEQUENCE))
+		walk_inner(w, ET_ETHER);
+	else if (g.type == GRE_ERSPAN || g.type == GRE_ERSPAN_3)
+		over_erspan(w);
 	else if (g.type == GRE_WCCP)
 		over_wccp(w);
 	else

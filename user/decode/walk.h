@@ -16,6 +16,7 @@ enum {
 	ET_RARP = 0x8035,
 	ET_VLAN = 0x8100,
 	ET_IP6 = 0x86dd,
+	ET_JUMBO_LLC = 0x8870,
 	ET_QINQ = 0x88a8,
 	ET_QINQ_OLD = 0x9100,
 };
@@ -33,6 +34,8 @@ struct walk {
 /* Goes on with what the type names within a tunnel. One that is not decoded changes
  * nothing: the frame is that of the tunnel. */
 void walk_inner(struct walk *w, uint16_t type);
+/* The same where the types are all those that Ethernet has, its tags included. */
+void walk_inner_ethertype(struct walk *w, uint16_t type);
 
 /* From behind the header before: VXLAN and Geneve by their ports, GRE, Ethernet within IP. */
 void tunnel_over_udp(struct walk *w);

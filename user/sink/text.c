@@ -374,27 +374,39 @@ static bool is_waiting_fragment(struct line *l)
 /* Zeros behind the packet, with which the shortest Ethernet frame is filled. */
 static bool is_padding(const struct frame *f, uint32_t from, uint32_t to)
 {
-	for (; from < to; from++)
+	for (; from < to && from < ETH_ZLEN; from++)
 		if (f->data[from])
 			return false;
 	return true;
 }
 
-/* Padding, or a trailer that is long enough for a checksum, captured in part. */
+/* Padding, or a trailer that is long enough for a checksum, captured in part. Behind a length
+ * (IEEE 802.3) a trailer begins in any case. */
 static bool cuts_trailer(const struct line *l)
 {
 	const struct frame *f = l->f;
+	uint32_t end = f->is_8023 ? f->l2_off + f->l2_len : f->end_off, padding = 0;
 
 	if (f->dlt != DLT_EN10MB || f->caplen >= f->wirelen)
 		return false;
-	if (f->is_8023)
-		return f->layer != LAYER_LINK && !l->malformed;
-	if (!f->has_end || f->end_off >= f->caplen || f->wirelen < ETH_ZLEN)
-		return false;
-	if (!f->nr_vlans && f->wirelen >= ETH_ZLEN + ETH_FCS_LEN &&
-	    f->wirelen - f->end_off >= ETH_FCS_LEN)
-		return true;
-	return f->caplen < ETH_ZLEN && is_padding(f, f->end_off, f->caplen);
+	if (f->is_8023 ? end > f->caplen : !f->has_end || end >= f->caplen)
+		return f->is_8023;
+	if (f->wirelen >= ETH_ZLEN && end < ETH_ZLEN && is_padding(f, end, f->caplen)) {
+		if (f->caplen < ETH_ZLEN)
+			return true;
+		padding = ETH_ZLEN - end;
+	}
+	if (f->is_8023 ? f->nr_vlans || f->nr_tunnels : f->is_end_tagged)
+		return false; /* no checksum is looked for */
+	return f->wirelen >= ETH_ZLEN + ETH_FCS_LEN && f->wirelen - end - padding >= ETH_FCS_LEN;
+}
+
+/* What is missing there may be in the other fragments. */
+static bool is_in_fragment(const struct frame *f)
+{
+	if (f->layer == LAYER_PAYLOAD || f->layer == LAYER_IP6_EXT)
+		return f->is_fragment;
+	return f->in_fragment;
 }
 
 static void put_info(struct line *l)
@@ -414,14 +426,14 @@ static void put_info(struct line *l)
 			text_ip(l);
 		break;
 	}
-	if (l->contained)
+	if ((l->contained || l->malformed) && is_in_fragment(l->f))
+		strbuf_puts(l->info, "[BoundErrorUnreassembled Packet]");
+	else if (l->contained)
 		strbuf_puts(l->info,
 			    "[Malformed Packet: length of contained item exceeds length of "
 			    "containing item]");
 	else if (l->malformed)
-		strbuf_puts(l->info, l->f->is_fragment && l->f->layer == LAYER_PAYLOAD
-					     ? "[BoundErrorUnreassembled Packet]"
-					     : "[Malformed Packet]");
+		strbuf_puts(l->info, "[Malformed Packet]");
 	if ((l->truncated && !l->malformed && !l->contained) || cuts_trailer(l))
 		strbuf_puts(l->info, "[Packet size limited during capture]");
 }

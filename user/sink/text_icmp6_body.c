@@ -114,11 +114,16 @@ static void walk_pref64(struct cursor *c)
 		cursor_skip(c, bytes[code]);
 }
 
-static void walk_dnssl(struct cursor *c, uint32_t end)
+/* True if padding is reached. */
+static bool walk_dnssl(struct cursor *c, uint32_t end)
 {
-	while (c->off < end && cursor_left(c) && c->data[c->off])
+	while (c->off < end && cursor_need(c, 1)) {
+		if (!c->data[c->off])
+			return true;
 		if (!walk_name(c))
-			return;
+			break;
+	}
+	return false;
 }
 
 /* More padding than there is room for it. */
@@ -146,28 +151,33 @@ static void walk_counted(struct cursor *c, int option_len)
 		cursor_skip(c, (uint32_t)pad);
 }
 
-/* c stands behind type and length; the fields may go on behind the option's end. */
-static void walk_nd_option(struct line *l, struct cursor *c, uint8_t type, uint8_t len)
+/* c stands behind type and length; the fields may go on behind the option's end. True if it does
+ * not matter whether the rest of the option is there. */
+static bool walk_nd_option(struct line *l, struct cursor *c, uint8_t type, uint8_t len)
 {
 	uint32_t end = c->off + len * 8u - 2;
 
+	if (type == OPT_CGA)
+		walk_padded(c, len * 8 - 4);
+	if (!cursor_ok(c))
+		return false;
 	if (type < ARRAY_SIZE(nd_fields) && nd_fields[type] && !text_fields(c, nd_fields[type]))
-		return;
+		return false;
 	switch (type) {
 	case OPT_SOURCE_LINK:
 	case OPT_TARGET_LINK: put_link_address(l, c, type, len); break;
 	case OPT_SOURCES:
 	case OPT_TARGETS:
 	case OPT_RDNSS: walk_until(c, end, "A"); break;
-	case OPT_CGA:
 	case OPT_KEY_REQUEST: walk_padded(c, len * 8 - 4); break;
 	case OPT_KEY_REPLY: walk_padded(c, len * 8 - 6); break;
 	case OPT_ASSIST:
 	case OPT_NODE_ID: walk_counted(c, len * 8); break;
-	case OPT_DNSSL: walk_dnssl(c, end); break;
-	case OPT_PREF64: walk_pref64(c); break;
+	case OPT_DNSSL: return walk_dnssl(c, end);
+	case OPT_PREF64: walk_pref64(c); return true;
 	default: break;
 	}
+	return false;
 }
 
 /* RFC 4861 4.6: type, length in 8 bytes, data. */
@@ -177,12 +187,13 @@ static void walk_nd(struct line *l, struct cursor *c)
 		const uint8_t *p = c->data + c->off;
 		uint32_t end = c->off + p[1] * 8u;
 		struct cursor option = *c;
+		bool is_done;
 
 		if (!p[1])
 			return;
 		cursor_skip(&option, 2);
-		walk_nd_option(l, &option, p[0], p[1]);
-		if (cursor_ok(&option) && p[0] != OPT_PREF64 && option.off < end)
+		is_done = walk_nd_option(l, &option, p[0], p[1]);
+		if (cursor_ok(&option) && !is_done && option.off < end)
 			cursor_skip(&option, end - option.off);
 		c->truncated = option.truncated;
 		c->malformed = option.malformed;

@@ -65,7 +65,7 @@ static void put_vlan(struct line *l)
 	const struct frame *f = l->f;
 
 	l->protocol = f->vlan_tpid == ET_QINQ ? "802.1ad" : "VLAN";
-	if (f->nr_vlans)
+	if (f->has_tci)
 		put_tag(l);
 }
 
@@ -231,7 +231,7 @@ void text_link(struct line *l)
 
 	if (f->layer == LAYER_LLC) {
 		put_llc(l);
-	} else if ((f->layer == LAYER_VLAN && (!f->has_type || !f->nr_vlans)) ||
+	} else if ((f->layer == LAYER_VLAN && !f->has_type) ||
 		   (f->layer == LAYER_RAW_8023 && f->nr_vlans)) {
 		put_vlan(l);
 	} else if (f->layer == LAYER_RAW_8023) {
@@ -425,11 +425,11 @@ static const struct arp_op arp_ops[] = {
 	{ 11, "MARS", "MARS request from ", put_from_at, ARP_SENDER },
 	{ 12, "MARS", "MARS MULTI request from ", put_from_at, ARP_SENDER },
 	{ 13, "MARS", "MARS MSERV request from ", put_from_at, ARP_SENDER },
-	{ 14, "MARS", "MARS JOIN from ", put_from_at, ARP_SENDER },
+	{ 14, "MARS", "MARS JOIN request from ", put_from_at, ARP_SENDER },
 	{ 15, "MARS", "MARS LEAVE from ", put_from_at, ARP_SENDER },
 	{ 16, "MARS", "MARS NAK from ", put_from_at, ARP_SENDER },
 	{ 17, "MARS", "MARS UNSERV request from ", put_from_at, ARP_SENDER },
-	{ 18, "MARS", "MARS SJOIN from ", put_from_at, ARP_SENDER },
+	{ 18, "MARS", "MARS SJOIN request from ", put_from_at, ARP_SENDER },
 	{ 19, "MARS", "MARS SLEAVE from ", put_from_at, ARP_SENDER },
 	{ 20, "MARS", "MARS grouplist request from ", put_from_at, ARP_SENDER },
 	{ 21, "MARS", "MARS grouplist reply from ", put_from_at, ARP_SENDER },
@@ -544,9 +544,10 @@ static void put_ip_fault(struct line *l)
 
 	switch (f->fault) {
 	case FAULT_IP_VERSION:
-		strbuf_puts(b, "Bogus IPv4 version (");
+		strbuf_puts(b,
+			    f->ip_version == 6 ? "Bogus IPv6 version (" : "Bogus IPv4 version (");
 		strbuf_u64(b, f->fault_value);
-		strbuf_puts(b, ", must be 4)");
+		strbuf_puts(b, f->ip_version == 6 ? ", must be 6)" : ", must be 4)");
 		break;
 	case FAULT_IP_HEADER_LEN:
 		strbuf_puts(b, "Bogus IP header length (");
@@ -584,9 +585,9 @@ static void put_ip6_fragment(struct line *l)
 	struct strbuf *b = l->info;
 
 	strbuf_puts(b, "IPv6 fragment (off=");
-	strbuf_u64(b, f->frag_off);
-	strbuf_puts(b, f->more_fragments ? " more=y ident=0x" : " more=n ident=0x");
-	strbuf_hex(b, f->ip_id, 8);
+	strbuf_u64(b, f->frag6_bits & 0xfff8);
+	strbuf_puts(b, f->frag6_bits & 1 ? " more=y ident=0x" : " more=n ident=0x");
+	strbuf_hex(b, f->frag6_id, 8);
 	strbuf_puts(b, " nxt=");
 	strbuf_u64(b, f->flow.proto);
 	strbuf_putc(b, ')');
@@ -673,7 +674,7 @@ void text_ip(struct line *l)
 		strbuf_putc(l->info, ')');
 		l->malformed = false;
 	} else if (f->layer == LAYER_PAYLOAD) {
-		if (f->flow.proto == PROTO_IP6 && f->l4_caplen && !f->is_fragment)
+		if (f->flow.proto == PROTO_IP6 && f->l4_caplen && !f->frag_off && !frame_waits(f))
 			l->protocol = "IPv6"; /* or what says so */
 		put_ip_payload(l);
 	} else if (f->layer == LAYER_IP6_EXT) {

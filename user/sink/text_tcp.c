@@ -111,7 +111,7 @@ static void put_flags(struct strbuf *b, uint16_t flags, bool has_ace)
 		strbuf_puts(b, separator);
 		strbuf_puts(b, "Reserved");
 	}
-	if (!flags)
+	if (!flags && !has_ace)
 		strbuf_puts(b, "<None>");
 	strbuf_putc(b, ']');
 }

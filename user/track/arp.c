@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WAYS 4 /* places that an address may be at; a power of two */
+
 struct claim {
 	uint64_t number; /* of the packet that was first; 0: free */
 	uint8_t ip[4], mac[6];
@@ -17,7 +19,7 @@ struct arp_track {
 struct arp_track *arp_track_new(unsigned int slots)
 {
 	struct arp_track *t;
-	uint32_t n = 1;
+	uint32_t n = WAYS;
 
 	while (n < slots)
 		n <<= 1;
@@ -32,12 +34,21 @@ void arp_track_free(struct arp_track *t)
 	free(t);
 }
 
+/* The address's place, or the one that has been in use for longest. */
 static struct claim *slot_of(struct arp_track *t, const uint8_t *ip)
 {
-	uint32_t h;
+	struct claim *set, *oldest;
+	uint32_t h, i;
 
 	memcpy(&h, ip, sizeof(h));
-	return &t->slots[((h * 0x9e3779b97f4a7c15u) >> 32) & t->mask];
+	oldest = set = &t->slots[((h * 0x9e3779b97f4a7c15u) >> 32) & t->mask & ~(WAYS - 1u)];
+	for (i = 0; i < WAYS; i++) {
+		if (set[i].number && memcmp(set[i].ip, ip, sizeof(set[i].ip)) == 0)
+			return &set[i];
+		if (set[i].number < oldest->number)
+			oldest = &set[i];
+	}
+	return oldest;
 }
 
 bool arp_is_claim(const uint8_t *ip, const uint8_t *mac)

@@ -8,8 +8,8 @@
 
 struct arp_track;
 
-/* The last `slots` (rounded up to a power of two) addresses are remembered; one that falls on
- * another's place forgets it. NULL when out of memory. */
+/* Some `slots` (rounded up to a power of two) addresses are remembered; one that finds its four
+ * places taken drives out the oldest. NULL when out of memory. */
 struct arp_track *arp_track_new(unsigned int slots);
 void arp_track_free(struct arp_track *t);
 
