@@ -15,7 +15,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 HEADERS = 14 + 20  # Ethernet, IPv4
 UDP, TCP = 17, 6
-# dns_fuzz.c: the first byte of a chunk
+# engine_fuzz.c: the first byte of a chunk
 REPLY, OVER_TCP = 1, 2
 
 
@@ -33,7 +33,7 @@ def frames():
 
 
 def chunks(message, kind):
-    """What dns_fuzz.c takes for packets: kind, length, bytes."""
+    """What engine_fuzz.c takes for packets: kind, length, bytes."""
     for at in range(0, len(message), 255):
         piece = message[at:at + 255]
         yield bytes([kind, len(piece)]) + piece
@@ -48,14 +48,17 @@ def exchange(message, kind):
 
 
 def dns_seeds(frame):
+    if frame[23] == UDP:
+        yield frame[HEADERS + 8:]
+
+
+def engine_seeds(frame):
+    """An engine takes long to set up: each message over UDP or TCP."""
+    message = frame[HEADERS + 8:]
     if frame[23] == TCP:
         yield b"".join(chunks(frame[HEADERS + 20:], OVER_TCP | REPLY))
-        return
-    message = frame[HEADERS + 8:]
-    yield message
-    if 12 < len(message) <= 255:
-        yield exchange(message, 0)
-        yield exchange(message, OVER_TCP)
+    elif 12 < len(message) <= 255:
+        yield exchange(message, OVER_TCP if message[1] & 1 else 0)
 
 
 def frame_seeds(frame):
@@ -63,7 +66,7 @@ def frame_seeds(frame):
     yield b"\1\0" + frame[14:]
 
 
-SEEDS = {"dns": dns_seeds, "frame": frame_seeds}
+SEEDS = {"dns": dns_seeds, "engine": engine_seeds, "frame": frame_seeds}
 
 
 def main():
