@@ -277,12 +277,16 @@ ALLOWED = {
         lambda g, w: " DNS " in w or " MDNS " in w,
     "ICMPv6: a multicast control message, which tshark takes for an unknown protocol":
         lambda g, w: "MPL Control Message" in g,
+    "IPv4: an option that is shorter than its fields; what follows is shown all the same":
+        lambda g, w: re.search(r" IPv4 \d+ \[Malformed Packet\]$", w) and "Malformed" not in g,
     "GRE: WCCP behind a key, in which tshark looks for the version of IP":
         lambda g, w: re.search(r" IP \d+ Bogus IP version", w),
     "IPv6: a long chain of extension headers":
         lambda g, w: w.count(" , IPv6 ") >= 8,
     "ICMPv6: a length from 1,024 bytes on, which tshark takes for a negative one":
         lambda g, w: "Unknown IP Protocol: ICMPv6 (58)" in w,
+    "a payload that is cut off, at which tshark looks all the same":
+        lambda g, w: re.search(" (ICMP|TCP) ", w) and w == g + "[Packet size limited during capture]",
     "MPTCP: a failed assertion of tshark":
         lambda g, w: "Dissector bug" in w,
     "Ethernet: a header that is cut off in a tunnel, of which tshark then tells":

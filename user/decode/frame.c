@@ -36,21 +36,7 @@
 #define LLC_SAP_IP	  0x06
 #define LLC_UI		  0x03 /* unnumbered information */
 
-/* IANA's options of IPv4 */
-enum {
-	OPT_END = 0,
-	OPT_NOP = 1,
-	OPT_MTU_PROBE = 11,
-	OPT_MTU_REPLY = 12,
-	OPT_QUICK_START = 25,
-	OPT_TRACEROUTE = 82,
-	OPT_LSRR = 131,
-	OPT_CIPSO = 134,
-	OPT_STREAM = 136,
-	OPT_SSRR = 137,
-	OPT_ROUTER_ALERT = 148,
-	OPT_ROUTE_FIRST = 4, /* of the bytes in a route */
-};
+enum { OPT_END = 0, OPT_NOP = 1, OPT_LSRR = 131, OPT_SSRR = 137, OPT_ROUTE_FIRST = 4 };
 
 /* RFC 5095, 6275, 6554, 8754, 9631 */
 enum {
@@ -453,41 +439,6 @@ static const uint8_t *ip4_route_end(struct cursor *c, uint32_t options)
 	return NULL;
 }
 
-/* Options whose length is fixed, in bytes with type and length: RFC 791, 1063, 1393, 2113. */
-static uint32_t ip4_option_min(uint8_t type)
-{
-	switch (type) {
-	case OPT_MTU_PROBE:
-	case OPT_MTU_REPLY:
-	case OPT_STREAM:
-	case OPT_ROUTER_ALERT: return 4;
-	case OPT_CIPSO: return 6;
-	case OPT_QUICK_START: return 8;
-	case OPT_TRACEROUTE: return 12;
-	default: return 2;
-	}
-}
-
-/* False if one has no room for its fields. A length that cannot be ends the options. */
-static bool ip4_options_fit(struct cursor c, uint32_t options)
-{
-	while (options > 1) {
-		uint8_t type = cursor_u8(&c), len;
-
-		options--;
-		if (type == OPT_NOP)
-			continue;
-		len = cursor_u8(&c);
-		if (!cursor_ok(&c) || type == OPT_END || len < 2 || len - 1u > options)
-			return true;
-		if (len < ip4_option_min(type))
-			return false;
-		options -= len - 1u;
-		cursor_skip(&c, len - 2u);
-	}
-	return true;
-}
-
 static bool ip4_addresses(struct walk *w, uint32_t options)
 {
 	struct frame *f = w->f;
@@ -506,8 +457,7 @@ static bool ip4_addresses(struct walk *w, uint32_t options)
 	f->has_dst = cursor_ok(&c);
 	if (f->has_dst)
 		ipaddr_set_v4(&f->flow.dst, last ?: dst);
-	w->c.malformed = !ip4_options_fit(w->c, options);
-	return cursor_ok(&w->c) && cursor_skip(&w->c, options);
+	return cursor_skip(&w->c, options);
 }
 
 static void walk_ip4(struct walk *w)
