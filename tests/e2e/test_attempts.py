@@ -99,7 +99,7 @@ def test_errors_of_every_call(lab, php, bare, island, watch, way):
         assert fails(island, server, "tcp") == {error}
     for verdict in ("drop", "reject"):
         firewall(php, verdict)
-        time.sleep(0.3)  # the first rules of a watched namespace: drops are looked at from now on
+        time.sleep(1)  # the first rules of a watched namespace: drops are looked at from now on
         assert fails(php, UPSTREAM4) == fails(php, UPSTREAM6) == {"EPERM"}
     said.append(errors(later.communicate()[0]))
     assert said[-1] == {later.pid: "EPERM"}

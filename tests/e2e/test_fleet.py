@@ -49,7 +49,7 @@ def timed(what, probe):
     start = time.monotonic()
     wait_for(what, probe)
     took = time.monotonic() - start
-    assert took < 3 * REPORT_WITHIN, f"{what} took {took:.2f} s"
+    assert took < 5 * REPORT_WITHIN, f"{what} took {took:.2f} s"
     return took
 
 

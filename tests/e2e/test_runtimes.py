@@ -129,7 +129,7 @@ def test_podman_by_its_service(lab, podman):
         hidden.service.send_signal(signal.SIGSTOP)
         began = time.monotonic()
         status, _, err = look(lab, "nobody", env=there)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         assert status == 1 and err.count("no answer in time") == 1
     finally:
         hidden.service.send_signal(signal.SIGCONT)
@@ -259,7 +259,7 @@ def test_docker_without_its_engine(lab, containers, watch):
             assert status == 0 and "dk-php" in names
             assert err.count("no answer in time") == 1
             assert len(err.splitlines()) == 1
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 15
         status, _, err = look(lab, "nobody")
         assert status == 1 and "no answer in time" in err
         engine.daemon.send_signal(signal.SIGCONT)
