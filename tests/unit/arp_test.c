@@ -70,6 +70,28 @@ static void the_table_is_bounded(void **state)
 	arp_track_free(t);
 }
 
+/* Four share a place; the fifth takes that of the oldest, and of no other. */
+static void the_oldest_is_forgotten(void **state)
+{
+	struct arp_track *t = arp_track_new(4);
+	uint8_t a[4] = { 10, 0, 0, 0 };
+	uint8_t i;
+
+	(void)state;
+	assert_non_null(t);
+	for (i = 1; i <= 5; i++) {
+		a[3] = i;
+		assert_false(arp_track_claim(t, i, a, mac));
+	}
+	for (i = 2; i <= 5; i++) {
+		a[3] = i;
+		assert_true(arp_track_claim(t, 10u + i, a, other));
+	}
+	a[3] = 1;
+	assert_false(arp_track_claim(t, 20, a, other));
+	arp_track_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -77,6 +99,7 @@ int main(void)
 		cmocka_unit_test(a_packet_does_not_contradict_itself),
 		cmocka_unit_test(no_claims),
 		cmocka_unit_test(the_table_is_bounded),
+		cmocka_unit_test(the_oldest_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
