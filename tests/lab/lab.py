@@ -48,6 +48,10 @@ UPSTREAM6 = "fd77:53::53"
 SILENT4 = "10.77.53.54"
 WEB4 = "10.77.53.80"
 WEB6 = "fd77:53::80"
+# Of those that the kernel gives to clients, by `tshark -G decodes`.
+TSHARK_PORTS = ("34962,34980,37008,41170,44321,44322,44818,45564,47000,47808,48049,48898,49999,"
+                "54328,56000,56001,56500,56501,57000,57001,57032,57033,57500,57501,57532,57533,"
+                "59000,59001,59032,59033,59500,59501,59532,59533,60001")
 STUB = "127.0.0.53"
 STUB_FILE = "/run/systemd/resolve/stub-resolv.conf"
 UPSTREAM_FILE = "/run/systemd/resolve/resolv.conf"
@@ -438,9 +442,10 @@ class Lab:
         return ns
 
     def plain_ports(self, ns):
-        """Clients there get ports by which tshark knows no protocol (47808 alone makes any
-        datagram BACnet's). 5,534 are left, the longest such range."""
-        self.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=60002 65535"], ns=ns)
+        """Clients there get no port by which tshark knows a protocol (47808 alone makes any
+        datagram BACnet's)."""
+        self.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=32768 60999",
+                  f"net.ipv4.ip_local_reserved_ports={TSHARK_PORTS}"], ns=ns)
 
     def _batch(self, lines, ns=None):
         self.run(["ip", "-batch", "-"], ns=ns, input="\n".join(lines) + "\n")
