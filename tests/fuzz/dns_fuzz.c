@@ -2,26 +2,13 @@
 /* libFuzzer target for what reads DNS bytes: the decoder, the Info column, resolv.conf. */
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "decode/dns.h"
 #include "dns/resolv.h"
 #include "sink/text_dns.h"
+#include "line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char line[1 << 16];
-
-/* Nothing but printable ASCII and newlines may reach a terminal. */
-static void check_line(const struct strbuf *b)
-{
-	size_t i;
-
-	for (i = 0; i < b->len; i++)
-		if (b->s[i] != '\n' && (b->s[i] < 0x20 || b->s[i] > 0x7e))
-			abort();
-}
 
 static void walk(const uint8_t *data, uint32_t caplen, uint32_t len)
 {

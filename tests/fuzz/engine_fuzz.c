@@ -2,25 +2,13 @@
 /* libFuzzer target for the DNS engine over UDP and TCP, and the sinks behind it. */
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "dns/engine.h"
 #include "sink/dns_json.h"
 #include "sink/dns_text.h"
+#include "line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char line[1 << 16];
-
-/* Nothing but printable ASCII and newlines may reach a terminal. */
-static void check_line(const struct strbuf *b)
-{
-	size_t i;
-
-	for (i = 0; i < b->len; i++)
-		if (b->s[i] != '\n' && (b->s[i] < 0x20 || b->s[i] > 0x7e))
-			abort();
-}
 
 static void on_transaction(void *ctx, const struct dns_transaction *t)
 {
