@@ -501,7 +501,7 @@ static void walk_ip4(struct walk *w)
 	if (!ip4_fields(w) || !ip4_addresses(w, hlen - IP4_HLEN_MIN))
 		return;
 	set_l4(w);
-	if (frame_waits(w->f) || w->f->frag_off || !cursor_reported(c))
+	if (frame_waits(w->f) || !cursor_reported(c))
 		walk_transport(w);
 	else
 		walk_ip6_payload(w); /* IPv6 extension headers are numbered with the protocols */
@@ -596,18 +596,17 @@ static void ip6_options(struct walk *w, struct cursor *c, uint32_t end)
  * number of those that are left. */
 static void ip6_compact_fields(struct cursor *c, uint32_t size, uint32_t len)
 {
+	uint32_t n = (len - 2) / size, left = cursor_u8(c);
 	struct cursor current = *c;
-	uint32_t n = (len - 2) / size;
 	const uint8_t *p;
 
-	cursor_skip(c, 1);
-	if (cursor_skip(&current, 1 + size * c->data[c->off - 1]) && cursor_need(&current, size)) {
-		do
-			p = cursor_bytes(c, size);
-		while (p && n-- && (p[0] || p[1] || (size == 4 && (p[2] || p[3]))));
+	if (!cursor_skip(&current, size * left) || !cursor_need(&current, size)) {
+		*c = current;
 		return;
 	}
-	*c = current;
+	do {
+		p = cursor_bytes(c, size);
+	} while (p && n-- && (p[0] || p[1] || (size == 4 && (p[2] || p[3]))));
 }
 
 /* Fields and addresses of a routing header of len bytes, from its type on. Returns where the
@@ -703,10 +702,9 @@ static bool ip6_ext(struct walk *w)
 	f->flow.proto = next;
 	f->frag6_bits = bits;
 	f->frag6_id = id;
-	if (f->ip_version == 4)
-		return true; /* it makes no fragment of IPv4's own */
-	if (!cursor_reported(c))
-		return true; /* nor of nothing */
+	/* It makes no fragment of IPv4's own, nor of nothing. */
+	if (f->ip_version == 4 || !cursor_reported(c))
+		return true;
 	f->ip_id = id;
 	f->frag_off = bits & 0xfff8;
 	f->more_fragments = bits & 1;

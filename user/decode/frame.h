@@ -25,6 +25,19 @@ enum frame_l4 {
 	L4_OTHER
 };
 
+/* Ethernet types that are decoded. */
+enum {
+	ET_IP = 0x0800,
+	ET_ARP = 0x0806,
+	ET_ETHER = 0x6558, /* transparent Ethernet bridging, RFC 1701: in tunnels alone */
+	ET_RARP = 0x8035,
+	ET_VLAN = 0x8100,
+	ET_IP6 = 0x86dd,
+	ET_JUMBO_LLC = 0x8870,
+	ET_QINQ = 0x88a8,
+	ET_QINQ_OLD = 0x9100,
+};
+
 /* The innermost header that decoding got to; what follows it is in the fields below. */
 enum frame_layer {
 	LAYER_LINK, /* not even the link-layer header is whole, or its type is not decoded */

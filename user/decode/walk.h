@@ -8,19 +8,6 @@
 #include "decode/cursor.h"
 #include "decode/frame.h"
 
-/* Ethernet types that are decoded. */
-enum {
-	ET_IP = 0x0800,
-	ET_ARP = 0x0806,
-	ET_ETHER = 0x6558, /* transparent Ethernet bridging, RFC 1701: in tunnels alone */
-	ET_RARP = 0x8035,
-	ET_VLAN = 0x8100,
-	ET_IP6 = 0x86dd,
-	ET_JUMBO_LLC = 0x8870,
-	ET_QINQ = 0x88a8,
-	ET_QINQ_OLD = 0x9100,
-};
-
 struct walk;
 typedef void (*layer_fn)(struct walk *);
 

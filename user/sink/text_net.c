@@ -18,7 +18,6 @@ enum {
 	PROTO_DSTOPTS = 60
 };
 enum { HW_ETHER = 1, HW_IEEE802 = 6, HW_ATM = 19, ARP_REQUEST = 1, ARP_REPLY = 2 };
-enum { ET_IP = 0x0800, ET_ARP = 0x0806, ET_ETHER = 0x6558, ET_IP6 = 0x86dd, ET_QINQ = 0x88a8 };
 
 /* --- link ------------------------------------------------------------------ */
 
@@ -544,10 +543,13 @@ static void put_ip_fault(struct line *l)
 
 	switch (f->fault) {
 	case FAULT_IP_VERSION:
-		strbuf_puts(b,
-			    f->ip_version == 6 ? "Bogus IPv6 version (" : "Bogus IPv4 version (");
+		strbuf_puts(b, "Bogus IPv");
+		strbuf_u64(b, f->ip_version);
+		strbuf_puts(b, " version (");
 		strbuf_u64(b, f->fault_value);
-		strbuf_puts(b, f->ip_version == 6 ? ", must be 6)" : ", must be 4)");
+		strbuf_puts(b, ", must be ");
+		strbuf_u64(b, f->ip_version);
+		strbuf_putc(b, ')');
 		break;
 	case FAULT_IP_HEADER_LEN:
 		strbuf_puts(b, "Bogus IP header length (");
@@ -674,7 +676,7 @@ void text_ip(struct line *l)
 		strbuf_putc(l->info, ')');
 		l->malformed = false;
 	} else if (f->layer == LAYER_PAYLOAD) {
-		if (f->flow.proto == PROTO_IP6 && f->l4_caplen && !f->frag_off && !frame_waits(f))
+		if (f->flow.proto == PROTO_IP6 && f->l4_caplen && !frame_waits(f))
 			l->protocol = "IPv6"; /* or what says so */
 		put_ip_payload(l);
 	} else if (f->layer == LAYER_IP6_EXT) {
