@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 
 import pytest
 
@@ -130,11 +131,12 @@ def test_text_of_an_untouched_tshark(plain_text):
         assert nswatch("-r", capture(name)).stdout.decode() == text, name
 
 
-def write_pcap(path, frames):
+def write_pcap(path, frames, wires=()):
+    """wires: the frames' lengths on the wire, where more than the frame."""
     with open(path, "wb") as f:
         f.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
-        for number, frame in enumerate(frames):
-            f.write(struct.pack("<IIII", number, 0, len(frame), len(frame)) + frame)
+        for number, (frame, wire) in enumerate(zip_longest(frames, wires, fillvalue=0)):
+            f.write(struct.pack("<IIII", number, 0, len(frame), max(len(frame), wire)) + frame)
 
 
 def ether(rest):
@@ -264,10 +266,8 @@ CUT_SHORT = [
 
 def test_cut_short(reduced, tmp_path):
     path = tmp_path / "cut.pcap"
-    frames = [(bytes.fromhex(text), wire) for text, wire in CUT_SHORT]
-    path.write_bytes(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1) +
-                     b"".join(struct.pack("<IIII", i, 0, len(f), max(len(f), wire)) + f
-                              for i, (f, wire) in enumerate(frames)))
+    frames, wires = zip(*CUT_SHORT)
+    write_pcap(path, map(bytes.fromhex, frames), wires)
     assert_same_lines(nswatch("-r", path).stdout, tshark("-r", path, env=reduced))
 
 
@@ -431,9 +431,7 @@ def test_options_of_segments(reduced, tmp_path):
     rng = random.Random(1)
     path = tmp_path / "options.pcap"
     frames = [segment(rng, 1024 + rng.randrange(1500)) for _ in range(4000)]
-    path.write_bytes(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1) +
-                     b"".join(struct.pack("<IIII", 1700000000 + i, 0, len(f), wire) + f
-                              for i, (f, wire) in enumerate(frames)))
+    write_pcap(path, *zip(*frames))
     got = nswatch("-r", path).stdout.decode().splitlines()
     want = tshark("-r", path, env=reduced).decode().splitlines()
     assert len(got) == len(want) == len(frames)

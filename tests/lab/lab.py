@@ -444,8 +444,7 @@ class Lab:
     def plain_ports(self, ns):
         """Clients there get no port by which tshark knows a protocol (47808 alone makes any
         datagram BACnet's)."""
-        self.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=32768 60999",
-                  f"net.ipv4.ip_local_reserved_ports={TSHARK_PORTS}"], ns=ns)
+        self.run(["sysctl", "-qw", f"net.ipv4.ip_local_reserved_ports={TSHARK_PORTS}"], ns=ns)
 
     def _batch(self, lines, ns=None):
         self.run(["ip", "-batch", "-"], ns=ns, input="\n".join(lines) + "\n")
